@@ -1,0 +1,79 @@
+import type { Json } from "./json.ts";
+import type {
+  CallOptions,
+  Changeset,
+  Diff,
+  DiffOptions,
+  HistoryOptions,
+  ListOptions,
+  ReadOptions,
+  ScopeOptions,
+  WatchOptions,
+  WriteOptions,
+} from "./request.ts";
+import type { AgentRuntimeError } from "./errors.ts";
+import type {
+  Change,
+  Committed,
+  HistoryEntry,
+  Page,
+  PatchOperation,
+  ScopeStatus,
+  State,
+  StateSummary,
+  Step,
+  Written,
+} from "./state.ts";
+
+/** The fate of one write of a batch: its result, or why it was refused. */
+export type BatchOutcome =
+  | { readonly ok: true; readonly committed: Committed }
+  | { readonly ok: false; readonly error: AgentRuntimeError };
+
+/**
+ * The face of the state manager. The library in this process and the HTTP client to a service
+ * both have it, and one contract suite proves both.
+ */
+export interface StateFace {
+  /** Creates a state or replaces its document. */
+  updateState(id: string, type: string, data: Json, options?: WriteOptions): Promise<Written>;
+  /** RFC 7396 merge patch. */
+  mergeState(id: string, patch: Json, options?: WriteOptions): Promise<Written>;
+  /** RFC 6902 JSON Patch. */
+  patchState(
+    id: string,
+    patch: readonly PatchOperation[],
+    options?: WriteOptions,
+  ): Promise<Written>;
+  /** Appends to the array at a JSON Pointer. */
+  appendState(
+    id: string,
+    path: string,
+    items: readonly Json[],
+    options?: WriteOptions,
+  ): Promise<Written>;
+  deleteState(id: string, options?: WriteOptions): Promise<Written>;
+  /** The state, or throws STATE_NOT_FOUND; GONE where it was deleted. */
+  getState(id: string, options?: ReadOptions): Promise<State>;
+  /** All changes or none, one step of one scope. */
+  commit(changeset: Changeset, options?: CallOptions): Promise<Committed>;
+  /** Up to 1,000 independent changesets; each has its own fate. */
+  commitBatch(changesets: readonly Changeset[], options?: CallOptions): Promise<BatchOutcome[]>;
+  history(id: string, options?: HistoryOptions): Promise<Page<HistoryEntry>>;
+  diff(id: string, options?: DiffOptions): Promise<Diff>;
+  list(options?: ListOptions): Promise<Page<StateSummary>>;
+  scope(scope: string, options?: ScopeOptions): Promise<ScopeStatus>;
+  /** The states of a scope as they were right after a step (unsaid: as they are), by id. */
+  scopeStates(
+    scope: string,
+    options?: ScopeOptions & {
+      readonly step?: Step;
+      readonly limit?: number;
+      readonly after?: string;
+    },
+  ): Promise<Page<State>>;
+  /** Every change, each scope in step order; throws GAP where the cursor is older than what is kept. */
+  watch(options?: WatchOptions): AsyncIterable<Change>;
+  /** Finishes what was accepted, then stops. Safe twice. */
+  close(): Promise<void>;
+}
