@@ -1,0 +1,186 @@
+import { Registry, collectDefaultMetrics } from "prom-client";
+import { Histogram } from "./histogram.ts";
+import { registerPulled } from "./pulled-metric.ts";
+import type { MetricInfo, Sample } from "./pulled-metric.ts";
+
+/** What a cache tells when it is asked. */
+export interface CacheFigures {
+  readonly hits: number;
+  readonly misses: number;
+  readonly size: number;
+  readonly bytes: number;
+}
+
+const OPERATION = "agent_runtime_operation_seconds";
+const OPERATION_BOUNDS_SECONDS = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+];
+const BATCH = "agent_runtime_batch_size";
+const BATCH_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000];
+
+/**
+ * The figures of this process, in Prometheus form.
+ *
+ * What happens is counted as it happens, in plain memory; what is (lengths, lags) is read from its
+ * owner when somebody asks.
+ */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #operations = new Map<string, Map<string, Histogram>>();
+  readonly #batch = new Histogram(BATCH_BOUNDS);
+  readonly #restarts = new Map<string, number>();
+  readonly #queues = new Map<string, () => number>();
+  readonly #caches = new Map<string, () => CacheFigures>();
+  #changes = 0;
+  #lanesBusy = (): number => 0;
+  #watchers = (): number => 0;
+  #feedLagSeconds = (): number => 0;
+
+  constructor() {
+    this.#registerOperations();
+    this.#registerOwners();
+    this.#registerCaches();
+  }
+
+  /**
+   * One operation that ended.
+   *
+   * @param outcome "ok", or the code of its error: never what somebody sent, each makes a series.
+   */
+  observe(operation: string, outcome: string, seconds: number): void {
+    let outcomes = this.#operations.get(operation);
+    if (outcomes === undefined) this.#operations.set(operation, (outcomes = new Map()));
+    let histogram = outcomes.get(outcome);
+    if (histogram === undefined) {
+      outcomes.set(outcome, (histogram = new Histogram(OPERATION_BOUNDS_SECONDS)));
+    }
+    histogram.observe(seconds);
+  }
+
+  /** How many writes went into one transaction. */
+  observeBatch(writes: number): void {
+    this.#batch.observe(writes);
+  }
+
+  /** Changes that this process committed. */
+  countChanges(changes: number): void {
+    this.#changes += changes;
+  }
+
+  /** A server that died and was started again. */
+  countRestart(server: string): void {
+    this.#restarts.set(server, (this.#restarts.get(server) ?? 0) + 1);
+  }
+
+  /** The length of a queue; a second reader of the same queue replaces the first. */
+  exposeQueue(queue: string, length: () => number): void {
+    this.#queues.set(queue, length);
+  }
+
+  /** The figures of a cache; a second reader of the same cache replaces the first. */
+  exposeCache(cache: string, figures: () => CacheFigures): void {
+    this.#caches.set(cache, figures);
+  }
+
+  /** How many connections are writing. */
+  exposeLanesBusy(busy: () => number): void {
+    this.#lanesBusy = busy;
+  }
+
+  /** How many watch the feed. */
+  exposeWatchers(watchers: () => number): void {
+    this.#watchers = watchers;
+  }
+
+  /** The age of the oldest change that was committed and not yet handed on; 0 when all were. */
+  exposeFeedLag(lagSeconds: () => number): void {
+    this.#feedLagSeconds = lagSeconds;
+  }
+
+  /** Adds what Node.js tells of the process: memory, CPU, event loop, garbage collection. */
+  addProcess(): void {
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** Everything, as `GET /metrics` answers it. */
+  async render(): Promise<{ readonly contentType: string; readonly body: string }> {
+    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  }
+
+  #registerOperations(): void {
+    this.#register(
+      { name: OPERATION, type: "histogram", help: "Time that an operation took, by its outcome." },
+      () =>
+        [...this.#operations].flatMap(([operation, outcomes]) =>
+          [...outcomes].flatMap(([outcome, histogram]) =>
+            histogram.samples(OPERATION, { operation, outcome }),
+          ),
+        ),
+    );
+    this.#register({ name: BATCH, type: "histogram", help: "Writes in one transaction." }, () =>
+      this.#batch.samples(BATCH, {}),
+    );
+    this.#register(
+      { name: "agent_runtime_changes_total", type: "counter", help: "Changes committed." },
+      () => one(this.#changes),
+    );
+    this.#register(
+      {
+        name: "agent_runtime_server_restarts_total",
+        type: "counter",
+        help: "Database servers that died and were started again.",
+      },
+      () => [...this.#restarts].map(([server, value]) => ({ labels: { server }, value })),
+    );
+  }
+
+  #registerOwners(): void {
+    this.#register(
+      { name: "agent_runtime_queue_length", type: "gauge", help: "What waits in a queue." },
+      () => [...this.#queues].map(([queue, length]) => ({ labels: { queue }, value: length() })),
+    );
+    this.#register(
+      { name: "agent_runtime_lanes_busy", type: "gauge", help: "Connections that are writing." },
+      () => one(this.#lanesBusy()),
+    );
+    this.#register(
+      { name: "agent_runtime_watchers", type: "gauge", help: "Who watches the feed." },
+      () => one(this.#watchers()),
+    );
+    this.#register(
+      {
+        name: "agent_runtime_feed_lag_seconds",
+        type: "gauge",
+        help: "Age of the oldest committed change that was not yet handed to the watchers.",
+      },
+      () => one(this.#feedLagSeconds()),
+    );
+  }
+
+  #registerCaches(): void {
+    const each = (read: (figures: CacheFigures) => number) => () =>
+      [...this.#caches].map(([cache, figures]) => ({ labels: { cache }, value: read(figures()) }));
+    const add = (
+      info: Pick<MetricInfo, "type" | "help"> & { readonly of: string },
+      read: (figures: CacheFigures) => number,
+    ): void => {
+      const { of, type, help } = info;
+      this.#register({ name: `agent_runtime_cache_${of}`, type, help }, each(read));
+    };
+    add({ of: "hits_total", type: "counter", help: "Reads that it answered." }, (c) => c.hits);
+    add({ of: "misses_total", type: "counter", help: "Reads that it could not." }, (c) => c.misses);
+    add({ of: "entries", type: "gauge", help: "States that it holds." }, (c) => c.size);
+    add(
+      { of: "bytes", type: "gauge", help: "Bytes of the documents that it holds." },
+      (c) => c.bytes,
+    );
+  }
+
+  #register(info: MetricInfo, read: () => readonly Sample[]): void {
+    registerPulled(this.#registry, info, read);
+  }
+}
+
+function one(value: number): Sample[] {
+  return [{ labels: {}, value }];
+}
