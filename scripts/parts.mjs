@@ -1,0 +1,79 @@
+// The parts of the system that the tests run on and npm does not bring: PostgreSQL's own binaries
+// and PgBouncer. Finds them; installs what is missing where it may (root, on Debian or the like).
+import { execFileSync, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+const preferredMajors = [15, 18, 17, 16]; // the oldest that is supported first: it is the strictest
+const installations = "/usr/lib/postgresql";
+const policyFile = "/usr/sbin/policy-rc.d";
+
+/** Where each part is, or why it is not there. */
+export function findParts() {
+  return { postgres: findPostgres(), pgbouncer: findPgbouncer() };
+}
+
+/** Installs what is missing, if this is root on a system with apt-get, and says so; then finds again. */
+export function provideParts() {
+  const parts = findParts();
+  const isHere = ({ missing }) => missing === undefined;
+  if (Object.values(parts).every(isHere) || !mayInstall()) return parts;
+
+  const packages = [
+    ...(isHere(parts.postgres) ? [] : ["postgresql"]),
+    ...(isHere(parts.pgbouncer) ? [] : ["pgbouncer"]),
+  ];
+  console.error(`installing ${packages.join(" and ")} for the tests (apt-get) ...`);
+  withoutServices(() => {
+    apt("update");
+    apt("install", "--yes", "--no-install-recommends", ...packages);
+  });
+  return findParts();
+}
+
+function findPostgres() {
+  for (const major of preferredMajors) {
+    const bin = path.join(installations, String(major), "bin");
+    if (["initdb", "postgres"].every((name) => fs.existsSync(path.join(bin, name)))) {
+      return { bin, major };
+    }
+  }
+  return { missing: `PostgreSQL 15 to 18 in ${installations} (apt-get install postgresql)` };
+}
+
+function findPgbouncer() {
+  for (const folder of ["/usr/sbin", ...(process.env.PATH ?? "").split(path.delimiter)]) {
+    const file = path.join(folder, "pgbouncer");
+    if (!fs.existsSync(file)) continue;
+    const version = /\d+\.\d+/.exec(execFileSync(file, ["--version"], { encoding: "utf8" }));
+    return { file, version: version === null ? "0.0" : version[0] };
+  }
+  return { missing: "PgBouncer (apt-get install pgbouncer)" };
+}
+
+function mayInstall() {
+  return process.getuid?.() === 0 && spawnSync("apt-get", ["--version"]).status === 0;
+}
+
+function apt(...args) {
+  const { status, stdout, stderr } = spawnSync("apt-get", ["--quiet", ...args], {
+    encoding: "utf8",
+    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  if (status !== 0) console.error(`apt-get ${args[0]} failed:\n${stdout}${stderr}`);
+}
+
+/**
+ * Runs `work` while packages may not start their services: Debian's would otherwise start a
+ * PostgreSQL and a PgBouncer of the system, which nobody asked for.
+ */
+function withoutServices(work) {
+  const before = fs.existsSync(policyFile);
+  if (!before) fs.writeFileSync(policyFile, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    work();
+  } finally {
+    if (!before) fs.rmSync(policyFile);
+  }
+}

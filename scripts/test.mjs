@@ -1,0 +1,34 @@
+// `npm test`: from a fresh clone to the tests' closing line. Installs what is missing, builds, tests.
+//
+//   node scripts/test.mjs [--prove] [arguments of vitest]
+import { spawnSync } from "node:child_process";
+import * as path from "node:path";
+import { provideParts } from "./parts.mjs";
+import { explain, root, setUp } from "./setup.mjs";
+
+const args = process.argv.slice(2);
+const isProof = args.includes("--prove");
+
+await setUp().catch(explain);
+reportMissing(provideParts());
+process.exitCode = runTests(args.filter((arg) => arg !== "--prove"));
+
+/** A missing part skips its suites on a developer's machine; where CI=true it fails. */
+function reportMissing(parts) {
+  const missing = Object.values(parts).flatMap((part) => part.missing ?? []);
+  if (missing.length === 0) return;
+  for (const what of missing) console.error(`missing: ${what}; the suites on it are skipped`);
+  if (process.env.CI !== "true") return;
+  console.error("CI=true: nothing may be skipped, so this run fails");
+  process.exit(1);
+}
+
+function runTests(vitestArgs) {
+  const vitest = path.join(root, "node_modules", "vitest", "vitest.mjs");
+  const { status } = spawnSync(process.execPath, [vitest, "run", ...vitestArgs], {
+    cwd: root,
+    stdio: "inherit",
+    env: { ...process.env, ...(isProof ? { PROVE: "full" } : {}) },
+  });
+  return status ?? 1;
+}

@@ -1,0 +1,139 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { afterAll, describe, inject, test } from "vitest";
+import type { EmbeddedHome } from "../../src/embedded/home.ts";
+import { createLogger } from "../../src/service/log.ts";
+import type { ServerAddress } from "./servers.ts";
+import type { Services } from "./services.ts";
+
+/** A database of a test, all its own. */
+export interface TestDatabase {
+  readonly name: string;
+  /** The way that the home stands for; a connection string for pg. */
+  readonly url: string;
+  /** Past any pooler, as superuser. */
+  readonly adminUrl: string;
+  drop(): Promise<void>;
+}
+
+/** One of the ways to run the same SQL. */
+export interface TestHome {
+  readonly name: "debian" | "pgbouncer" | "embedded";
+  /** True, or what is missing here. */
+  readonly available: true | string;
+  /** A new database: empty, or a copy of `template`, which nobody may be connected to. */
+  createDatabase(options?: { readonly template?: string }): Promise<TestDatabase>;
+}
+
+/** Every home: PostgreSQL of the system, the same behind a transaction pooler, the embedded one. */
+export function testHomes(): readonly TestHome[] {
+  const { postgres, pgbouncer } = inject("services");
+  return [
+    serverHome("debian", postgres, postgres),
+    serverHome("pgbouncer", pgbouncer, postgres),
+    embedded,
+  ];
+}
+
+/**
+ * Runs a suite on every home. On one that is not here, a single test stands for the suite: skipped,
+ * with what is missing as the reason; failed where CI=true, so that no machine stays green without it.
+ */
+export function describeOnHomes(name: string, suite: (home: TestHome) => void): void {
+  describe.each(testHomes().map((home) => [home.name, home] as const))(
+    `${name}, on %s`,
+    (_name, home) => {
+      if (home.available === true) suite(home);
+      else requireHere(home.available);
+    },
+  );
+}
+
+function requireHere(missing: string): void {
+  test("has all that it runs on", (context) => {
+    const reason = `not here: ${missing}`;
+    if (process.env["CI"] === "true") throw new Error(reason);
+    context.skip(reason);
+  });
+}
+
+function serverHome(
+  name: "debian" | "pgbouncer",
+  way: Services["pgbouncer"],
+  direct: Services["postgres"],
+): TestHome {
+  const missing = "missing" in way ? way.missing : "missing" in direct ? direct.missing : undefined;
+  return {
+    name,
+    available: missing ?? true,
+    createDatabase: async ({ template } = {}) => {
+      if ("missing" in way || "missing" in direct) throw new Error(`not here: ${missing}`);
+      const database = await createDatabase((of) => serverUrl(direct, of), template);
+      return { ...database, url: serverUrl(way, database.name) };
+    },
+  };
+}
+
+let opened: Promise<{ readonly home: EmbeddedHome; readonly folder: string }> | undefined;
+
+/** Starts with the first database that a test file wants; stops after the file. */
+const embedded: TestHome = {
+  name: "embedded",
+  available: true,
+  createDatabase: async ({ template } = {}) => {
+    opened ??= openEmbedded();
+    const { home } = await opened;
+    const { host, port, user } = home.address("main");
+    const url = (database: string): string =>
+      `postgres://${user}@/${database}?host=${encodeURIComponent(host)}&port=${port}`;
+    return await createDatabase(url, template);
+  },
+};
+
+afterAll(async () => {
+  if (opened === undefined) return;
+  const { home, folder } = await opened;
+  await home.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function openEmbedded(): Promise<{ home: EmbeddedHome; folder: string }> {
+  const folder = await mkdtemp(join(tmpdir(), "art-home-"));
+  const { openEmbeddedHome } = await import("../../src/embedded/home.ts");
+  const log = createLogger({ level: "silent", format: "json" });
+  const home = await openEmbeddedHome({ dataDir: folder, binaries: "npm", log });
+  return { home, folder };
+}
+
+function serverUrl({ user, password, host, port }: ServerAddress, database: string): string {
+  return `postgres://${user}:${password}@${host}:${port}/${database}`;
+}
+
+let count = 0;
+
+async function createDatabase(
+  url: (database: string) => string,
+  template = "template0",
+): Promise<TestDatabase> {
+  const name = `test_${process.pid}_${++count}`;
+  const admin = url("postgres");
+  await execute(admin, `create database ${name} template ${pg.escapeIdentifier(template)}`);
+  return {
+    name,
+    url: url(name),
+    adminUrl: url(name),
+    drop: () => execute(admin, `drop database if exists ${name} with (force)`),
+  };
+}
+
+async function execute(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,30 @@
+import { defineConfig } from "vitest/config";
+
+const shared = {
+  environment: "node",
+  pool: "forks", // a test may kill, exit or block its process
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+} as const;
+
+// Two projects, so that unit tests alone start no server: `npx vitest run --project unit`.
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    reporters: ["./test/support/reporter.ts"],
+    projects: [
+      {
+        test: { ...shared, name: "unit", include: ["src/**/*.test.ts", "test/tidy.test.ts"] },
+      },
+      {
+        test: {
+          ...shared,
+          name: "system",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/tidy.test.ts"],
+          globalSetup: ["test/support/services.ts"],
+        },
+      },
+    ],
+  },
+});
