@@ -1,0 +1,143 @@
+import { readFile, rename, rm, stat } from "node:fs/promises";
+import path from "node:path";
+import type { Binaries } from "./binaries.ts";
+import { runCommand } from "./command.ts";
+import { readMarker, recordServer, refuse } from "./data-directory.ts";
+import type { ServerName } from "./data-directory.ts";
+import { appendDurably, syncFolder, writeFileDurably } from "./durable-file.ts";
+import { commandAs, giveToServers } from "./identity.ts";
+import type { Identity } from "./identity.ts";
+import { SETTINGS_FILE, settingsText } from "./settings.ts";
+
+/** What every cluster of a home is made and run with. */
+export interface ClusterTools {
+  readonly dataDir: string;
+  readonly binaries: Binaries;
+  readonly identity: Identity;
+  /** PostgreSQL's version, for example "18.4". */
+  readonly version: string;
+}
+
+export const SUPERUSER = "postgres";
+export const DATABASE = "postgres";
+
+const CREATE_TIMEOUT_MS = 120_000;
+const PROBE_TIMEOUT_MS = 10_000;
+
+/** The folder that holds a server's data. */
+export function clusterFolder(tools: ClusterTools, name: ServerName): string {
+  return path.join(tools.dataDir, name);
+}
+
+/**
+ * Refuses (DATA_DIRECTORY) data that these binaries cannot serve, changing nothing.
+ *
+ * @returns whether there is data at all; a first start has none.
+ */
+export async function checkCluster(tools: ClusterTools, name: ServerName): Promise<boolean> {
+  const folder = clusterFolder(tools, name);
+  const restore = "restore the data directory from a backup, or name another with --data-dir";
+  const found = await stat(folder).catch(() => undefined);
+  if (found === undefined) {
+    const marker = await readMarker(tools.dataDir);
+    if (marker?.servers.includes(name) !== true) return false;
+    throw refuse(`${folder} is gone, though a database was in it`, restore);
+  }
+  const made = await readFile(path.join(folder, "PG_VERSION"), "utf8").catch(() => undefined);
+  if (made === undefined) throw refuse(`${folder} is damaged (it has no PG_VERSION)`, restore);
+  checkMajor(tools, folder, made.trim());
+  const user = tools.identity.owner?.uid ?? process.getuid?.();
+  if (user !== undefined && found.uid !== user) {
+    throw refuse(
+      `${folder} belongs to uid ${found.uid}, and its server would run as uid ${user}`,
+      `start as its owner, or give it over (chown -R ${user} ${tools.dataDir})`,
+    );
+  }
+  return true;
+}
+
+/**
+ * Makes a server's data where there is none. It is made under another name and gets its own when it
+ * is complete and on disk, so a start that was killed leaves nothing that looks like a database.
+ */
+export async function createCluster(tools: ClusterTools, name: ServerName): Promise<void> {
+  const folder = clusterFolder(tools, name);
+  const draft = `${folder}.new`;
+  await rm(draft, { recursive: true, force: true });
+  await giveToServers(tools.identity, tools.dataDir);
+  await initialize(tools, draft);
+  await appendDurably(
+    path.join(draft, "postgresql.conf"),
+    `\ninclude_if_exists = '${SETTINGS_FILE}'\n`,
+  );
+  await rename(draft, folder);
+  await syncFolder(tools.dataDir);
+  await recordServer(tools.dataDir, name);
+}
+
+/** Writes the settings that the server is to start with. */
+export async function writeSettings(
+  tools: ClusterTools,
+  name: ServerName,
+  sharedBuffersMiB: number,
+): Promise<void> {
+  const file = path.join(clusterFolder(tools, name), SETTINGS_FILE);
+  const hasLz4 = await knowsLz4(tools);
+  const text = settingsText({ major: majorOf(tools.version), hasLz4, sharedBuffersMiB, name });
+  if ((await readFile(file, "utf8").catch(() => undefined)) === text) return;
+  await writeFileDurably(file, text);
+  await giveToServers(tools.identity, file);
+}
+
+async function initialize(tools: ClusterTools, draft: string): Promise<void> {
+  const { initdb, postgres } = tools.binaries;
+  const auth = ["--auth-local=trust", "--auth-host=reject"]; // The folder of the socket is private.
+  const text = ["-E", "UTF8", "--no-locale"];
+  const line = [initdb, "-D", draft, "-U", SUPERUSER, ...auth, ...text] as const;
+  await runStep(tools, [...line, "--data-checksums", "--no-instructions"]);
+  // A refused statement is the caller's to log: at full load thousands a second would fill the log.
+  const quiet = `alter database ${DATABASE} set log_min_messages = 'log'`;
+  const strict = ["-c", "exit_on_error=on"];
+  await runStep(tools, [postgres, "--single", "-D", draft, ...strict, DATABASE], quiet);
+}
+
+async function runStep(
+  tools: ClusterTools,
+  line: readonly [string, ...string[]],
+  input?: string,
+): Promise<void> {
+  const result = await runCommand(commandAs(tools.identity, tools.binaries, line), {
+    timeoutMs: CREATE_TIMEOUT_MS,
+    ...(input === undefined ? {} : { input }),
+  });
+  if (result.ok) return;
+  throw refuse(
+    `the database in ${tools.dataDir} could not be made; ${path.basename(line[0])} says:\n${result.stderr.slice(-2_000)}\n`,
+    "look at free space and permissions there, then start again",
+  );
+}
+
+function checkMajor(tools: ClusterTools, folder: string, made: string): void {
+  const major = String(majorOf(tools.version));
+  if (made === major) return;
+  throw refuse(
+    `${folder} was made by PostgreSQL ${made}, and these binaries are PostgreSQL ${major}`,
+    `start with the binaries of PostgreSQL ${made} (\`embedded.binaries\`), run \`agent_runtime state export\`, ` +
+      `then start with PostgreSQL ${major} on a new directory (--data-dir) and run \`agent_runtime state import\``,
+  );
+}
+
+function majorOf(version: string): number {
+  return Number.parseInt(version, 10);
+}
+
+/** Asks the build itself: a server refuses to start with a setting that it does not know. */
+async function knowsLz4(tools: ClusterTools): Promise<boolean> {
+  const { binaries, identity, dataDir } = tools;
+  const ask = ["-c", "config_file=/dev/null", "-c", "default_toast_compression=lz4"];
+  const probe = commandAs(identity, binaries, [
+    binaries.postgres,
+    ...["-D", dataDir, ...ask, "-C", "default_toast_compression"],
+  ]);
+  return (await runCommand(probe, { timeoutMs: PROBE_TIMEOUT_MS })).ok;
+}

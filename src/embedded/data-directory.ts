@@ -1,0 +1,127 @@
+import {
+  access,
+  chmod,
+  constants,
+  mkdir,
+  readdir,
+  readFile,
+  realpath,
+  stat,
+} from "node:fs/promises";
+import path from "node:path";
+import { AgentRuntimeError } from "../state/errors.ts";
+import { writeFileDurably } from "./durable-file.ts";
+
+/** The servers of a home, each with a folder of its name in the data directory. */
+export type ServerName = "main";
+
+/** What `agent_runtime.json` says: that the directory is ours, and what must be in it. */
+export interface Marker {
+  readonly layout: number;
+  /** The servers whose databases were finished; one that is missing is a loss, not a first start. */
+  readonly servers: readonly string[];
+}
+
+const LAYOUT = 1;
+const MARKER = "agent_runtime.json";
+/** What may lie in a directory that counts as empty: a fresh disk's, or a marker never finished. */
+const HARMLESS = /^(lost\+found|agent_runtime\.json\.[0-9a-f]+\.tmp)$/;
+
+/**
+ * Checks that a data directory is ours to use, makes it where there is none, and returns its real
+ * path. What it refuses (DATA_DIRECTORY) it leaves as it is.
+ */
+export async function openDataDirectory(wanted: string): Promise<string> {
+  const dataDir = await makeFolder(path.resolve(wanted));
+  const marker = await readMarker(dataDir);
+  await checkAccess(dataDir);
+  if (marker !== undefined) return dataDir;
+  await chmod(dataDir, 0o700);
+  await writeMarker(dataDir, { layout: LAYOUT, servers: [] });
+  return dataDir;
+}
+
+/** The marker, or nothing where the directory is empty; refuses every other directory. */
+export async function readMarker(dataDir: string): Promise<Marker | undefined> {
+  const file = path.join(dataDir, MARKER);
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw refuse(`cannot read ${file} (${error.code})`, `start as the user who owns it`, error);
+  });
+  if (text !== undefined) return parseMarker(file, text);
+  const names = await readdir(dataDir);
+  const foreign = names.find((name) => !HARMLESS.test(name));
+  if (foreign === undefined) return undefined;
+  throw refuse(
+    `${dataDir} is not empty and has no ${MARKER} (it holds ${foreign}), so it is not a data directory of this program, or a damaged one`,
+    "name an empty or new directory with --data-dir, or restore this one from a backup",
+  );
+}
+
+/** Notes that a server's database is complete. */
+export async function recordServer(dataDir: string, name: ServerName): Promise<void> {
+  const marker = await readMarker(dataDir);
+  if (marker?.servers.includes(name) === true) return;
+  await writeMarker(dataDir, { layout: LAYOUT, servers: [...(marker?.servers ?? []), name] });
+}
+
+/** The one form of a refusal: what is wrong, then what to do. */
+export function refuse(wrong: string, remedy: string, cause?: unknown): AgentRuntimeError {
+  return new AgentRuntimeError("DATA_DIRECTORY", `${wrong}: ${remedy}`, { cause });
+}
+
+async function makeFolder(folder: string): Promise<string> {
+  try {
+    await mkdir(path.dirname(folder), { recursive: true });
+    await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error;
+    });
+    if ((await stat(folder)).isDirectory()) return await realpath(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw refuse(
+      `the data directory ${folder} cannot be made (${code})`,
+      "make it yourself and let this user write to it, or name another with --data-dir",
+      error,
+    );
+  }
+  throw refuse(`${folder} is not a directory`, "name another with --data-dir");
+}
+
+async function checkAccess(dataDir: string): Promise<void> {
+  try {
+    await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw refuse(
+      code === "EROFS"
+        ? `${dataDir} is on a read-only disk`
+        : `this user may not write to ${dataDir} (${code})`,
+      "make it writable, start as the user who owns it, or name another with --data-dir",
+      error,
+    );
+  }
+}
+
+function parseMarker(file: string, text: string): Marker {
+  const restore = "restore the data directory from a backup, or name another with --data-dir";
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw refuse(`${file} is damaged (not JSON)`, restore, error);
+  }
+  const { layout, servers } = (value ?? {}) as Partial<Record<keyof Marker, unknown>>;
+  if (typeof layout === "number" && layout > LAYOUT) {
+    throw refuse(
+      `${path.dirname(file)} was made by a newer version of this program (layout ${layout}; this one knows ${LAYOUT})`,
+      "start that version or a newer one",
+    );
+  }
+  if (layout !== LAYOUT || !Array.isArray(servers)) throw refuse(`${file} is damaged`, restore);
+  return { layout, servers: servers.map(String) };
+}
+
+async function writeMarker(dataDir: string, marker: Marker): Promise<void> {
+  await writeFileDurably(path.join(dataDir, MARKER), `${JSON.stringify(marker)}\n`);
+}

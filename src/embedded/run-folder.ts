@@ -1,0 +1,67 @@
+import { createHash } from "node:crypto";
+import { lstat, mkdir, readlink, rename, rm, symlink, unlink } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { AgentRuntimeError } from "../state/errors.ts";
+
+/** Socket paths hold 103 bytes on macOS, 107 on Linux; the longest name in the folder takes 20. */
+const FOLDER_LIMIT_BYTES = 82;
+
+export interface RunFolder {
+  readonly path: string;
+  /** Removes what lies outside the data directory. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes the private folder for sockets, and finds a path to it that is short enough for them.
+ *
+ * Below a deep data directory that is the path of a link in the folder for temporary files. The
+ * sockets themselves, and with them the lock, are always in the data directory: whoever starts
+ * with another TMPDIR takes another link to the same lock.
+ */
+export async function openRunFolder(dataDir: string): Promise<RunFolder> {
+  const folder = path.join(dataDir, "run");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  if (Buffer.byteLength(folder) <= FOLDER_LIMIT_BYTES) {
+    return { path: folder, close: async () => {} };
+  }
+
+  const digest = createHash("sha256").update(folder).digest("hex").slice(0, 16);
+  const name = `agent-runtime-${process.getuid?.() ?? 0}-${digest}`;
+  for (const base of [os.tmpdir(), "/tmp"]) {
+    const link = path.join(base, name, "run");
+    if (Buffer.byteLength(link) > FOLDER_LIMIT_BYTES) continue;
+    await makePrivate(path.dirname(link));
+    await pointTo(link, folder);
+    const close = (): Promise<void> => rm(path.dirname(link), { recursive: true, force: true }); // the link, not what it leads to
+    return { path: link, close };
+  }
+  throw new AgentRuntimeError(
+    "DATA_DIRECTORY",
+    `the path of ${dataDir} is too long for unix sockets, and so is ${os.tmpdir()}: choose a shorter data directory`,
+  );
+}
+
+/** Others may write beside it: a folder that somebody else put there must not be trusted. */
+async function makePrivate(folder: string): Promise<void> {
+  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "EEXIST") throw error;
+  });
+  const found = await lstat(folder);
+  const ours = found.isDirectory() && found.uid === process.getuid?.();
+  if (!ours || (found.mode & 0o022) !== 0) {
+    throw new AgentRuntimeError(
+      "DATA_DIRECTORY",
+      `${folder} is not a private folder of this user: remove it, or choose a shorter data directory, which needs no link there`,
+    );
+  }
+}
+
+async function pointTo(link: string, folder: string): Promise<void> {
+  if ((await readlink(link).catch(() => undefined)) === folder) return;
+  const next = `${link}.${process.pid}`;
+  await unlink(next).catch(() => {});
+  await symlink(folder, next);
+  await rename(next, link);
+}

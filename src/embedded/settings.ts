@@ -1,0 +1,104 @@
+/** What the settings of a server depend on. */
+export interface SettingsInput {
+  /** PostgreSQL's major version. */
+  readonly major: number;
+  /** Whether the build knows lz4; the npm binaries do not. */
+  readonly hasLz4: boolean;
+  readonly sharedBuffersMiB: number;
+  readonly name: string;
+}
+
+/** The file in a server's data that holds them, read after postgresql.conf. */
+export const SETTINGS_FILE = "agent_runtime.conf";
+
+/**
+ * The settings of a server, as the text of a configuration file.
+ *
+ * Written at every start, so that a new version of this program brings its own. ALTER SYSTEM
+ * stands above them; durability and the socket stand on the command line, above both.
+ */
+export function settingsText(input: SettingsInput): string {
+  const lines = Object.entries(settings(input)).map(([name, value]) => `${name} = '${value}'\n`);
+  return `# Written at every start. Your own settings: ALTER SYSTEM SET ...\n${lines.join("")}`;
+}
+
+/**
+ * What nobody may switch off, for the command line.
+ *
+ * @param socketFolder relative to the server's data, so that it is never too long for a socket.
+ */
+export function fixedSettings(port: number, socketFolder: string): string[] {
+  const fixed = {
+    unix_socket_directories: `"${socketFolder.replaceAll('"', '""')}"`,
+    unix_socket_permissions: "0700",
+    listen_addresses: "",
+    port: String(port),
+    fsync: "on",
+    full_page_writes: "on",
+    synchronous_commit: "on",
+    logging_collector: "off",
+    log_destination: "stderr",
+  };
+  return Object.entries(fixed).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+}
+
+function settings(input: SettingsInput): Record<string, string> {
+  return {
+    cluster_name: `agent_runtime_${input.name}`,
+    max_connections: "40",
+    timezone: "UTC",
+    ...memorySettings(input),
+    ...processSettings(input),
+    ...walSettings(input),
+    ...logSettings(),
+  };
+}
+
+function memorySettings({ sharedBuffersMiB, hasLz4 }: SettingsInput): Record<string, string> {
+  return {
+    shared_buffers: `${sharedBuffersMiB}MB`, // resident only once it is touched
+    huge_pages: "off", // would be resident at once
+    work_mem: "8MB",
+    maintenance_work_mem: "64MB",
+    effective_cache_size: "512MB",
+    random_page_cost: "1.1",
+    jit: "off", // its compiler costs more memory than short statements ever win back
+    default_toast_compression: hasLz4 ? "lz4" : "pglz",
+  };
+}
+
+/** Each idle process costs a few megabytes, and there are few cores to use. */
+function processSettings({ major }: SettingsInput): Record<string, string> {
+  return {
+    max_worker_processes: "2",
+    max_parallel_workers: "0",
+    max_parallel_workers_per_gather: "0",
+    max_parallel_maintenance_workers: "0",
+    max_logical_replication_workers: "0",
+    autovacuum_max_workers: "2",
+    autovacuum_naptime: "30s",
+    ...(major >= 18 ? { io_method: "sync", autovacuum_worker_slots: "2" } : {}),
+  };
+}
+
+function walSettings({ hasLz4 }: SettingsInput): Record<string, string> {
+  return {
+    wal_level: "replica",
+    max_wal_senders: "4",
+    max_replication_slots: "4",
+    wal_buffers: "4MB",
+    wal_compression: hasLz4 ? "lz4" : "off", // pglz would cost more time than the bytes it saves
+    min_wal_size: "80MB",
+    max_wal_size: "1GB",
+    checkpoint_timeout: "10min",
+  };
+}
+
+function logSettings(): Record<string, string> {
+  return {
+    log_timezone: "UTC",
+    log_line_prefix: "%m [%p] ",
+    log_min_error_statement: "panic", // statements may hold what users stored
+    log_startup_progress_interval: "5s", // shows that a long recovery is alive
+  };
+}

@@ -1,0 +1,161 @@
+import { setTimeout as pause } from "node:timers/promises";
+import { backoffMs } from "../service/backoff.ts";
+import { systemClock } from "../service/clock.ts";
+import type { Logger } from "../service/log-port.ts";
+import type { Command } from "./command.ts";
+import { refuse } from "./data-directory.ts";
+import type { ServerName } from "./data-directory.ts";
+import { endLeftovers } from "./leftovers.ts";
+import type { ServerLog } from "./server-log.ts";
+import { ServerProcess } from "./server-process.ts";
+
+export type ServerState = "starting" | "ready" | "restarting" | "stopped";
+
+export interface ServerStatus {
+  readonly name: ServerName;
+  readonly pid: number | undefined;
+  /** How often it came back after it had died. */
+  readonly restarts: number;
+  readonly state: ServerState;
+}
+
+export interface SupervisorOptions {
+  readonly name: ServerName;
+  /** The real path of its data. */
+  readonly clusterDir: string;
+  readonly command: Command;
+  readonly serverLog: ServerLog;
+  readonly log: Logger;
+  readonly onRestarted: () => void;
+}
+
+const SILENCE_MS = 30_000;
+/** After a kill -9, what the old server held in shared memory lives on for a moment. */
+const BUSY_PATIENCE_MS = 10_000;
+const BUSY = /pre-existing shared memory block|lock file ".*" already exists/;
+const BUSY_PAUSE_MS = 100;
+const BACKOFF = { firstMs: 100, maxMs: 5_000 };
+/** One that lived for so long is well: its next death starts the count anew. */
+const WELL_AFTER_MS = 30_000;
+
+/** Keeps one server running: starts it, brings it back when it dies, and stops it in order. */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #stopping = new AbortController();
+  #process: ServerProcess | undefined;
+  #watching: Promise<void> | undefined;
+  #state: ServerState = "starting";
+  #restarts = 0;
+  #failures = 0;
+  #readyAtMs = 0;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  status(): ServerStatus {
+    const pid = this.#state === "ready" ? this.#process?.pid : undefined;
+    return { name: this.#options.name, pid, restarts: this.#restarts, state: this.#state };
+  }
+
+  /**
+   * Starts the server, after ending what an earlier service left of it.
+   *
+   * @throws {AgentRuntimeError} DATA_DIRECTORY with the server's own last words.
+   */
+  async start(): Promise<void> {
+    const from = systemClock.monotonicMs();
+    for (;;) {
+      try {
+        await this.#launch();
+        break;
+      } catch (error) {
+        const late = systemClock.monotonicMs() - from > BUSY_PATIENCE_MS;
+        const worthIt = BUSY.test(this.#options.serverLog.tail()) && !late;
+        if (!worthIt || this.#stopping.signal.aborted) throw error;
+        await pause(BUSY_PAUSE_MS);
+      }
+    }
+    this.#watching = this.#watch();
+  }
+
+  /** Safe twice, and in the middle of a start. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#process?.stop();
+    await this.#watching;
+    this.#state = "stopped";
+    this.#options.serverLog.close();
+  }
+
+  async #launch(): Promise<void> {
+    const { name, clusterDir, command, serverLog, log } = this.#options;
+    await endLeftovers(clusterDir, log);
+    if (this.#stopping.signal.aborted) throw new Error("it is being stopped");
+    serverLog.forgetTail();
+    const onReadyAgain = (): void => this.#restarted();
+    const life = { command, log: serverLog, silenceMs: SILENCE_MS, onReadyAgain };
+    this.#process = new ServerProcess(life);
+    try {
+      await this.#process.ready;
+    } catch (error) {
+      await this.#process.ended;
+      throw refuse(
+        `the server "${name}" did not start, ${(error as Error).message}; its last words:\n${serverLog.tail()}\n`,
+        `what to do depends on them; all of its log is in ${serverLog.file}`,
+        error,
+      );
+    }
+    this.#readyAtMs = systemClock.monotonicMs();
+    this.#state = "ready";
+    log.info({ server: name, pid: this.#process.pid }, "database server ready");
+  }
+
+  async #watch(): Promise<void> {
+    const { name, serverLog, log } = this.#options;
+    while (!this.#stopping.signal.aborted) {
+      const how = await this.#process?.ended;
+      if (this.#stopping.signal.aborted) return;
+      this.#state = "restarting";
+      log.warn(
+        { server: name, how, tail: serverLog.tail() },
+        "database server died, restarting it",
+      );
+      const livedMs = systemClock.monotonicMs() - this.#readyAtMs;
+      this.#failures = livedMs > WELL_AFTER_MS ? 0 : this.#failures + 1;
+      await this.#revive();
+    }
+  }
+
+  /** Tries until it is back or no longer wanted. The first death is answered at once. */
+  async #revive(): Promise<void> {
+    const { name, log } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      const waitMs = this.#failures > 1 ? backoffMs(this.#failures - 1, BACKOFF, Math.random()) : 0;
+      await pause(waitMs, undefined, { signal }).catch(() => {});
+      try {
+        await this.#launch();
+        return this.#restarted();
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#failures += 1;
+        log.error(
+          { server: name, failures: this.#failures, error },
+          "database server not back yet",
+        );
+      }
+    }
+  }
+
+  #restarted(): void {
+    this.#restarts += 1;
+    const { name, log, onRestarted } = this.#options;
+    log.warn({ server: name, restarts: this.#restarts }, "database server is back");
+    try {
+      onRestarted();
+    } catch (error) {
+      log.error({ server: name, error }, "who should hear of the restart failed at it");
+    }
+  }
+}

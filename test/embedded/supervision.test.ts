@@ -1,0 +1,128 @@
+import { spawn } from "node:child_process";
+import path from "node:path";
+import { expect, test } from "vitest";
+import { commandAs, chooseIdentity } from "../../src/embedded/identity.ts";
+import { findBinaries } from "../../src/embedded/binaries.ts";
+import { fixedSettings } from "../../src/embedded/settings.ts";
+import { ask, openHome, pidOf, scratchFolder, serverPids } from "./support.ts";
+
+test("a server that was killed comes back with its data, each time", async () => {
+  const restarted = signal();
+  const dataDir = path.join(scratchFolder(), "home");
+  const home = await openHome(dataDir, { onServerRestarted: (name) => restarted.fire(name) });
+  const address = home.address("main");
+  await ask(address, "create table kept as select 42 as answer");
+
+  for (const round of [1, 2]) {
+    const before = pidOf(home);
+    const heard = restarted.next();
+    process.kill(before, "SIGKILL");
+    expect(await heard).toBe("main");
+    expect(pidOf(home)).not.toBe(before);
+    expect(home.status()[0]).toMatchObject({ restarts: round, state: "ready" });
+    expect(await ask(address, "select answer from kept")).toBe(42);
+  }
+});
+
+test("a server that began anew after a crash of one connection counts as restarted", async () => {
+  const restarted = signal();
+  const dataDir = path.join(scratchFolder(), "home");
+  const home = await openHome(dataDir, { onServerRestarted: (name) => restarted.fire(name) });
+  const before = pidOf(home);
+
+  const heard = restarted.next();
+  const sleeper = ask(home.address("main"), "select pg_sleep(60)").catch((error: Error) => error);
+  const backend = (await ask(
+    home.address("main"),
+    "select pid from pg_stat_activity where query like '%sleep%' and pid <> pg_backend_pid()",
+  )) as number;
+  process.kill(backend, "SIGKILL");
+
+  expect(await heard).toBe("main");
+  expect(await sleeper).toBeInstanceOf(Error);
+  expect(home.status()).toEqual([{ name: "main", pid: before, restarts: 1, state: "ready" }]);
+});
+
+test("who fails at hearing of a restart does not disturb it", async () => {
+  const told = signal();
+  const home = await openHome(path.join(scratchFolder(), "home"), {
+    onServerRestarted: (name) => {
+      told.fire(name);
+      throw new Error("not my day");
+    },
+  });
+  const heard = told.next();
+  process.kill(pidOf(home), "SIGKILL");
+  await heard;
+  expect(await ask(home.address("main"), "select 1")).toBe(1);
+  expect(home.status()[0]!.restarts).toBe(1);
+});
+
+test("a home can be closed while its server is being brought back", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  const home = await openHome(dataDir);
+  process.kill(pidOf(home), "SIGKILL");
+  await home.close();
+  expect(serverPids(path.join(dataDir, "main"))).toEqual([]);
+});
+
+test("a server that nobody watches any more is taken over", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  const first = await openHome(dataDir);
+  await ask(first.address("main"), "create table kept as select 42 as answer");
+  await first.close();
+  const orphan = await startUnwatched(dataDir);
+
+  const second = await openHome(dataDir);
+  expect(await ask(second.address("main"), "select answer from kept")).toBe(42);
+  expect(pidOf(second)).not.toBe(orphan);
+  expect(serverPids(path.join(dataDir, "main"))).not.toContain(orphan);
+});
+
+test("processes whose postmaster was killed, and are too busy to see it, are ended", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  await (await openHome(dataDir)).close();
+  const orphan = await startUnwatched(dataDir);
+  const address = {
+    host: path.join(dataDir, "run"),
+    port: 5432,
+    user: "postgres",
+    database: "postgres",
+  };
+  const busy = ask(address, "select count(*) from generate_series(1, 1e12)").catch(() => "cut");
+  await expect.poll(() => serverPids(path.join(dataDir, "main")).length).toBeGreaterThan(5);
+  process.kill(orphan, "SIGKILL");
+
+  const home = await openHome(dataDir);
+  expect(await ask(home.address("main"), "select 1")).toBe(1);
+  expect(await busy).toBe("cut");
+});
+
+/** As a service leaves it that was killed on a system without a death signal. */
+async function startUnwatched(dataDir: string): Promise<number> {
+  const binaries = findBinaries("npm", path.join(dataDir, "lib"));
+  const { identity } = await chooseIdentity(binaries, dataDir);
+  const line = [
+    binaries.postgres,
+    "-D",
+    path.join(dataDir, "main"),
+    ...fixedSettings(5432, "../run"),
+  ];
+  const { file, args, ...rest } = commandAs(identity, binaries, line as [string]);
+  const child = spawn(file, args, { ...rest, detached: true, stdio: ["ignore", "ignore", "pipe"] });
+  await new Promise<void>((resolve, reject) => {
+    child.once("exit", () => reject(new Error("it ended")));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      if (text.includes("ready to accept connections")) resolve();
+    });
+  });
+  return child.pid!;
+}
+
+function signal() {
+  let waiting: ((name: string) => void) | undefined;
+  return {
+    next: () => new Promise<string>((resolve) => (waiting = resolve)),
+    fire: (name: string) => waiting?.(name),
+  };
+}
