@@ -38,6 +38,14 @@ export function createLogger(options: LogOptions): Logger {
   );
 }
 
+/** A logger that says nothing: for a library that was given none. */
+export const silentLog: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
 /** Writes at once: the last line before a crash is the one that matters. */
 function stderrWriter(): (line: string) => void {
   const destination = pino.destination({ fd: STDERR, sync: true });

@@ -109,6 +109,7 @@ test("stopping while it starts lets the current one finish, starts no more, and 
 test("a start that hangs does not keep the stop", async () => {
   const { group, events } = services({ manager: { start: never, stop: never } });
   void group.start();
+  await vi.advanceTimersByTimeAsync(1);
   const stopped = group.stop();
   await vi.advanceTimersByTimeAsync(1_000);
   expect(await stopped).toEqual(["manager"]);

@@ -1,0 +1,152 @@
+import { isAbsolute, resolve } from "node:path";
+import type { Json } from "../state/json.ts";
+import { maskSecrets } from "../service/redact.ts";
+
+/** What is wrong with a value: where in it (`[1].role`; empty for the whole), and what it must be. */
+export interface Problem {
+  readonly at: string;
+  readonly says: string;
+}
+
+export type Parsed<Value> =
+  | { readonly ok: true; readonly value: Value }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+export interface ParseContext {
+  /** Whether it came as text (flag, environment), so that `5` and `true` must be read from it. */
+  readonly isText: boolean;
+  /** What relative paths are relative to. */
+  readonly cwd: string;
+}
+
+/** A kind of value: how it is read, what it may be, and how it is shown. */
+export interface Kind<Value> {
+  /** What it may be, after "must be": `a whole number from 1 to 16`. */
+  readonly domain: string;
+  parse(raw: unknown, context: ParseContext): Parsed<Value>;
+  /** The value as a file would have it, with secrets as `***`. */
+  show(value: Value): Json;
+}
+
+/** HOST:PORT, taken apart. */
+export interface Address {
+  /** Without the brackets of IPv6. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The value was read. */
+export function accepted<Value>(value: Value): Parsed<Value> {
+  return { ok: true, value };
+}
+
+/** The value as a whole is wrong. */
+export function refused(says: string): Parsed<never> {
+  return { ok: false, problems: [{ at: "", says }] };
+}
+
+/** A whole number within bounds. */
+export function integer(min: number, max: number): Kind<number> {
+  const domain = `a whole number from ${min} to ${max}`;
+  return {
+    domain,
+    parse(raw, { isText }) {
+      const value = isText && /^-?\d{1,15}$/.test(String(raw)) ? Number(raw) : raw;
+      const fits =
+        typeof value === "number" && Number.isSafeInteger(value) && value >= min && value <= max;
+      return fits ? accepted(value) : refused(`must be ${domain}`);
+    },
+    show: (value) => value,
+  };
+}
+
+/** true or false. */
+export function toggle(): Kind<boolean> {
+  return {
+    domain: "true or false",
+    parse(raw, { isText }) {
+      if (typeof raw === "boolean") return accepted(raw);
+      if (isText && (raw === "true" || raw === "false")) return accepted(raw === "true");
+      return refused("must be true or false");
+    },
+    show: (value) => value,
+  };
+}
+
+/** One of a few words. */
+export function choice<const Word extends string>(words: readonly Word[]): Kind<Word> {
+  const domain = `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
+  return {
+    domain,
+    parse(raw) {
+      const word = words.find((each) => each === raw);
+      return word === undefined ? refused(`must be ${domain}`) : accepted(word);
+    },
+    show: (value) => value,
+  };
+}
+
+/** A folder; relative ones become absolute. The given words stand for themselves. */
+export function folder(words: readonly string[] = []): Kind<string> {
+  const domain = [...words.map((word) => `"${word}"`), "a folder"].join(" or ");
+  return {
+    domain,
+    parse(raw, { cwd }) {
+      if (typeof raw !== "string" || raw === "" || raw.includes("\0")) {
+        return refused(`must be ${domain}`);
+      }
+      return accepted(words.includes(raw) || isAbsolute(raw) ? raw : resolve(cwd, raw));
+    },
+    show: (value) => value,
+  };
+}
+
+const ADDRESS = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/@]+)):(\d{1,5})$/;
+
+/** Where to listen. */
+export function address(): Kind<Address> {
+  const domain = "HOST:PORT, like 127.0.0.1:8080 or [::1]:8080";
+  return {
+    domain,
+    parse(raw) {
+      const match = typeof raw === "string" ? ADDRESS.exec(raw) : null;
+      const port = Number(match?.[3]);
+      if (match === null || port > 65_535) return refused(`must be ${domain}`);
+      return accepted({ host: (match[1] ?? match[2])!, port });
+    },
+    show: ({ host, port }) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`),
+  };
+}
+
+/** A PostgreSQL connection URL, or nothing. */
+export function postgresUrl(): Kind<string> {
+  return {
+    domain: "a postgres:// URL, or empty",
+    parse(raw) {
+      if (raw === "") return accepted("");
+      if (typeof raw !== "string") return refused("must be a postgres:// URL as text, or empty");
+      if (/^https?:/i.test(raw)) {
+        return refused(
+          "is the URL of a Data API, which is not supported yet: " +
+            "give the postgres:// connection string of the database",
+        );
+      }
+      if (!/^postgres(ql)?:\/\//i.test(raw)) return refused("must be a postgres:// URL, or empty");
+      if (!URL.canParse(raw)) {
+        return refused(
+          "is not a URL that can be read: write special characters " +
+            "of its password as %XX (a # as %23, a / as %2F)",
+        );
+      }
+      return accepted(raw);
+    },
+    show: maskUrl,
+  };
+}
+
+function maskUrl(text: string): string {
+  if (!URL.canParse(text)) return maskSecrets(text);
+  const url = new URL(text);
+  if (url.password !== "") url.password = "***";
+  return maskSecrets(url.href);
+}

@@ -1,0 +1,241 @@
+import type { Json } from "../state/json.ts";
+import { LOG_FORMATS, LOG_LEVELS } from "../service/log.ts";
+import { authTokens } from "./auth-tokens.ts";
+import { address, choice, folder, integer, postgresUrl, toggle } from "./kinds.ts";
+import type { Kind } from "./kinds.ts";
+
+/** One setting: everything that parsing, `--help`, `--print-config` and docs/config.md say of it. */
+export interface Option<Value> {
+  readonly kind: Kind<Value>;
+  /** As a file would have it. */
+  readonly default: Json;
+  /** What its number counts. */
+  readonly unit?: string;
+  readonly sentence: string;
+  /** Variables that other tools know it by, the first one that is set counts. */
+  readonly aliases?: readonly string[];
+  /** Never told in an error. */
+  readonly secret?: true;
+  /** Not on the command line, where every user of the machine could read it. */
+  readonly flagless?: true;
+}
+
+function option<Value>(kind: Kind<Value>, rest: Omit<Option<Value>, "kind">): Option<Value> {
+  return { kind, ...rest };
+}
+
+const MIB = 1024 * 1024;
+const TEN_MINUTES_MS = 600_000;
+
+/**
+ * Every option there is, by its key in `agent_runtime.yaml`.
+ *
+ * The flag and the variable follow from the key: `write.batchLimit` is `--write-batch-limit` and
+ * `AGENT_RUNTIME_WRITE_BATCH_LIMIT`.
+ */
+export const OPTIONS = {
+  listen: option(address(), {
+    default: "127.0.0.1:8080",
+    sentence:
+      "Where HTTP is served; port 0 picks a free one. An address that other machines can reach needs `auth.tokens`.",
+  }),
+  dataDir: option(folder(), {
+    default: ".agent_runtime",
+    sentence: "The folder of the embedded servers; relative to the working directory.",
+  }),
+
+  "embedded.binaries": option(folder(["npm"]), {
+    default: "npm",
+    sentence:
+      "PostgreSQL for the embedded servers: the binaries that were installed with the package, or the folder that holds `bin/postgres`.",
+  }),
+  "embedded.sharedBuffersMiB": option(integer(1, 65_536), {
+    default: 64,
+    unit: "MiB",
+    sentence: "Memory that an embedded server keeps for pages (its `shared_buffers`).",
+  }),
+
+  "supabase.main": option(postgresUrl(), {
+    default: "",
+    aliases: ["SUPABASE_MAIN_URL", "SUPABASE_DB_URL"],
+    secret: true,
+    sentence:
+      "The main database, direct or through a transaction pooler. Empty: an embedded server. Prefer the variable to the flag: others on the machine can read a command line.",
+  }),
+  "supabase.lanes": option(integer(1, 16), {
+    default: 2,
+    unit: "connections",
+    sentence: "Connections that write; each commits one batch at a time.",
+  }),
+  "supabase.readers": option(integer(1, 64), {
+    default: 4,
+    unit: "connections",
+    sentence: "Connections that read.",
+  }),
+  "supabase.connectTimeoutMs": option(integer(1, TEN_MINUTES_MS), {
+    default: 5_000,
+    unit: "milliseconds",
+    sentence: "How long one attempt to connect may take.",
+  }),
+  "supabase.statementTimeoutMs": option(integer(1, TEN_MINUTES_MS), {
+    default: 30_000,
+    unit: "milliseconds",
+    sentence: "After this the database itself ends a statement.",
+  }),
+
+  "write.batchLimit": option(integer(1, 1_000), {
+    default: 256,
+    unit: "changesets",
+    sentence: "How many concurrent writes share a transaction at most.",
+  }),
+  "write.queueLimit": option(integer(1, 1_000_000), {
+    default: 10_000,
+    unit: "changesets",
+    sentence: "How many writes may wait; one more is answered `UNAVAILABLE`.",
+  }),
+  "write.timeoutMs": option(integer(1, TEN_MINUTES_MS), {
+    default: 30_000,
+    unit: "milliseconds",
+    sentence: "How long a write may take when its caller does not say.",
+  }),
+
+  "limits.idCharacters": option(integer(1, 200), {
+    default: 200,
+    unit: "characters",
+    sentence: "The longest id. The database takes no longer ones than the default.",
+  }),
+  "limits.dataBytes": option(integer(1, 64 * MIB), {
+    default: MIB,
+    unit: "bytes",
+    sentence: "The largest document, as JSON text.",
+  }),
+  "limits.dataDepth": option(integer(1, 64), {
+    default: 64,
+    unit: "levels",
+    sentence: "How deep a document may be nested.",
+  }),
+  "limits.changesetChanges": option(integer(1, 1_000), {
+    default: 1_000,
+    unit: "changes",
+    sentence: "The most changes in one changeset, and changesets in one batch call.",
+  }),
+  "limits.pageItems": option(integer(1, 1_000), {
+    default: 1_000,
+    unit: "items",
+    sentence: "The largest page that a list answers.",
+  }),
+  "limits.bodyBytes": option(integer(1, 1024 * MIB), {
+    default: 16 * MIB,
+    unit: "bytes",
+    sentence: "The largest body of an HTTP request; at least `limits.dataBytes`.",
+  }),
+  "limits.watchClients": option(integer(1, 1_000_000), {
+    default: 10_000,
+    unit: "clients",
+    sentence: "How many may watch over HTTP at the same time.",
+  }),
+
+  "cache.entries": option(integer(0, 100_000_000), {
+    default: 100_000,
+    unit: "states",
+    sentence: "How many states are kept in memory for reads; 0 keeps none.",
+  }),
+  "cache.bytes": option(integer(0, 1024 * 1024 * MIB), {
+    default: 64 * MIB,
+    unit: "bytes",
+    sentence: "How many bytes of documents are kept in memory for reads; 0 keeps none.",
+  }),
+
+  "feed.pollMs": option(integer(1, 60_000), {
+    default: 200,
+    unit: "milliseconds",
+    sentence: "How soon changes that other processes committed are seen.",
+  }),
+  "watch.bufferChanges": option(integer(1, 1_000_000), {
+    default: 10_000,
+    unit: "changes",
+    sentence: "How many changes wait for one slow watcher before it has to read them again.",
+  }),
+  "history.keepDays": option(integer(0, 36_500), {
+    default: 0,
+    unit: "days",
+    sentence: "How long the history of a state is kept; 0 keeps it for ever.",
+  }),
+
+  "auth.tokens": option(authTokens(), {
+    default: [],
+    secret: true,
+    flagless: true,
+    sentence:
+      "Who may come in: each `{name, token, namespace, role}`, the role `reader`, `writer` or `operator`; without a namespace it may touch any. Empty: everybody who can reach the address. In the variable, the list is JSON.",
+  }),
+
+  "log.level": option(choice(LOG_LEVELS), {
+    default: "info",
+    sentence: "The least that is logged, to standard error.",
+  }),
+  "log.format": option(choice(LOG_FORMATS), {
+    default: "json",
+    sentence: "One JSON object a line for programs, or short lines for people.",
+  }),
+  "telemetry.traces": option(toggle(), {
+    default: false,
+    sentence: "Spans through the OpenTelemetry API; the process brings its own SDK.",
+  }),
+  "metrics.enabled": option(toggle(), {
+    default: true,
+    sentence: "Whether `/metrics` is served.",
+  }),
+  "shutdown.graceMs": option(integer(0, TEN_MINUTES_MS), {
+    default: 10_000,
+    unit: "milliseconds",
+    sentence: "How long a stop may take in all before it goes on without those that hang.",
+  }),
+};
+
+/** A key of `agent_runtime.yaml`: `listen`, `write.batchLimit`. */
+export type OptionKey = keyof typeof OPTIONS;
+
+type ValueAt<Key extends OptionKey> =
+  (typeof OPTIONS)[Key] extends Option<infer Value> ? Value : never;
+
+type Top<Key extends string> = Key extends `${infer Section}.${string}` ? Section : Key;
+
+type Tree = {
+  readonly [Name in Top<OptionKey>]: Name extends OptionKey
+    ? ValueAt<Name>
+    : {
+        readonly [
+          Key in OptionKey as Key extends `${Name}.${infer Leaf}` ? Leaf : never
+        ]: ValueAt<Key>;
+      };
+};
+
+/** All settings: checked, complete and frozen. Its shape follows from the table. */
+export interface Config extends Tree {}
+
+/** The table's keys, in its order. */
+export const OPTION_KEYS = Object.keys(OPTIONS) as OptionKey[];
+
+/** The option of a key, whatever its value is. */
+export function optionOf(key: OptionKey): Option<unknown> {
+  return OPTIONS[key];
+}
+
+/** `write.batchLimit` → `write-batch-limit`: the flag, without its dashes. */
+export function flagOf(key: string): string {
+  return words(key).join("-");
+}
+
+/** `write.batchLimit` → `AGENT_RUNTIME_WRITE_BATCH_LIMIT`. */
+export function variableOf(key: OptionKey): string {
+  return `AGENT_RUNTIME_${words(key).join("_").toUpperCase()}`;
+}
+
+/** `MiB` is one word, not three. */
+function words(key: string): string[] {
+  return key
+    .replace("MiB", "Mib")
+    .replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    .split(/[.-]/);
+}
