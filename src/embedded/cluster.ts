@@ -2,7 +2,7 @@ import { readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Binaries } from "./binaries.ts";
 import { runCommand } from "./command.ts";
-import { readMarker, recordServer, refuse } from "./data-directory.ts";
+import { MARKER, readMarker, recordServer, refuse } from "./data-directory.ts";
 import type { ServerName } from "./data-directory.ts";
 import { appendDurably, syncFolder, writeFileDurably } from "./durable-file.ts";
 import { commandAs, giveToServers } from "./identity.ts";
@@ -73,6 +73,7 @@ export async function createCluster(tools: ClusterTools, name: ServerName): Prom
   await rename(draft, folder);
   await syncFolder(tools.dataDir);
   await recordServer(tools.dataDir, name);
+  await giveToServers(tools.identity, path.join(tools.dataDir, MARKER));
 }
 
 /** Writes the settings that the server is to start with. */

@@ -22,8 +22,10 @@ export interface Marker {
   readonly servers: readonly string[];
 }
 
+/** The file whose content is the marker. */
+export const MARKER = "agent_runtime.json";
+
 const LAYOUT = 1;
-const MARKER = "agent_runtime.json";
 /** What may lie in a directory that counts as empty: a fresh disk's, or a marker never finished. */
 const HARMLESS = /^(lost\+found|agent_runtime\.json\.[0-9a-f]+\.tmp)$/;
 

@@ -12,7 +12,7 @@ import {
   writeSettings,
 } from "./cluster.ts";
 import type { ClusterTools } from "./cluster.ts";
-import { openDataDirectory, refuse } from "./data-directory.ts";
+import { MARKER, openDataDirectory, refuse } from "./data-directory.ts";
 import type { ServerName } from "./data-directory.ts";
 import { chooseIdentity, commandAs, giveToServers } from "./identity.ts";
 import { lockDirectory } from "./lock.ts";
@@ -120,7 +120,7 @@ async function takeLock(tools: ClusterTools, undo: (() => Promise<void>)[]): Pro
   undo.push(lock.release, runFolder.close);
   await mkdir(path.join(dataDir, "log"), { recursive: true, mode: 0o700 });
   // Where root started it for another user, that user must be able to start it without root.
-  for (const name of ["run", "log", "agent_runtime.json"]) {
+  for (const name of ["run", "log", MARKER]) {
     await giveToServers(identity, path.join(dataDir, name));
   }
   return runFolder.path;
@@ -148,7 +148,7 @@ async function prepareServer(input: {
     name,
     clusterDir,
     command: commandAs(identity, binaries, [...identity.deathWatch, ...line] as [string]),
-    serverLog: new ServerLog(path.join(dataDir, "log", `${name}.log`)),
+    serverLog: new ServerLog(path.join(dataDir, "log", `${name}.log`), identity.owner),
     log,
     onRestarted: () => options.onServerRestarted?.(name),
   });

@@ -28,8 +28,9 @@ export async function endLeftovers(clusterDir: string, log: Logger): Promise<voi
     // only cancel their statement.
     const whole = pids.includes(postmaster) && signal !== "SIGKILL";
     const targets = whole ? [postmaster] : pids;
-    log.warn({ pids: targets, signal }, "ending servers that an earlier service left behind");
-    for (const pid of targets) send(pid, whole || signal === "SIGKILL" ? signal : "SIGQUIT");
+    const told = whole || signal === "SIGKILL" ? signal : "SIGQUIT";
+    log.warn({ pids: targets, signal: told }, "ending servers that were left behind");
+    for (const pid of targets) send(pid, told);
     if (await waitForEnd(clusterDir, postmaster, waitMs)) return;
     postmaster = (await readPostmasterPid(clusterDir)) ?? postmaster;
   }

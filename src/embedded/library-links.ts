@@ -31,11 +31,12 @@ export function linkLibraries(root: string, linksFolder: string): Record<string,
     makeLink(path.join(root, source), path.join(linksFolder, path.basename(target)));
   }
   const variable = process.platform === "darwin" ? "DYLD_LIBRARY_PATH" : "LD_LIBRARY_PATH";
-  return { [variable]: linksFolder };
+  // The libraries' own folder as well: one that was loaded through a link looks beside the link.
+  return { [variable]: `${linksFolder}:${path.join(root, "native", "lib")}` };
 }
 
 function makeLink(to: string, from: string): void {
-  mkdirSync(path.dirname(from), { recursive: true, mode: 0o700 });
+  mkdirSync(path.dirname(from), { recursive: true, mode: 0o755 });
   try {
     symlinkSync(to, from);
   } catch (error) {

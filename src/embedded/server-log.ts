@@ -1,4 +1,5 @@
-import { closeSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import { closeSync, fchownSync, fstatSync, openSync, renameSync, writeSync } from "node:fs";
+import type { Owner } from "./identity.ts";
 
 const FILE_LIMIT_BYTES = 4 * 1024 * 1024;
 const TAIL_LINES = 12;
@@ -7,13 +8,18 @@ const LINE_LIMIT_CHARACTERS = 2_000;
 /** What one server says: kept in a file of bounded size, the last lines also in memory. */
 export class ServerLog {
   readonly file: string;
+  readonly #owner: Owner | undefined;
   #fd: number | undefined;
   #bytes = 0;
   #tail: string[] = [];
 
-  /** @param file beside it, `<file>.1` holds what was written before. */
-  constructor(file: string) {
+  /**
+   * @param file beside it, `<file>.1` holds what was written before.
+   * @param owner whom to give it, where that is not ourselves.
+   */
+  constructor(file: string, owner?: Owner) {
     this.file = file;
+    this.#owner = owner;
   }
 
   /** Writes one line at once: the last one before a crash is the one that matters. */
@@ -49,6 +55,7 @@ export class ServerLog {
     }
     if (this.#fd === undefined) {
       this.#fd = openSync(this.file, "a", 0o600);
+      if (this.#owner !== undefined) fchownSync(this.#fd, this.#owner.uid, this.#owner.gid);
       this.#bytes = fstatSync(this.#fd).size;
     }
     return this.#fd;

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { ask, openHome, pidOf, scratchFolder, serverPids } from "./support.ts";
@@ -77,9 +77,9 @@ test("an empty directory that exists already becomes the home, and is closed to 
 
 test("a start that was killed half-way heals at the next one", async () => {
   const dataDir = path.join(scratchFolder(), "home");
-  await (await openHome(path.join(dataDir, "../other"))).close();
+
   mkdirSync(path.join(dataDir, "main.new/base"), { recursive: true });
-  const { writeFileSync } = await import("node:fs");
+
   writeFileSync(path.join(dataDir, "agent_runtime.json"), '{"layout":1,"servers":[]}');
   writeFileSync(path.join(dataDir, "main.new/PG_VERSION"), "18\n");
 

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { commandAs, chooseIdentity } from "../../src/embedded/identity.ts";
 import { findBinaries } from "../../src/embedded/binaries.ts";
 import { fixedSettings } from "../../src/embedded/settings.ts";
-import { ask, openHome, pidOf, scratchFolder, serverPids } from "./support.ts";
+import { ask, openHome, pidOf, quietLog, scratchFolder, serverPids } from "./support.ts";
 
 test("a server that was killed comes back with its data, each time", async () => {
   const restarted = signal();
@@ -32,10 +32,9 @@ test("a server that began anew after a crash of one connection counts as restart
 
   const heard = restarted.next();
   const sleeper = ask(home.address("main"), "select pg_sleep(60)").catch((error: Error) => error);
-  const backend = (await ask(
-    home.address("main"),
-    "select pid from pg_stat_activity where query like '%sleep%' and pid <> pg_backend_pid()",
-  )) as number;
+  const find = "select pid from pg_stat_activity where query = 'select pg_sleep(60)'";
+  await expect.poll(() => ask(home.address("main"), find)).toBeDefined();
+  const backend = (await ask(home.address("main"), find)) as number;
   process.kill(backend, "SIGKILL");
 
   expect(await heard).toBe("main");
@@ -93,9 +92,12 @@ test("processes whose postmaster was killed, and are too busy to see it, are end
   await expect.poll(() => serverPids(path.join(dataDir, "main")).length).toBeGreaterThan(5);
   process.kill(orphan, "SIGKILL");
 
-  const home = await openHome(dataDir);
+  const signals: unknown[] = [];
+  const warn = (fields: object): void => void signals.push(Reflect.get(fields, "signal"));
+  const home = await openHome(dataDir, { log: { ...quietLog, warn } });
   expect(await ask(home.address("main"), "select 1")).toBe(1);
   expect(await busy).toBe("cut");
+  expect(signals).toEqual(["SIGQUIT"]);
 });
 
 /** As a service leaves it that was killed on a system without a death signal. */

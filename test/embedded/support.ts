@@ -186,7 +186,8 @@ export function startServiceScript(input: {
         const index = facts.findIndex(fits);
         if (index < 0 && !over) return;
         waiting.delete(look);
-        if (index < 0) reject(new Error(`the service ended: ${complaint}`));
+        if (index < 0)
+          reject(new Error(`the service ended: ${complaint} ${JSON.stringify(facts)}`));
         else resolve(facts.splice(index, 1)[0]!);
       };
       waiting.add(look);

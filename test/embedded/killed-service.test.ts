@@ -1,0 +1,106 @@
+import path from "node:path";
+import { afterAll, expect, test } from "vitest";
+import { ask, compiledHome, openHome, scratchFolder, serverPids, startService } from "./support.ts";
+
+const compiled = compiledHome("killed-service");
+afterAll(() => compiled.remove());
+
+const isReady = (fact: { readonly event: string }): boolean => fact.event === "ready";
+
+test("a service that was killed leaves its data, no lock and no server", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  const service = startService({ module: compiled.module, dataDir });
+  const { address, pid } = await service.until(isReady);
+  await ask(address!, "create table kept as select 42 as answer");
+  service.process.kill("SIGKILL");
+  await service.ended;
+
+  const home = await openHome(dataDir);
+  expect(await ask(home.address("main"), "select answer from kept")).toBe(42);
+  expect(serverPids(path.join(dataDir, "main"))).not.toContain(pid);
+  await home.close();
+  expect(serverPids(path.join(dataDir, "main"))).toEqual([]);
+});
+
+test("servers end with a service that was killed, without waiting for the next", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  const service = startService({ module: compiled.module, dataDir });
+  await service.until(isReady);
+  expect(serverPids(path.join(dataDir, "main"))).not.toEqual([]);
+  service.process.kill("SIGKILL");
+  await expect.poll(() => serverPids(path.join(dataDir, "main")), { timeout: 10_000 }).toEqual([]);
+});
+
+test("a service and its server, killed at the same moment, start again with their data", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  const service = startService({ module: compiled.module, dataDir });
+  const { address, pid } = await service.until(isReady);
+  await ask(address!, "create table kept as select 42 as answer");
+  process.kill(pid!, "SIGKILL");
+  service.process.kill("SIGKILL");
+  await service.ended;
+
+  const home = await openHome(dataDir);
+  expect(await ask(home.address("main"), "select answer from kept")).toBe(42);
+});
+
+test("a service that was killed while it made its database starts again", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  for (let kill = 0; kill < 3; kill += 1) {
+    const service = startService({ module: compiled.module, dataDir });
+    await service.until(({ message }) => message?.startsWith("making the database") === true);
+    service.process.kill("SIGKILL");
+    await service.ended;
+  }
+  const home = await openHome(dataDir);
+  expect(await ask(home.address("main"), "select 1")).toBe(1);
+});
+
+test("Ctrl-C at the terminal reaches the service alone, which stops in order", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  const options = { detached: true }; // a process group of its own, as a terminal gives it
+  const service = startService({ module: compiled.module, dataDir, options });
+  const { address, pid } = await service.until(isReady);
+  process.kill(-service.process.pid!, "SIGWINCH"); // to all of the group, deadly to none
+  process.kill(-service.process.pid!, "SIGTERM");
+  await service.until(({ event }) => event === "closed");
+  await service.ended;
+  expect(serverPids(path.join(dataDir, "main"))).toEqual([]);
+  expect(address!.port).toBe(5432);
+  expect(() => process.kill(pid!, 0)).toThrow("ESRCH");
+});
+
+test("a second service is refused, with the pid of the first", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  const service = startService({ module: compiled.module, dataDir });
+  const { address } = await service.until(isReady);
+
+  await expect(openHome(dataDir)).rejects.toMatchObject({
+    code: "DATA_DIRECTORY",
+    message: expect.stringContaining(`pid ${service.process.pid}`) as string,
+  });
+  expect(await ask(address!, "select 1")).toBe(1);
+});
+
+test("a service that is frozen still holds its directory", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  const service = startService({ module: compiled.module, dataDir });
+  await service.until(isReady);
+  service.process.kill("SIGSTOP");
+  await expect(openHome(dataDir)).rejects.toThrow("is in use");
+});
+
+test("of services that start at the same moment, one gets the directory", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  const services = [1, 2, 3, 4].map(() => startService({ module: compiled.module, dataDir }));
+  const facts = await Promise.all(
+    services.map((service) => service.until(({ event }) => event !== "log")),
+  );
+  expect(facts.map(({ event }) => event).sort()).toEqual([
+    "ready",
+    "refused",
+    "refused",
+    "refused",
+  ]);
+  for (const { event, code } of facts) if (event === "refused") expect(code).toBe("DATA_DIRECTORY");
+});
