@@ -4,7 +4,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { afterAll, describe, inject, test } from "vitest";
 import type { EmbeddedHome } from "../../src/embedded/home.ts";
-import { createLogger } from "../../src/service/log.ts";
+import { silentLog } from "../../src/service/log.ts";
 import type { ServerAddress } from "./servers.ts";
 import type { Services } from "./services.ts";
 
@@ -102,8 +102,7 @@ afterAll(async () => {
 async function openEmbedded(): Promise<{ home: EmbeddedHome; folder: string }> {
   const folder = await mkdtemp(join(tmpdir(), "art-home-"));
   const { openEmbeddedHome } = await import("../../src/embedded/home.ts");
-  const log = createLogger({ level: "silent", format: "json" });
-  const home = await openEmbeddedHome({ dataDir: folder, binaries: "npm", log });
+  const home = await openEmbeddedHome({ dataDir: folder, binaries: "npm", log: silentLog });
   return { home, folder };
 }
 
