@@ -78,6 +78,15 @@ test("folders are relative to the working directory, and npm is a word", () => {
   for (const raw of ["", "a\0b", 5]) expect(says("dataDir", raw)).toBe("must be a folder");
 });
 
+test.each([
+  ["postgres://app:hunter2@db/main", "postgres://app:***@db/main"],
+  ['postgres://app:hun"ter2@db/main', "postgres://app:***@db/main"],
+  ["postgres://db/main?password=hunter2", "postgres://db/main?password=***"],
+  ["postgres://app@db/main", "postgres://app@db/main"],
+])("%s is shown as %s", (url, shown) => {
+  expect(optionOf("supabase.main").kind.show(url)).toBe(shown);
+});
+
 test("only a postgres URL is a database, and a Data API is refused by name", () => {
   expect(parse("supabase.main", "")).toBe("");
   const url = "postgresql://app@db:6543/main?sslmode=require";

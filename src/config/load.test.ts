@@ -243,19 +243,21 @@ test("a flood of faults is cut", () => {
   expect(faults.at(-1)).toBe("and 150 more");
 });
 
-test.each(["0.0.0.0:80", "[::]:80", "192.168.1.4:80", "example.org:80", "127.evil.example:80"])(
-  "listening on %s without tokens is refused, with what to set",
-  (listen) => {
-    expect(faultsOf({ flags: { listen } })).toEqual([
-      expect.stringMatching(
-        /^--listen: listen .* set auth\.tokens \(or AGENT_RUNTIME_AUTH_TOKENS\)/,
-      ),
-    ]);
-    const tokens = '[{"name":"a","token":"0123456789abcdef","role":"reader"}]';
-    const env = { AGENT_RUNTIME_AUTH_TOKENS: tokens };
-    expect(load({ flags: { listen }, env }).config.auth.tokens).toHaveLength(1);
-  },
-);
+test.each([
+  "0.0.0.0:80",
+  "[::]:80",
+  "192.168.1.4:80",
+  "example.org:80",
+  "127.evil.example:80",
+  "12.0.0.1:80",
+])("listening on %s without tokens is refused, with what to set", (listen) => {
+  expect(faultsOf({ flags: { listen } })).toEqual([
+    expect.stringMatching(/^--listen: listen .* set auth\.tokens \(or AGENT_RUNTIME_AUTH_TOKENS\)/),
+  ]);
+  const tokens = '[{"name":"a","token":"0123456789abcdef","role":"reader"}]';
+  const env = { AGENT_RUNTIME_AUTH_TOKENS: tokens };
+  expect(load({ flags: { listen }, env }).config.auth.tokens).toHaveLength(1);
+});
 
 test.each(["127.0.0.1:0", "127.8.8.8:80", "localhost:80", "[::1]:80"])(
   "listening on %s needs no token",
@@ -268,6 +270,17 @@ test("limits that do not go together are refused, and blamed on the one that was
   expect(faultsOf({ yaml: "limits:\n  dataBytes: 33554432\nwrite:\n  queueLimit: 10" })).toEqual([
     expect.stringMatching(/^agent_runtime.yaml:2: limits.bodyBytes \(16777216\) must be at least/),
     expect.stringMatching(/^agent_runtime.yaml:4: write.queueLimit \(10\) must be at least/),
+  ]);
+});
+
+test("a secret that stands where a URL should is not told", () => {
+  const faults = faultsOf({
+    flags: { supabaseMain: "hunter2" },
+    env: { SUPABASE_DB_URL: "hunter2" },
+  });
+  expect(faults).toEqual([
+    "--supabase-main: supabase.main must be a postgres:// URL, or empty",
+    "SUPABASE_DB_URL: supabase.main must be a postgres:// URL, or empty",
   ]);
 });
 
