@@ -1,0 +1,95 @@
+-- Why a move between phases is refused; null where it is legal. '' is the phase before creation.
+create or replace function agent_state.phase_fault(p_type text, p_from text, p_to text)
+returns text language sql stable as $$
+  select case
+    when not exists (select from agent_state.transitions t where t.type = p_type) then 'INVALID_PHASE'
+    when not exists (select from agent_state.transitions t where t.type = p_type and t.to_phase = p_to) then 'INVALID_PHASE'
+    when p_from = p_to then null
+    when not exists (select from agent_state.transitions t
+                      where t.type = p_type and t.from_phase = p_from and t.to_phase = p_to and t.via = 'change')
+      then 'ILLEGAL_TRANSITION' end
+$$;
+
+-- The phase that a new state of a type starts in; null where the type has no lifecycle.
+create or replace function agent_state.first_phase(p_type text)
+returns text language sql stable as $$
+  select t.to_phase from agent_state.transitions t where t.type = p_type and t.from_phase = '' and t.is_first
+$$;
+
+-- The array that a state's newest deltas do no more than append to, once this delta is among them.
+create or replace function agent_state.array_after(p_array text, p_delta json)
+returns text language sql stable as $$
+  select coalesce(agent_state.appends_to(p_delta),
+                  case when p_delta -> 'a' is null and not agent_state.touches(p_delta, p_array) then p_array end)
+$$;
+
+-- What a delta adds to the work of putting a document together: 0 where it joins a run of appends,
+-- which costs a reader no more than the bytes it holds, however many there are; else 1.
+create or replace function agent_state.delta_weight(p_array text, p_delta json)
+returns integer language sql stable as $$
+  select case when agent_state.array_after(p_array, p_delta) = coalesce(p_array, agent_state.appends_to(p_delta)) then 0 else 1 end
+$$;
+
+-- What a delta makes of a state: the full copy to keep (null: keep the delta), or the fault it has.
+create or replace function agent_state.weigh_delta(
+  p_state agent_state.states, p_delta json, p_data_bytes integer)
+returns agent_state.weight language plpgsql stable as $$
+declare
+  v_weight agent_state.weight;
+  v_bytes integer := octet_length(p_delta::text);
+  v_array text := agent_state.appends_to(p_delta);
+  v_known boolean;
+  v_cheap boolean := p_state.delta_count + agent_state.delta_weight(p_state.append_path, p_delta) <= 32;
+begin
+  v_known := (v_array is not null and p_state.append_path = v_array)
+             or (p_delta -> 'm' is not null and p_delta -> 'a' is null);
+  if v_known and p_state.full_bytes + p_state.delta_bytes + v_bytes <= p_data_bytes
+     and p_state.delta_bytes + v_bytes <= greatest(p_state.full_bytes, 4096)
+     and v_cheap then
+    return v_weight;
+  end if;
+
+  v_weight.full_copy := agent_state.apply_delta(agent_state.document(p_state.state_no, p_state.version), p_delta);
+  if octet_length(v_weight.full_copy::text) > p_data_bytes then
+    v_weight.fault := 'PAYLOAD_TOO_LARGE';
+    v_weight.detail := format('the document would have %s bytes', octet_length(v_weight.full_copy::text));
+  elsif p_state.delta_bytes + v_bytes <= greatest(p_state.full_bytes, 4096)
+    and v_bytes < octet_length(v_weight.full_copy::text) and v_cheap then
+    v_weight.full_copy := null;
+  end if;
+  return v_weight;
+exception when sqlstate 'PT400' then
+  v_weight.full_copy := null;
+  v_weight.fault := 'INVALID_PATCH';
+  v_weight.detail := sqlerrm;
+  return v_weight;
+end $$;
+
+-- What the digest of a change is made of, beside the digest before it.
+create or replace function agent_state.digest_of(
+  p_before bytea, p_namespace text, p_id text, p_type text, p_step bigint, p_version bigint,
+  p_kind text, p_stored text, p_phase text, p_body json)
+returns bytea language sql stable as $$
+  select sha256(p_before || convert_to(
+    p_namespace || E'\x1f' || p_id || E'\x1f' || p_type || E'\x1f' || p_step || E'\x1f' || p_version || E'\x1f'
+    || p_kind || p_stored || coalesce(p_phase, '') || E'\x1f' || coalesce(p_body::text, ''), 'UTF8'))
+$$;
+
+-- Chains digests of several changes that one statement makes to one state.
+create or replace function agent_state.digest_next(
+  p_chain bytea, p_before bytea, p_namespace text, p_id text, p_type text, p_step bigint, p_version bigint,
+  p_kind text, p_stored text, p_phase text, p_body json)
+returns bytea language plpgsql immutable as $$
+begin
+  return agent_state.digest_of(coalesce(p_chain, p_before), p_namespace, p_id, p_type, p_step, p_version, p_kind, p_stored, p_phase, p_body);
+end $$;
+
+create or replace aggregate agent_state.digest_chain(bytea, text, text, text, bigint, bigint, text, text, text, json)
+  (sfunc = agent_state.digest_next, stype = bytea);
+
+-- Another transaction changed what this one had looked at.
+create or replace function agent_state.lost_race()
+returns integer language plpgsql as $$
+begin
+  raise exception using errcode = 'PT503', message = 'another writer was faster; try again';
+end $$;

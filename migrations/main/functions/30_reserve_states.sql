@@ -1,0 +1,59 @@
+-- Reserves a row (version 0) for every state that the batch creates, and its scope; returns the new ones.
+create or replace function agent_state.reserve_states(
+  p_now timestamptz, p_namespace text[], p_id text[], p_type text[], p_scope text[], p_op text[], p_expected bigint[])
+returns bigint[] language plpgsql as $$
+declare
+  v_missing integer[];
+  v_fresh   bigint[];
+begin
+  select array_agg(i.n) into v_missing
+    from unnest(p_namespace, p_id, p_op, p_expected) with ordinality i(namespace, id, op, expected, n)
+   where i.op = 'u' and coalesce(i.expected, 0) = 0
+     and not exists (select from agent_state.states s where s.namespace = i.namespace and s.id = i.id);
+  if v_missing is null then return null; end if;
+
+  insert into agent_state.scopes (namespace, scope)
+  select distinct p_namespace[n], coalesce(p_scope[n], p_id[n]) from unnest(v_missing) n order by 1, 2
+  on conflict do nothing;
+
+  with fresh as (
+    insert into agent_state.states (scope_no, version, step, base_version, created_at, updated_at, deleted, namespace, id, type, scope, digest)
+    select c.scope_no, 0, 0, 0, p_now, p_now, true, m.namespace, m.id, m.type, nullif(m.scope, m.id), ''
+      from (select distinct on (p_namespace[n], p_id[n]) p_namespace[n] as namespace, p_id[n] as id, p_type[n] as type,
+                   coalesce(p_scope[n], p_id[n]) as scope
+              from unnest(v_missing) n order by p_namespace[n], p_id[n], n) m
+      join agent_state.scopes c on c.namespace = m.namespace and c.scope = m.scope
+    on conflict do nothing
+    returning state_no)
+  select array_agg(state_no) into v_fresh from fresh;
+  return v_fresh;
+end $$;
+
+-- Whether units of a batch depend on each other, so that they must be committed one after the other:
+-- the same state, scope condition or key comes twice, in a way that the first may change the second's fate.
+create or replace function agent_state.must_go_apart(
+  p_unit integer[], p_namespace text[], p_id text[], p_op text[], p_phase text[], p_expected bigint[],
+  p_expected_step bigint[], p_key text[])
+returns boolean language sql immutable as $$
+  select case when array_length(p_unit, 1) = 1 then false else (
+    (p_expected_step is not null and p_unit[array_length(p_unit, 1)] > 1)
+    or exists (select from unnest(p_unit, p_namespace, p_id, p_op, p_phase, p_expected) i(unit, namespace, id, op, phase, expected)
+                group by i.namespace, i.id
+               having count(*) > 1 and not bool_and(i.op = 'u' and i.phase is null and i.expected is null))
+    or (p_key is not null and exists (select from unnest(p_unit, p_namespace, p_key) i(unit, namespace, key) where i.key is not null
+                group by i.namespace, i.key having count(distinct i.unit) > 1))) end
+$$;
+
+-- What a unit asks for, as a digest: the same key with another one is refused. Same at each change of a unit.
+create or replace function agent_state.fingerprints(
+  p_unit integer[], p_id text[], p_type text[], p_scope text[], p_op text[], p_body json[], p_phase text[], p_expected bigint[],
+  p_expected_step bigint[], p_expires timestamptz[])
+returns bytea[] language sql stable as $$
+  select array_agg(sha256(convert_to(whole, 'UTF8')) order by n)
+    from (select i.n, string_agg(concat_ws(E'\x1f', i.id, coalesce(i.type, ''), coalesce(i.scope, ''), i.op, i.body::text,
+                   coalesce(i.phase, ''), coalesce(i.expected::text, ''), coalesce(i.expected_step::text, ''),
+                   coalesce(extract(epoch from i.expires)::text, '')), E'\x1e')
+                   over (partition by i.unit order by i.n rows between unbounded preceding and unbounded following) as whole
+            from unnest(p_unit, p_id, p_type, p_scope, p_op, p_body, p_phase, p_expected, p_expected_step, p_expires)
+                   with ordinality i(unit, id, type, scope, op, body, phase, expected, expected_step, expires, n)) u
+$$;

@@ -1,0 +1,40 @@
+-- Where a scope stands: its HEAD, and whether it is on hold.
+create or replace function agent_state_api.read_scope(p_namespace text, p_scope text)
+returns table (step bigint, hold boolean)
+language sql stable security definer set search_path = '' as $$
+  select h.step, exists (select from agent_state.holds o where o.scope_no = c.scope_no)
+    from agent_state.scopes c
+    join lateral (select l.step from agent_state.changes l where l.scope_no = c.scope_no
+                   order by l.step desc, l.position desc limit 1) h on true
+   where c.namespace = p_namespace and c.scope = p_scope
+$$;
+
+-- One page of a scope's living states by id, as they were right after a step.
+create or replace function agent_state_api.read_scope_states(
+  p_namespace text, p_scope text, p_step bigint, p_after text, p_limit integer)
+returns table (namespace text, id text, type text, scope text, version bigint, step bigint, phase text, digest bytea,
+               created_at timestamptz, updated_at timestamptz, expires_at timestamptz, deleted boolean, data json)
+language sql stable security definer set search_path = '' as $$
+  select s.namespace, s.id, s.type, p_scope, l.version, l.step, l.phase, l.digest, s.created_at, l.at, s.expires_at, false,
+         agent_state.document(s.state_no, l.version)
+    from agent_state.scopes c
+    join agent_state.states s on s.scope_no = c.scope_no and s.id > coalesce(p_after, '')
+    join lateral (select * from agent_state.changes h
+                   where h.state_no = s.state_no and h.step <= coalesce(p_step, 9223372036854775807)
+                   order by h.version desc limit 1) l on l.kind <> 'd'
+   where c.namespace = p_namespace and c.scope = p_scope
+   order by s.id
+   limit p_limit
+$$;
+
+-- What one step did, as its commit answered: for a repeated idempotency key.
+create or replace function agent_state_api.read_step(p_namespace text, p_scope text, p_step bigint)
+returns table (id text, type text, scope text, version bigint, step bigint, phase text, digest bytea, at timestamptz, created boolean)
+language sql stable security definer set search_path = '' as $$
+  select s.id, s.type, p_scope, l.version, l.step, l.phase, l.digest, l.at, l.version = 1
+    from agent_state.scopes c
+    join agent_state.changes l on l.scope_no = c.scope_no and l.step = p_step
+    join agent_state.states s on s.state_no = l.state_no
+   where c.namespace = p_namespace and c.scope = p_scope
+   order by l.position
+$$;

@@ -1,0 +1,34 @@
+-- Where the feed stands: `head` is the first transaction that may still be writing, everything below
+-- it is settled; `floor` is up to where changes were pruned; `lineage` names the history that cursors belong to.
+create or replace function agent_state_api.feed_bounds()
+returns table (lineage text, head bigint, floor text)
+language sql stable security definer set search_path = '' as $$
+  select (select m.value from agent_state.meta m where m.name = 'lineage'),
+         pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+         (select m.value from agent_state.meta m where m.name = 'feed_floor')
+$$;
+
+-- Settled changes after a position, in feed order: each scope in step order.
+create or replace function agent_state_api.read_feed(p_xid bigint, p_scope_no bigint, p_step bigint, p_position integer, p_limit integer)
+returns table (feed_xid bigint, scope_no bigint, step bigint, "position" integer, state_no bigint, namespace text, scope text, id text,
+               type text, version bigint, kind text, stored text, phase text, cause text, actor text, digest bytea, at timestamptz, body json)
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+  return query
+  select c.feed_xid::text::bigint, c.scope_no, c.step, c.position, c.state_no, s.namespace, coalesce(s.scope, s.id), s.id, s.type,
+         c.version, c.kind::text, c.stored::text, c.phase, c.cause, c.actor, c.digest, c.at, c.body
+    from (select * from agent_state.changes l
+           where (l.feed_xid, l.scope_no, l.step, l.position) > (p_xid::text::xid8, p_scope_no, p_step, p_position)
+             and l.feed_xid < pg_snapshot_xmin(pg_current_snapshot())
+           order by l.feed_xid, l.scope_no, l.step, l.position
+           limit p_limit) c
+    join agent_state.states s on s.state_no = c.state_no
+   order by c.feed_xid, c.scope_no, c.step, c.position;
+end $$;
+
+-- The document of a state at a version, by the number that the feed gave.
+create or replace function agent_state_api.read_document(p_state_no bigint, p_version bigint)
+returns json language sql stable security definer set search_path = '' as $$
+  select agent_state.document(p_state_no, p_version)
+$$;

@@ -1,0 +1,20 @@
+-- The lifecycle tables hold for SQL by hand as well: a phase moves only along a row of agent_state.transitions.
+create or replace function agent_state.guard_phase()
+returns trigger language plpgsql set search_path = '' as $$
+begin
+  if not exists (select from agent_state.transitions t
+                  where t.type = new.type and t.to_phase = new.phase
+                    and t.from_phase = case when tg_op = 'INSERT' or old.deleted then '' else coalesce(old.phase, '') end) then
+    raise exception using errcode = 'PT422', message = 'ILLEGAL_TRANSITION',
+      detail = format('a state of type %s may not go to phase %s', new.type, new.phase);
+  end if;
+  return new;
+end $$;
+
+create or replace trigger phase_moves_are_legal before update of phase on agent_state.states
+  for each row when (new.phase is not null and new.phase is distinct from old.phase)
+  execute function agent_state.guard_phase();
+
+create or replace trigger first_phase_is_legal before insert on agent_state.states
+  for each row when (new.phase is not null)
+  execute function agent_state.guard_phase();

@@ -1,0 +1,40 @@
+-- Three roles that cannot log in; a login is made a member of what it may do. Nobody but the owner
+-- touches a table: all goes through functions that run as their owner.
+do $$
+declare
+  v_role text;
+begin
+  foreach v_role in array array['agent_state_reader', 'agent_state_writer', 'agent_state_operator'] loop
+    if not exists (select from pg_roles where rolname = v_role) then
+      begin
+        execute format('create role %I nologin', v_role);
+      exception when duplicate_object or unique_violation then null;   -- another database's migration was faster
+      end;
+    end if;
+  end loop;
+end $$;
+
+alter table agent_state.states enable row level security;
+alter table agent_state.changes enable row level security;
+alter table agent_state.scopes enable row level security;
+alter table agent_state.holds enable row level security;
+alter table agent_state.idempotency_keys enable row level security;
+alter table agent_state.transitions enable row level security;
+alter table agent_state.meta enable row level security;
+
+revoke all on schema agent_state, agent_state_api from public;
+revoke all on all tables in schema agent_state from public;
+revoke execute on all functions in schema agent_state, agent_state_api from public;
+
+grant usage on schema agent_state_api to agent_state_reader, agent_state_writer, agent_state_operator;
+grant execute on function
+  agent_state_api.read_states, agent_state_api.read_version, agent_state_api.list_states, agent_state_api.read_history,
+  agent_state_api.read_scope, agent_state_api.read_scope_states, agent_state_api.read_step, agent_state_api.feed_bounds,
+  agent_state_api.read_feed, agent_state_api.read_document, agent_state_api.verify_state, agent_state_api.get
+  to agent_state_reader, agent_state_writer, agent_state_operator;
+grant execute on function
+  agent_state_api.commit_batch, agent_state_api.commit, agent_state_api.expired_states
+  to agent_state_writer, agent_state_operator;
+grant execute on function
+  agent_state_api.prune_history, agent_state_api.adopt_history
+  to agent_state_operator;
