@@ -56,11 +56,15 @@ function mayInstall() {
 }
 
 function apt(...args) {
-  const { status, stdout, stderr } = spawnSync("apt-get", ["--quiet", ...args], {
-    encoding: "utf8",
-    env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const { status, stdout, stderr } = spawnSync(
+    "apt-get",
+    ["--quiet", "-o", "DPkg::Lock::Timeout=120", ...args],
+    {
+      encoding: "utf8",
+      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   if (status !== 0) console.error(`apt-get ${args[0]} failed:\n${stdout}${stderr}`);
 }
 
