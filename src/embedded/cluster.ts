@@ -135,10 +135,8 @@ function majorOf(version: string): number {
 /** Asks the build itself: a server refuses to start with a setting that it does not know. */
 async function knowsLz4(tools: ClusterTools): Promise<boolean> {
   const { binaries, identity, dataDir } = tools;
-  const ask = ["-c", "config_file=/dev/null", "-c", "default_toast_compression=lz4"];
-  const probe = commandAs(identity, binaries, [
-    binaries.postgres,
-    ...["-D", dataDir, ...ask, "-C", "default_toast_compression"],
-  ]);
+  const question = ["-c", "default_toast_compression=lz4", "-C", "default_toast_compression"];
+  const line = [binaries.postgres, "-D", dataDir, "-c", "config_file=/dev/null"] as const;
+  const probe = commandAs(identity, binaries, [...line, ...question]);
   return (await runCommand(probe, { timeoutMs: PROBE_TIMEOUT_MS })).ok;
 }

@@ -11,6 +11,7 @@ import {
 import path from "node:path";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { writeFileDurably } from "./durable-file.ts";
+import { errorCode } from "./error-code.ts";
 
 /** The servers of a home, each with a folder of its name in the data directory. */
 export type ServerName = "main";
@@ -46,9 +47,13 @@ export async function openDataDirectory(wanted: string): Promise<string> {
 /** The marker, or nothing where the directory is empty; refuses every other directory. */
 export async function readMarker(dataDir: string): Promise<Marker | undefined> {
   const file = path.join(dataDir, MARKER);
-  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw refuse(`cannot read ${file} (${error.code})`, `start as the user who owns it`, error);
+  const text = await readFile(file, "utf8").catch((error: unknown) => {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw refuse(
+      `cannot read ${file} (${errorCode(error)})`,
+      `start as the user who owns it`,
+      error,
+    );
   });
   if (text !== undefined) return parseMarker(file, text);
   const names = await readdir(dataDir);
@@ -75,12 +80,12 @@ export function refuse(wrong: string, remedy: string, cause?: unknown): AgentRun
 async function makeFolder(folder: string): Promise<string> {
   try {
     await mkdir(path.dirname(folder), { recursive: true });
-    await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "EEXIST") throw error;
+    await mkdir(folder, { mode: 0o700 }).catch((error: unknown) => {
+      if (errorCode(error) !== "EEXIST") throw error;
     });
     if ((await stat(folder)).isDirectory()) return await realpath(folder);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const code = errorCode(error);
     throw refuse(
       `the data directory ${folder} cannot be made (${code})`,
       "make it yourself and let this user write to it, or name another with --data-dir",
@@ -94,7 +99,7 @@ async function checkAccess(dataDir: string): Promise<void> {
   try {
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const code = errorCode(error);
     throw refuse(
       code === "EROFS"
         ? `${dataDir} is on a read-only disk`

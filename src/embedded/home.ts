@@ -117,7 +117,10 @@ async function takeLock(tools: ClusterTools, undo: (() => Promise<void>)[]): Pro
   const { dataDir, identity } = tools;
   const runFolder = await openRunFolder(dataDir);
   const lock = await lockDirectory(runFolder.path, dataDir);
-  undo.push(lock.release, runFolder.close);
+  undo.push(
+    () => lock.release(),
+    () => runFolder.close(),
+  );
   await mkdir(path.join(dataDir, "log"), { recursive: true, mode: 0o700 });
   // Where root started it for another user, that user must be able to start it without root.
   for (const name of ["run", "log", MARKER]) {

@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "../service/log-port.ts";
 import { runCommand } from "./command.ts";
 import { refuse } from "./data-directory.ts";
+import { errorCode } from "./error-code.ts";
 
 /** SIGINT: fast shutdown. SIGQUIT: at once, recovery at the next start. Then the system ends it. */
 const STAGES: readonly { readonly signal: NodeJS.Signals; readonly waitMs: number }[] = [
@@ -82,6 +83,6 @@ function send(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    if (errorCode(error) !== "ESRCH") throw error;
   }
 }

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import path from "node:path";
+import { errorCode } from "./error-code.ts";
 
 interface Link {
   readonly source: string;
@@ -40,14 +41,10 @@ function makeLink(to: string, from: string): void {
   try {
     symlinkSync(to, from);
   } catch (error) {
-    if (codeOf(error) !== "EEXIST") throw error; // Somebody else who starts now made it.
+    if (errorCode(error) !== "EEXIST") throw error; // Somebody else who starts now made it.
   }
 }
 
 function isNotWritable(error: unknown): boolean {
-  return ["EACCES", "EPERM", "EROFS"].includes(codeOf(error) ?? "");
-}
-
-function codeOf(error: unknown): string | undefined {
-  return (error as NodeJS.ErrnoException).code;
+  return ["EACCES", "EPERM", "EROFS"].includes(errorCode(error));
 }

@@ -3,6 +3,7 @@ import { link, readdir, rm } from "node:fs/promises";
 import net from "node:net";
 import path from "node:path";
 import { AgentRuntimeError } from "../state/errors.ts";
+import { errorCode } from "./error-code.ts";
 
 /** The right to be the one service of a data directory. The system takes it back when we die. */
 export interface DirectoryLock {
@@ -50,9 +51,9 @@ async function takeNumber(folder: string, number: number): Promise<DirectoryLock
   const listening = await listen(draft);
   const taken = await link(draft, path.join(folder, name)).then(
     () => true,
-    (error: NodeJS.ErrnoException) => {
+    (error: unknown) => {
       // The number is taken, or a new holder swept the draft away: somebody else was quicker.
-      if (error.code === "EEXIST" || error.code === "ENOENT") return false;
+      if (["EEXIST", "ENOENT"].includes(errorCode(error))) return false;
       throw error;
     },
   );
@@ -117,9 +118,9 @@ function askHolder(socket: string): Promise<Holder> {
     connection.once("connect", () => (alive = true));
     connection.on("data", (text: string) => (pid += text));
     connection.once("close", finish);
-    connection.once("error", (error: NodeJS.ErrnoException) => {
+    connection.once("error", (error) => {
       // Nobody listens, or a new holder swept it away; anything else may be somebody alive.
-      alive ||= error.code !== "ECONNREFUSED" && error.code !== "ENOENT";
+      alive ||= !["ECONNREFUSED", "ENOENT"].includes(errorCode(error));
       finish();
     });
   });

@@ -3,6 +3,7 @@ import { lstat, mkdir, readlink, rename, rm, symlink, unlink } from "node:fs/pro
 import os from "node:os";
 import path from "node:path";
 import { AgentRuntimeError } from "../state/errors.ts";
+import { errorCode } from "./error-code.ts";
 
 /** Socket paths hold 103 bytes on macOS, 107 on Linux; the longest name in the folder takes 20. */
 const FOLDER_LIMIT_BYTES = 82;
@@ -45,8 +46,8 @@ export async function openRunFolder(dataDir: string): Promise<RunFolder> {
 
 /** Others may write beside it: a folder that somebody else put there must not be trusted. */
 async function makePrivate(folder: string): Promise<void> {
-  await mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "EEXIST") throw error;
+  await mkdir(folder, { mode: 0o700 }).catch((error: unknown) => {
+    if (errorCode(error) !== "EEXIST") throw error;
   });
   const found = await lstat(folder);
   const ours = found.isDirectory() && found.uid === process.getuid?.();

@@ -96,7 +96,7 @@ test("of services that start at the same moment, one gets the directory", async 
   const facts = await Promise.all(
     services.map((service) => service.until(({ event }) => event !== "log")),
   );
-  expect(facts.map(({ event }) => event).sort()).toEqual([
+  expect(facts.map(({ event }) => event).toSorted()).toEqual([
     "ready",
     "refused",
     "refused",

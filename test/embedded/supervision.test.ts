@@ -31,7 +31,7 @@ test("a server that began anew after a crash of one connection counts as restart
   const before = pidOf(home);
 
   const heard = restarted.next();
-  const sleeper = ask(home.address("main"), "select pg_sleep(60)").catch((error: Error) => error);
+  const sleeper = ask(home.address("main"), "select pg_sleep(60)").catch((error: unknown) => error);
   const find = "select pid from pg_stat_activity where query = 'select pg_sleep(60)'";
   await expect.poll(() => ask(home.address("main"), find)).toBeDefined();
   const backend = (await ask(home.address("main"), find)) as number;

@@ -80,7 +80,7 @@ export function snapshot(folder: string): string[] {
       const file = path.join(entry.parentPath, entry.name);
       return entry.isFile() ? `${file} ${readFileSync(file, "base64")}` : file;
     })
-    .sort();
+    .toSorted();
 }
 
 /** Compiles the embedded home to JavaScript, as a child of another user has to run it. */
