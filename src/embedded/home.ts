@@ -90,7 +90,13 @@ async function open(
   const binaries = findBinaries(options.binaries, path.join(dataDir, "lib"));
   const { identity, version } = await chooseIdentity(binaries, dataDir);
   const tools = { dataDir, binaries, identity, version };
-  options.log.debug({ dataDir, version, as: identity.label }, "opening the embedded databases");
+  const facts = {
+    dataDir,
+    version,
+    as: identity.label,
+    endsWithUs: identity.deathWatch.length > 0,
+  };
+  options.log.debug(facts, "opening the embedded databases");
   for (const { name } of SERVERS) await checkCluster(tools, name); // Refuse before touching anything.
   const runFolder = await takeLock(tools, undo);
 

@@ -30,7 +30,7 @@ export interface Chosen {
 
 type Candidate = Omit<Identity, "deathWatch">;
 
-const PROBE_TIMEOUT_MS = 10_000;
+const PROBE_TIMEOUT_MS = 30_000; // a busy machine must not look like one that forbids it
 const NAMESPACE = ["unshare", "-U", "--map-user=65534", "--map-group=65534"];
 /** SIGINT is PostgreSQL's fast shutdown. Asked for last: a change of user would take it back. */
 const DEATH_WATCH = ["setpriv", "--pdeathsig=INT"];

@@ -11,6 +11,7 @@ try {
   const home = await openEmbeddedHome({ dataDir, binaries: process.env.BINARIES ?? "npm", log });
   const [{ pid }] = home.status();
   say({ event: "ready", address: home.address("main"), pid });
+  process.on("SIGINT", () => say({ event: "interrupted" })); // It would finish its work first.
   process.once("SIGTERM", async () => {
     await home.close();
     say({ event: "closed" });

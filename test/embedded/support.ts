@@ -117,7 +117,7 @@ export function compiledHome(name: string): { readonly module: string; remove():
 }
 
 export interface ServiceFact {
-  readonly event: "log" | "ready" | "refused" | "closed";
+  readonly event: "log" | "ready" | "interrupted" | "refused" | "closed";
   readonly message?: string;
   readonly code?: string;
   readonly address?: ServerAddress;
