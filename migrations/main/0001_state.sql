@@ -78,6 +78,7 @@ create table agent_state.changes (
   version   bigint      not null,
   at        timestamptz not null,
   position  integer     not null,
+  writer    integer     not null,
   kind      "char"      not null,
   stored    "char"      not null,
   digest    bytea       not null,
@@ -92,6 +93,7 @@ create table agent_state.changes (
   constraint stored_is_known check (stored in ('f', 'd'))
 );
 
+comment on column agent_state.changes.writer is 'Which process wrote it: a process need not be told its own changes. 0: nobody in particular.';
 comment on column agent_state.changes.kind is 'u update, d delete, r rollback, p repair';
 comment on column agent_state.changes.stored is 'f: body is the document; d: body is the delta from the version before';
 

@@ -15,7 +15,8 @@
 create or replace function agent_state_api.commit_batch(
   p_unit integer[], p_namespace text[], p_id text[], p_type text[], p_scope text[], p_op text[], p_body json[],
   p_phase text[], p_expected bigint[], p_based_on bigint[], p_expected_step bigint[],
-  p_actor text[], p_cause text[], p_key text[], p_expires timestamptz[], p_data_bytes integer, p_reserve boolean default true)
+  p_actor text[], p_cause text[], p_key text[], p_expires timestamptz[], p_data_bytes integer, p_reserve boolean default true,
+  p_writer integer default 0)
 returns table (n integer, code text, detail text, type text, scope text, version bigint, step bigint,
                phase text, digest bytea, created boolean, at timestamptz)
 language plpgsql security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
@@ -104,9 +105,9 @@ begin
            where s.state_no = l.state_no and s.version = l.was
           returning l.chain
         ), logged as (
-          insert into agent_state.changes (feed_xid, scope_no, step, state_no, version, at, position, kind, stored, digest, phase,
+          insert into agent_state.changes (feed_xid, scope_no, step, state_no, version, at, position, writer, kind, stored, digest, phase,
                                            actor, cause, idempotency_key, body)
-          select l.feed_xid, l.scope_no, l.step, l.state_no, l.version, v_now, l.n - array_position(p_unit, l.unit), l.kind::"char",
+          select l.feed_xid, l.scope_no, l.step, l.state_no, l.version, v_now, l.n - array_position(p_unit, l.unit), p_writer, l.kind::"char",
                  l.stored::"char", l.digest, l.phase, p_actor[l.n], p_cause[l.n], p_key[l.n], coalesce(l.full_copy, p_body[l.n])
             from linked l order by l.scope_no, l.step, l.n
         ), keyed as (

@@ -32,3 +32,25 @@ create or replace function agent_state_api.read_document(p_state_no bigint, p_ve
 returns json language sql stable security definer set search_path = '' as $$
   select agent_state.document(p_state_no, p_version)
 $$;
+
+-- Which states others than this writer changed since a position, up to which version. The first row
+-- has no id: its version counts the changes looked at (a full page means that there were more), and
+-- its head is how far that looked.
+create or replace function agent_state_api.foreign_changes(
+  p_writer integer, p_xid bigint, p_scope_no bigint, p_step bigint, p_position integer, p_limit integer)
+returns table (namespace text, id text, version bigint, head bigint)
+language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
+#variable_conflict use_column
+begin
+  return query
+  with seen as materialized (
+    select l.state_no, l.version from agent_state.changes l
+     where (l.feed_xid, l.scope_no, l.step, l.position) > (p_xid::text::xid8, p_scope_no, p_step, p_position)
+       and l.feed_xid < pg_snapshot_xmin(pg_current_snapshot()) and l.writer <> p_writer
+     limit p_limit)
+  select null, null, (select count(*) from seen), pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+  union all
+  select s.namespace, s.id, c.version, null
+    from (select n.state_no, max(n.version) as version from seen n group by n.state_no) c
+    join agent_state.states s on s.state_no = c.state_no;
+end $$;

@@ -1,0 +1,56 @@
+/**
+ * The state of AI agents: versioned, durable, reversible, on PostgreSQL.
+ *
+ * @example
+ * const manager = await StateManager.open({ dataDir: ".agent_runtime" });
+ * await manager.updateState("agent-1", "agent", { goal: "book a flight" });
+ * const { data, version } = await manager.getState("agent-1");
+ * await manager.close();
+ */
+import { openStateManager } from "./runtime.ts";
+import type { StateManager as Manager } from "./manager/state-manager.ts";
+
+/** Opens state managers; with no settings, on a PostgreSQL of its own below the working directory. */
+export const StateManager = { open: openStateManager } as const;
+
+export type StateManager = Manager;
+
+export { startRuntime } from "./runtime.ts";
+export type { Runtime, Settings } from "./runtime.ts";
+export { HttpStateClient } from "./client/http-client.ts";
+export { AgentRuntimeError, ERROR_STATUS } from "./state/errors.ts";
+export type { ErrorCode, ErrorFacts } from "./state/errors.ts";
+export type { BatchOutcome, StateFace } from "./state/face.ts";
+export type { Json, JsonObject } from "./state/json.ts";
+export type {
+  AppendRequest,
+  CallOptions,
+  ChangeRequest,
+  Changeset,
+  Consistency,
+  DeleteRequest,
+  Diff,
+  DiffOptions,
+  HistoryOptions,
+  ListOptions,
+  MergeRequest,
+  PatchRequest,
+  ReadOptions,
+  UpdateRequest,
+  WatchOptions,
+  WriteOptions,
+} from "./state/request.ts";
+export type {
+  Change,
+  ChangeKind,
+  Committed,
+  HistoryEntry,
+  Page,
+  PatchOperation,
+  ScopeStatus,
+  State,
+  StateSummary,
+  Step,
+  Version,
+  Written,
+} from "./state/state.ts";

@@ -1,0 +1,225 @@
+import { AgentRuntimeError } from "../state/errors.ts";
+import type { ChangeRow, PreparedUnit, StateStore } from "../state/ports.ts";
+import { laneOf } from "./lane-of.ts";
+
+export interface BatcherOptions {
+  readonly store: Pick<StateStore, "lanes" | "commitBatch">;
+  /** Changesets that share a transaction at most. */
+  readonly batchLimit: number;
+  /** Changesets that may wait; one more is refused. */
+  readonly queueLimit: number;
+  /** Bytes of documents that may wait. */
+  readonly queueBytes: number;
+  /** Told after every flush: how many changesets it held. */
+  readonly onFlush?: (units: number) => void;
+}
+
+/** A changeset on its way. */
+export interface Ticket {
+  /** What the database answered, one row a change. */
+  readonly rows: Promise<readonly ChangeRow[]>;
+  /** Takes it back if it still waits; false: it was sent, and may happen. */
+  cancel(): boolean;
+}
+
+interface Waiting {
+  readonly unit: PreparedUnit;
+  readonly reserve: boolean;
+  readonly bytes: number;
+  state: "waiting" | "sent" | "canceled";
+  readonly resolve: (rows: readonly ChangeRow[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Lane {
+  readonly number: number;
+  queue: Waiting[];
+  busy: boolean;
+  armed: boolean;
+}
+
+/** Bytes of documents in one transaction: more would only make the others wait. */
+const FLUSH_BYTES = 8 * 1024 * 1024;
+const RETRY_AFTER_MS = 250;
+
+/**
+ * Group commit: concurrent changesets share a transaction without sharing their fate.
+ *
+ * A changeset goes to the lane of its scope, so that no two lanes write one scope. A lane that is
+ * free sends at once what came in this turn of the event loop; while it is busy, more gathers. So an
+ * idle system adds no waiting and a busy one needs few commits.
+ */
+export class Batcher {
+  readonly #options: BatcherOptions;
+  readonly #lanes: Lane[];
+  #waiting = 0;
+  #bytes = 0;
+  #closed = false;
+  #whenIdle: (() => void)[] = [];
+
+  constructor(options: BatcherOptions) {
+    this.#options = options;
+    this.#lanes = Array.from({ length: options.store.lanes }, (_, number) => {
+      return { number, queue: [], busy: false, armed: false };
+    });
+  }
+
+  /** Changesets that wait or are on their way. */
+  get length(): number {
+    return this.#waiting;
+  }
+
+  get busyLanes(): number {
+    return this.#lanes.reduce((count, lane) => count + (lane.busy ? 1 : 0), 0);
+  }
+
+  /**
+   * @param scope what decides the lane: the changeset's scope where it is known.
+   * @param reserve false where all its states are known to exist.
+   * @throws {AgentRuntimeError} UNAVAILABLE: too many wait already, or it is closed.
+   */
+  add(unit: PreparedUnit, scope: string, reserve: boolean): Ticket {
+    const bytes = unit.changes.reduce((sum, change) => sum + (change.body?.length ?? 0), 0);
+    this.#admit(bytes);
+    let waiting!: Waiting;
+    const rows = new Promise<readonly ChangeRow[]>((resolve, reject) => {
+      waiting = { unit, reserve, bytes, state: "waiting", resolve, reject };
+    });
+    this.#waiting++;
+    this.#bytes += bytes;
+    const lane = this.#lanes[laneOf(unit.namespace, scope, this.#lanes.length)]!;
+    lane.queue.push(waiting);
+    this.#arm(lane);
+    return {
+      rows,
+      cancel: () => {
+        if (waiting.state !== "waiting") return false;
+        waiting.state = "canceled";
+        this.#settle(waiting);
+        return true;
+      },
+    };
+  }
+
+  /** Refuses what comes from now on, and waits for what was accepted. Safe twice. */
+  async drain(): Promise<void> {
+    this.#closed = true;
+    if (this.#waiting > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  #admit(bytes: number): void {
+    if (this.#closed) {
+      throw new AgentRuntimeError("UNAVAILABLE", "The state manager is closed. Nothing happened.", {
+        mayHaveHappened: false,
+      });
+    }
+    const { queueLimit, queueBytes } = this.#options;
+    if (this.#waiting < queueLimit && this.#bytes + bytes <= Math.max(queueBytes, bytes)) return;
+    throw new AgentRuntimeError(
+      "UNAVAILABLE",
+      `Too many writes are waiting (${this.#waiting}). Nothing happened; slow down and try again.`,
+      { mayHaveHappened: false, retryAfterMs: RETRY_AFTER_MS },
+    );
+  }
+
+  #arm(lane: Lane): void {
+    if (lane.busy || lane.armed) return;
+    lane.armed = true;
+    // After this turn of the event loop: what it still brings shares the transaction.
+    setImmediate(() => {
+      lane.armed = false;
+      void this.#run(lane);
+    });
+  }
+
+  async #run(lane: Lane): Promise<void> {
+    lane.busy = true;
+    while (lane.queue.length > 0) {
+      const batch = take(lane, this.#options.batchLimit);
+      if (batch.length > 0) await this.#flush(lane, batch);
+    }
+    lane.busy = false;
+  }
+
+  async #flush(lane: Lane, batch: readonly Waiting[]): Promise<void> {
+    try {
+      const answers = await this.#options.store.commitBatch(
+        lane.number,
+        batch.map(({ unit }) => unit),
+        batch.some(({ reserve }) => reserve),
+      );
+      batch.forEach((waiting, index) => waiting.resolve(answers[index]!));
+    } catch (error) {
+      for (const waiting of batch) waiting.reject(error);
+    }
+    for (const waiting of batch) this.#settle(waiting);
+    this.#options.onFlush?.(batch.length);
+  }
+
+  #settle(waiting: Waiting): void {
+    this.#waiting--;
+    this.#bytes -= waiting.bytes;
+    if (this.#waiting > 0) return;
+    for (const resolve of this.#whenIdle.splice(0)) resolve();
+  }
+}
+
+/**
+ * The next transaction of a lane, in the order things came. What depends on an earlier one of the
+ * same batch (its state, its key, its step) waits for the next, so that the database need not take
+ * the batch apart; and what came later for the same state waits with it.
+ */
+function take(lane: Lane, limit: number): Waiting[] {
+  const batch: Waiting[] = [];
+  const rest: Waiting[] = [];
+  const touched = new Map<string, "plain" | "bound">();
+  let bytes = 0;
+  let index = 0;
+  for (; index < lane.queue.length && batch.length < limit && bytes < FLUSH_BYTES; index++) {
+    const waiting = lane.queue[index]!;
+    if (waiting.state === "canceled") continue;
+    if (!fits(waiting.unit, touched, batch.length)) {
+      rest.push(waiting);
+      continue;
+    }
+    waiting.state = "sent";
+    bytes += waiting.bytes;
+    batch.push(waiting);
+    if (waiting.unit.expectedStep !== null) {
+      index++;
+      break;
+    }
+  }
+  lane.queue = rest.length === 0 ? lane.queue.slice(index) : rest.concat(lane.queue.slice(index));
+  return batch;
+}
+
+/** Whether a unit can share the transaction; marks its states either way. */
+function fits(
+  unit: PreparedUnit,
+  touched: Map<string, "plain" | "bound">,
+  before: number,
+): boolean {
+  const kind = isPlain(unit) ? "plain" : "bound";
+  const keys = unit.changes.map((change) => `${unit.namespace}\u001f${change.id}`);
+  if (unit.idempotencyKey !== null) keys.push(`${unit.namespace}\u001e${unit.idempotencyKey}`);
+  const free = keys.every((key) => {
+    const other = touched.get(key);
+    return other === undefined || (other === "plain" && kind === "plain");
+  });
+  const alone = unit.expectedStep === null || before === 0;
+  for (const key of keys) touched.set(key, free && alone ? kind : "bound");
+  return free && alone;
+}
+
+/** A single replacement without a condition: a run of them on one state is one chain of versions. */
+function isPlain(unit: PreparedUnit): boolean {
+  const [change] = unit.changes;
+  return (
+    unit.changes.length === 1 &&
+    unit.idempotencyKey === null &&
+    change!.op === "update" &&
+    change!.expectedVersion === null &&
+    change!.phase === null
+  );
+}

@@ -1,0 +1,32 @@
+import { AgentRuntimeError } from "../state/errors.ts";
+import { checkId } from "../state/identifiers.ts";
+
+/** What a caller may hand in, and how much. */
+export interface Limits {
+  readonly idCharacters: number;
+  /** Bytes of a document's JSON text. */
+  readonly dataBytes: number;
+  /** Levels of nesting: 0 for a scalar, 1 for `{}`. */
+  readonly dataDepth: number;
+  /** Changes in a changeset, and changesets in a batch. */
+  readonly changesetChanges: number;
+  readonly pageItems: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  idCharacters: 200,
+  dataBytes: 1_048_576,
+  dataDepth: 64,
+  changesetChanges: 1_000,
+  pageItems: 1_000,
+};
+
+/** An id that is right, and no longer than this installation wants. */
+export function checkLimitedId(id: unknown, limits: Limits): string {
+  const checked = checkId(id);
+  if (checked.length <= limits.idCharacters || [...checked].length <= limits.idCharacters) return checked;
+  throw new AgentRuntimeError(
+    "INVALID_ID",
+    `An id has at most ${limits.idCharacters} characters here (\`limits.idCharacters\`).`,
+  );
+}

@@ -1,0 +1,183 @@
+import { AgentRuntimeError } from "../state/errors.ts";
+import {
+  checkActor,
+  checkCause,
+  checkIdempotencyKey,
+  checkNamespace,
+  checkPhase,
+  checkScope,
+  checkType,
+} from "../state/identifiers.ts";
+import { serializeData } from "../state/json-check.ts";
+import { checkPatch } from "../state/patch.ts";
+import { formatPointer, parsePointer } from "../state/pointer.ts";
+import type { PreparedChange, PreparedUnit } from "../state/ports.ts";
+import type {
+  AppendRequest,
+  ChangeRequest,
+  Changeset,
+  MergeRequest,
+  PatchRequest,
+  UpdateRequest,
+} from "../state/request.ts";
+import type { PatchOperation } from "../state/state.ts";
+import { checkLimitedId } from "./limits.ts";
+import type { Limits } from "./limits.ts";
+
+/** Room for the few characters that a delta has around what was handed in. */
+const DELTA_LEVELS = 3;
+
+const MAX_VERSION = 2n ** 63n - 1n;
+
+/**
+ * A changeset, checked and made ready for the database. Nothing is written where this throws.
+ *
+ * @throws {AgentRuntimeError} INVALID_*, PAYLOAD_TOO_LARGE
+ */
+export function prepareChangeset(changeset: Changeset, limits: Limits): PreparedUnit {
+  const { changes } = changeset;
+  if (!Array.isArray(changes) || changes.length === 0) {
+    throw new AgentRuntimeError(
+      "INVALID_REQUEST",
+      "A changeset has at least one change: { changes: [{ op, id, ... }] }.",
+    );
+  }
+  if (changes.length > limits.changesetChanges) {
+    throw new AgentRuntimeError(
+      "PAYLOAD_TOO_LARGE",
+      `A changeset has at most ${limits.changesetChanges} changes, this one ${changes.length}; commit it in parts.`,
+    );
+  }
+  const prepared = changes.map((change) => prepareChange(change, limits));
+  checkDistinct(prepared);
+  return {
+    namespace: checkNamespace(changeset.namespace ?? "default"),
+    scope: changeset.scope === undefined ? null : checkScope(changeset.scope),
+    changes: prepared,
+    expectedStep: checkCount(changeset.expectedStep, "INVALID_STEP"),
+    actor: changeset.actor === undefined ? null : checkActor(changeset.actor),
+    cause: changeset.cause === undefined ? null : checkCause(changeset.cause),
+    idempotencyKey:
+      changeset.idempotencyKey === undefined ? null : checkIdempotencyKey(changeset.idempotencyKey),
+  };
+}
+
+function prepareChange(change: ChangeRequest, limits: Limits): PreparedChange {
+  const common = {
+    id: checkLimitedId(change.id, limits),
+    type: null,
+    phase: change.phase === undefined ? null : checkPhase(change.phase),
+    expectedVersion: checkCount(change.expectedVersion, "INVALID_VERSION"),
+    basedOn: null,
+    expiresAt: null,
+  };
+  switch (change.op) {
+    case "update":
+      return {
+        ...common,
+        op: "update",
+        type: checkType(change.type),
+        body: serializeData(change.data, limits),
+        expiresAt: expiryOf(change),
+      };
+    case "merge":
+      return { ...common, op: "delta", body: mergeDelta(change, limits) };
+    case "patch":
+      return { ...common, op: "delta", body: patchDelta(change, limits) };
+    case "append":
+      return { ...common, op: "delta", body: appendDelta(change, limits) };
+    case "delete":
+      return { ...common, op: "delete", body: null };
+    default:
+      throw new AgentRuntimeError(
+        "INVALID_REQUEST",
+        `There is no operation "${String((change as { op: unknown }).op)}"; a change is one of update, merge, patch, append, delete.`,
+      );
+  }
+}
+
+function mergeDelta(change: MergeRequest, limits: Limits): string {
+  return `{"m":${serializeData(change.patch, limits)}}`;
+}
+
+function patchDelta(change: PatchRequest, limits: Limits): string {
+  const operations = checkPatch(change.patch);
+  const grown = grownArray(operations);
+  if (grown !== null) {
+    const [path, items] = grown;
+    return appendDelta({ op: "append", id: change.id, path, items }, limits);
+  }
+  for (const operation of operations) {
+    if ("value" in operation) checkDepthAt(operation.path, operation.value, limits);
+  }
+  return `{"p":${serializeData(operations, { ...limits, dataDepth: limits.dataDepth + DELTA_LEVELS })}}`;
+}
+
+function appendDelta(change: AppendRequest, limits: Limits): string {
+  if (!Array.isArray(change.items)) {
+    throw new AgentRuntimeError("INVALID_PATCH", "`items` is an array of what is appended.");
+  }
+  const levels = parsePointer(change.path).length;
+  const items = serializeData(change.items, { ...limits, dataDepth: limits.dataDepth - levels });
+  return `{"a":{${JSON.stringify(change.path)}:${items}}}`;
+}
+
+/** The array that a patch does no more than append to, and what; null where it does anything else. */
+function grownArray(
+  operations: readonly PatchOperation[],
+): [path: string, items: PatchValue[]] | null {
+  let path: string | undefined;
+  const items: PatchValue[] = [];
+  for (const operation of operations) {
+    if (operation.op !== "add") return null;
+    const tokens = parsePointer(operation.path);
+    if (tokens.pop() !== "-") return null;
+    const parent = formatPointer(tokens);
+    if (path !== undefined && parent !== path) return null;
+    path = parent;
+    items.push(operation.value);
+  }
+  return path === undefined ? null : [path, items];
+}
+
+type PatchValue = Extract<PatchOperation, { op: "add" }>["value"];
+
+function checkDepthAt(path: string, value: PatchValue, limits: Limits): void {
+  const levels = parsePointer(path).length;
+  serializeData(value, { ...limits, dataDepth: limits.dataDepth - levels });
+}
+
+function expiryOf(change: UpdateRequest): PreparedChange["expiresAt"] {
+  if (change.expiresAt === undefined) return null;
+  if (change.expiresAt === null) return "never";
+  if (change.expiresAt instanceof Date && !Number.isNaN(change.expiresAt.getTime())) {
+    return change.expiresAt;
+  }
+  throw new AgentRuntimeError(
+    "INVALID_REQUEST",
+    "`expiresAt` is a date (ISO 8601 over HTTP), or null to take it back.",
+  );
+}
+
+function checkCount(value: unknown, code: "INVALID_VERSION" | "INVALID_STEP"): bigint | null {
+  if (value === undefined || value === null) return null;
+  if (typeof value === "bigint" && value >= 0n && value <= MAX_VERSION) return value;
+  throw new AgentRuntimeError(
+    code,
+    `An expected version or step is a bigint from 0 (must not exist) to 2^63-1, not ${typeof value} ${String(value)}.`,
+  );
+}
+
+function checkDistinct(changes: readonly PreparedChange[]): void {
+  if (changes.length === 1) return;
+  const seen = new Set<string>();
+  for (const { id } of changes) {
+    if (seen.has(id)) {
+      throw new AgentRuntimeError(
+        "INVALID_REQUEST",
+        `"${id}" is named twice: one step does one thing to a state. Put both into one change, or commit two steps.`,
+      );
+    }
+    seen.add(id);
+  }
+}

@@ -1,0 +1,84 @@
+import { diffJson } from "../state/diff.ts";
+import { AgentRuntimeError } from "../state/errors.ts";
+import type { ErrorCode, ErrorFacts } from "../state/errors.ts";
+import type { Json } from "../state/json.ts";
+import type { ChangeRow, PreparedChange, PreparedUnit, StoredState } from "../state/ports.ts";
+import { quote } from "../state/quote.ts";
+
+/** Codes after which the caller wants to see the state as it is. */
+const WITH_CURRENT = new Set(["VERSION_CONFLICT", "ALREADY_EXISTS", "INVALID_TYPE", "ILLEGAL_TRANSITION"]);
+
+/** Whether a refusal should carry the state as it is. */
+export function wantsCurrent(row: ChangeRow): boolean {
+  return row.code !== null && WITH_CURRENT.has(row.code);
+}
+
+/** Why the database refused a unit, as its caller is told. */
+export function refusal(
+  unit: PreparedUnit,
+  index: number,
+  row: ChangeRow,
+  current: StoredState | null,
+): AgentRuntimeError {
+  const change = unit.changes[index]!;
+  const code = row.code as ErrorCode;
+  return new AgentRuntimeError(code, sentence(unit, change, row), {
+    mayHaveHappened: false,
+    ...factsOf(change, current),
+  });
+}
+
+function sentence(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): string {
+  const id = quote(change.id);
+  switch (row.code) {
+    case "VERSION_CONFLICT":
+      return `${id} is at version ${row.version}, not ${change.expectedVersion}. Read it, decide again, write again.`;
+    case "ALREADY_EXISTS":
+      return `${id} exists already, at version ${row.version}. Leave the condition out to replace it.`;
+    case "STATE_NOT_FOUND":
+      return `There is no state ${id} in namespace ${quote(unit.namespace)}. Create it with an update first.`;
+    case "GONE":
+      return `${id} was deleted at version ${row.version}. An update creates it again, one version up.`;
+    case "INVALID_TYPE":
+      return `${id} is of type ${quote(row.type)} and stays so; it cannot become ${quote(change.type ?? "")}. Use another id.`;
+    case "INVALID_SCOPE":
+      return `${id} belongs to scope ${quote(row.scope)} for life; it cannot step with ${quote(unit.scope ?? "")}.`;
+    case "STEP_CONFLICT":
+      return `Scope ${quote(row.scope)} is at step ${row.step}, not ${unit.expectedStep}. Read it, decide again, commit again.`;
+    case "SCOPE_ON_HOLD":
+      return `Scope ${quote(row.scope)} is on hold and takes no writes until an operator releases it.`;
+    case "ILLEGAL_TRANSITION":
+      return `A state of type ${quote(row.type)} may not go from phase ${row.phase ?? "(none)"} to ${quote(change.phase ?? "")}; docs/lifecycle.md has the legal moves.`;
+    case "INVALID_PHASE":
+      return `A state of type ${quote(row.type)} has no phase ${quote(change.phase ?? "")}; docs/lifecycle.md names the phases of each type.`;
+    case "INVALID_PATCH":
+      return `The patch does not apply to ${id}: ${row.detail ?? "no reason given"}. Nothing was changed.`;
+    case "PAYLOAD_TOO_LARGE":
+      return `${id} would grow beyond its limit: ${row.detail ?? "too large"}. Split it into several states.`;
+    case "IDEMPOTENCY_KEY_REUSED":
+      return `The idempotency key ${quote(unit.idempotencyKey ?? "")} was used for another write. Use a new key for a new write.`;
+    default:
+      return `The database refused ${id} (${row.code}).`;
+  }
+}
+
+function factsOf(change: PreparedChange, current: StoredState | null): ErrorFacts {
+  if (current === null) return {};
+  const data = current.text === null ? null : (JSON.parse(current.text) as Json);
+  return {
+    current: {
+      id: current.id,
+      type: current.type,
+      scope: current.scope,
+      version: current.version.toString(),
+      step: current.step.toString(),
+      phase: current.phase,
+      digest: current.digest,
+      updatedAt: current.updatedAt.toISOString(),
+      data,
+    },
+    ...(change.op === "update" && change.body !== null
+      ? { diff: diffJson(data, JSON.parse(change.body) as Json) as unknown as Json }
+      : {}),
+  };
+}

@@ -1,0 +1,352 @@
+import type { Logger } from "../service/log-port.ts";
+import { silentLog } from "../service/log.ts";
+import type { Loop } from "../service/loop.ts";
+import { Metrics } from "../service/metrics.ts";
+import { Tracing } from "../service/tracing.ts";
+import { AgentRuntimeError } from "../state/errors.ts";
+import type { BatchOutcome, StateFace } from "../state/face.ts";
+import type { Json } from "../state/json.ts";
+import type { StateStore } from "../state/ports.ts";
+import type {
+  CallOptions,
+  ChangeRequest,
+  Changeset,
+  Diff,
+  DiffOptions,
+  HistoryOptions,
+  ListOptions,
+  ReadOptions,
+  ScopeOptions,
+  WatchOptions,
+  WriteOptions,
+} from "../state/request.ts";
+import type {
+  Change,
+  Committed,
+  HistoryEntry,
+  Page,
+  PatchOperation,
+  ScopeStatus,
+  State,
+  StateSummary,
+  Step,
+  Written,
+} from "../state/state.ts";
+import { Batcher } from "./batcher.ts";
+import { FeedTail } from "./change-feed.ts";
+import { ChangeReader } from "./change-reader.ts";
+import { followForeignChanges } from "./foreign-changes.ts";
+import { formatCursor } from "./cursor.ts";
+import { DEFAULT_LIMITS } from "./limits.ts";
+import type { Limits } from "./limits.ts";
+import { prepareChangeset } from "./prepare.ts";
+import { Queries } from "./queries.ts";
+import { Reader } from "./reader.ts";
+import { StateCache } from "./state-cache.ts";
+import { keepUp } from "./upkeep.ts";
+import { watchChanges } from "./watch.ts";
+import { Writer } from "./writer.ts";
+
+export interface ManagerOptions {
+  readonly store: StateStore;
+  readonly limits?: Limits;
+  /** Changesets that share a transaction at most; default 256. */
+  readonly batchLimit?: number;
+  /** Changesets that may wait; default 10,000. */
+  readonly queueLimit?: number;
+  /** States, and bytes of them, kept in memory for reads; default 100,000 and 64 MiB. */
+  readonly cache?: { readonly entries: number; readonly bytes: number };
+  /** How soon changes of other processes are seen; default 200 ms. */
+  readonly pollMs?: number;
+  /** Changes kept in memory for watchers; default 10,000. */
+  readonly keepChanges?: number;
+  /** Days of history that are kept; default 0: all. */
+  readonly historyDays?: number;
+  readonly log?: Logger;
+  readonly metrics?: Metrics;
+  readonly tracing?: Tracing;
+  /** Called at the end of `close`, when nothing uses the store any more. */
+  readonly onClosed?: () => Promise<void>;
+}
+
+const QUEUE_BYTES = 256 * 1024 * 1024;
+const KEEP_BYTES = 64 * 1024 * 1024;
+
+/** The state of agents, tasks and whatever they need, in one database: versioned, durable, watched. */
+export class StateManager implements StateFace {
+  readonly metrics: Metrics;
+  readonly #options: ManagerOptions;
+  readonly #limits: Limits;
+  readonly #tracing: Tracing;
+  readonly #cache: StateCache;
+  readonly #batcher: Batcher;
+  readonly #writer: Writer;
+  readonly #queries: Queries;
+  readonly #tail: FeedTail;
+  readonly #changes: ChangeReader;
+  readonly #loops: readonly Loop[];
+  readonly #closed = new AbortController();
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ManagerOptions) {
+    const { store, pollMs = 200, log = silentLog } = options;
+    this.#options = options;
+    this.#limits = options.limits ?? DEFAULT_LIMITS;
+    this.metrics = options.metrics ?? new Metrics();
+    this.#tracing = options.tracing ?? new Tracing(false);
+    this.#cache = new StateCache(options.cache ?? { entries: 100_000, bytes: KEEP_BYTES });
+    const reader = new Reader(store, this.#cache);
+    this.#queries = new Queries({ store, reader, cache: this.#cache, limits: this.#limits });
+    this.#changes = new ChangeReader(store);
+    this.#tail = new FeedTail({
+      store,
+      pollMs,
+      keepChanges: options.keepChanges ?? 10_000,
+      keepBytes: KEEP_BYTES,
+      log,
+    });
+    this.#batcher = new Batcher({
+      store,
+      batchLimit: options.batchLimit ?? 256,
+      queueLimit: options.queueLimit ?? 10_000,
+      queueBytes: QUEUE_BYTES,
+      onFlush: (units) => {
+        this.metrics.observeBatch(units);
+        this.#tail.poke();
+      },
+    });
+    this.#writer = new Writer({
+      batcher: this.#batcher,
+      store,
+      reader,
+      cache: this.#cache,
+      onCommitted: (changes) => this.metrics.countChanges(changes),
+    });
+    this.#loops = [
+      followForeignChanges({ store, cache: this.#cache, reader, pollMs, log }),
+      keepUp({
+        store,
+        historyDays: options.historyDays ?? 0,
+        log,
+        remove: (changeset) => this.commit(changeset),
+      }),
+    ];
+    for (const loop of this.#loops) loop.start();
+    this.#expose();
+  }
+
+  /**
+   * Creates a state or replaces its document.
+   *
+   * @param id 1 to 200 characters of printable Unicode without `/`.
+   * @param type `task`, `agent`, `lifecycle`, `shared` or a word of yours; it never changes.
+   * @param data any JSON value, at most 1 MiB and 64 levels.
+   * @returns the new version and step; both are on disk.
+   * @throws {AgentRuntimeError} VERSION_CONFLICT (with `facts.current` and `facts.diff`),
+   *   ALREADY_EXISTS, STEP_CONFLICT, ILLEGAL_TRANSITION, INVALID_*, PAYLOAD_TOO_LARGE,
+   *   IDEMPOTENCY_KEY_REUSED, SCOPE_ON_HOLD; UNAVAILABLE and CANCELED say in
+   *   `facts.mayHaveHappened` whether it may be there all the same.
+   * @see docs/errors.md
+   */
+  updateState(id: string, type: string, data: Json, options?: WriteOptions): Promise<Written> {
+    const expiresAt = options?.expiresAt;
+    const change = { op: "update", id, type, data } as const;
+    return this.#one(expiresAt === undefined ? change : { ...change, expiresAt }, options);
+  }
+
+  /** RFC 7396: what the patch names is replaced, what it sets to null is removed. */
+  mergeState(id: string, patch: Json, options?: WriteOptions): Promise<Written> {
+    return this.#one({ op: "merge", id, patch }, options);
+  }
+
+  /** RFC 6902: all operations apply, or none (INVALID_PATCH). */
+  patchState(
+    id: string,
+    patch: readonly PatchOperation[],
+    options?: WriteOptions,
+  ): Promise<Written> {
+    return this.#one({ op: "patch", id, patch }, options);
+  }
+
+  /** Appends to the array at a JSON Pointer; costs what is added, however long the array is. */
+  appendState(
+    id: string,
+    path: string,
+    items: readonly Json[],
+    options?: WriteOptions,
+  ): Promise<Written> {
+    return this.#one({ op: "append", id, path, items }, options);
+  }
+
+  /** Leaves a tombstone, one version up. */
+  deleteState(id: string, options?: WriteOptions): Promise<Written> {
+    return this.#one({ op: "delete", id }, options);
+  }
+
+  /** All changes or none: one step of one scope. */
+  commit(changeset: Changeset, options: CallOptions = {}): Promise<Committed> {
+    return this.#observe("commit", async () =>
+      this.#writer.write(prepareChangeset(changeset, this.#limits), options),
+    );
+  }
+
+  /** Independent changesets, each with a fate of its own. */
+  async commitBatch(
+    changesets: readonly Changeset[],
+    options: CallOptions = {},
+  ): Promise<BatchOutcome[]> {
+    const { changesetChanges } = this.#limits;
+    if (changesets.length > changesetChanges) {
+      throw new AgentRuntimeError(
+        "PAYLOAD_TOO_LARGE",
+        `A batch has at most ${changesetChanges} changesets, this one ${changesets.length}; send it in parts.`,
+      );
+    }
+    return Promise.all(changesets.map((changeset) => this.#fateOf(changeset, options)));
+  }
+
+  /**
+   * The state, deeply frozen.
+   *
+   * @throws {AgentRuntimeError} STATE_NOT_FOUND, GONE (it was deleted), VERSION_NOT_FOUND
+   */
+  getState(id: string, options?: ReadOptions): Promise<State> {
+    const hit = this.#queries.hit(id, options);
+    if (hit !== null) return Promise.resolve(hit);
+    return this.#observe("get", () => this.#queries.get(id, options ?? {}));
+  }
+
+  /** The same, saying which copy answered. */
+  async readState(
+    id: string,
+    options: ReadOptions,
+  ): Promise<{ readonly state: State; readonly servedBy: "l1" | "main" }> {
+    const hit = this.#queries.hit(id, options);
+    if (hit !== null) return { state: hit, servedBy: "l1" };
+    const state = await this.#observe("get", () => this.#queries.get(id, options));
+    return { state, servedBy: "main" };
+  }
+
+  /** Where the feed stands: a watch from this cursor on sees whatever is committed after now. */
+  async feedHead(): Promise<string> {
+    const { lineage, head } = await this.#options.store.feed.bounds();
+    return formatCursor(lineage, head);
+  }
+
+  /** Newest first. */
+  history(id: string, options: HistoryOptions = {}): Promise<Page<HistoryEntry>> {
+    return this.#observe("history", () => this.#queries.history(id, options));
+  }
+
+  /** What changed between two versions; unsaid, the newest change. */
+  diff(id: string, options: DiffOptions = {}): Promise<Diff> {
+    return this.#observe("diff", () => this.#queries.diff(id, options));
+  }
+
+  /** Living states by id, without their documents. */
+  list(options: ListOptions = {}): Promise<Page<StateSummary>> {
+    return this.#observe("list", () => this.#queries.list(options));
+  }
+
+  /** Where a scope stands. */
+  scope(scope: string, options: ScopeOptions = {}): Promise<ScopeStatus> {
+    return this.#observe("scope", () => this.#queries.scope(scope, options));
+  }
+
+  /** The states of a scope as they were right after a step. */
+  scopeStates(
+    scope: string,
+    options: ScopeOptions & {
+      readonly step?: Step;
+      readonly limit?: number;
+      readonly after?: string;
+    } = {},
+  ): Promise<Page<State>> {
+    return this.#observe("scope_states", () => this.#queries.scopeStates(scope, options));
+  }
+
+  /**
+   * Every change from a cursor on, each scope in step order; ends when the signal aborts or this closes.
+   *
+   * @throws {AgentRuntimeError} GAP: changes after the cursor are no longer kept; INVALID_CURSOR.
+   */
+  watch(options: WatchOptions = {}): AsyncIterable<Change> {
+    return watchChanges(
+      {
+        store: this.#options.store,
+        tail: this.#tail,
+        changes: this.#changes,
+        closed: this.#closed.signal,
+      },
+      options,
+    );
+  }
+
+  /** Whether the database answers; throws UNAVAILABLE where it does not. */
+  describe(): Promise<{ readonly server: string; readonly version: string }> {
+    return this.#options.store.describe();
+  }
+
+  /** Finishes what was accepted, then stops. Safe twice. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#loops.map((loop) => loop.stop()));
+    await this.#batcher.drain();
+    this.#closed.abort();
+    await this.#tail.close();
+    await this.#options.store.close();
+    await this.#options.onClosed?.();
+  }
+
+  async #one(change: ChangeRequest, options: WriteOptions = {}): Promise<Written> {
+    const { phase, expectedVersion, timeoutMs, signal, expiresAt: _, ...unit } = options;
+    const request = {
+      ...change,
+      ...(phase === undefined ? {} : { phase }),
+      ...(expectedVersion === undefined ? {} : { expectedVersion }),
+    };
+    const call = {
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    return this.#observe(change.op, async () => {
+      const prepared = prepareChangeset({ ...unit, changes: [request] }, this.#limits);
+      const { changes } = await this.#writer.write(prepared, call);
+      return changes[0]!;
+    });
+  }
+
+  async #fateOf(changeset: Changeset, options: CallOptions): Promise<BatchOutcome> {
+    try {
+      return { ok: true, committed: await this.commit(changeset, options) };
+    } catch (error) {
+      if (error instanceof AgentRuntimeError) return { ok: false, error };
+      throw error;
+    }
+  }
+
+  /** Times every operation, and traces it where that is on: written here once for all. */
+  async #observe<T>(operation: string, run: () => Promise<T>): Promise<T> {
+    const from = performance.now();
+    try {
+      const answer = await this.#tracing.withSpan(`agent_state.${operation}`, {}, run);
+      this.metrics.observe(operation, "ok", (performance.now() - from) / 1_000);
+      return answer;
+    } catch (error) {
+      const outcome = error instanceof AgentRuntimeError ? error.code : "INTERNAL";
+      this.metrics.observe(operation, outcome, (performance.now() - from) / 1_000);
+      throw error;
+    }
+  }
+
+  #expose(): void {
+    this.metrics.exposeQueue("write", () => this.#batcher.length);
+    this.metrics.exposeLanesBusy(() => this.#batcher.busyLanes);
+    this.metrics.exposeWatchers(() => this.#tail.watchers);
+    this.metrics.exposeCache("l1", () => this.#cache.figures);
+  }
+}

@@ -1,0 +1,192 @@
+import { withDeadline } from "../service/deadline.ts";
+import { applyDelta, deltaBetween } from "../state/delta.ts";
+import type { Delta } from "../state/delta.ts";
+import type { Json } from "../state/json.ts";
+import type { ChangeRow, PreparedChange, PreparedUnit, StateStore, StoredState } from "../state/ports.ts";
+import type { CallOptions } from "../state/request.ts";
+import type { Committed, Written } from "../state/state.ts";
+import type { Batcher, Ticket } from "./batcher.ts";
+import type { Reader } from "./reader.ts";
+import { refusal, wantsCurrent } from "./refusal.ts";
+import type { StateCache } from "./state-cache.ts";
+
+/** Documents shorter than this are stored whole: a delta of them saves nothing. */
+const DELTA_FROM_CHARACTERS = 2_048;
+
+/** A delta is kept only where it is this many times smaller than the document. */
+const DELTA_WORTH = 2;
+
+export interface WriterOptions {
+  readonly batcher: Batcher;
+  readonly store: Pick<StateStore, "readStep">;
+  readonly reader: Reader;
+  readonly cache: StateCache;
+  /** Told after every commit: how many changes it made. */
+  readonly onCommitted: (changes: number) => void;
+}
+
+/** Takes changesets through the batcher and makes answers of what the database says. */
+export class Writer {
+  readonly #options: WriterOptions;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {AgentRuntimeError} why it was refused, or that it may have happened. */
+  async write(unit: PreparedUnit, call: CallOptions): Promise<Committed> {
+    const smaller = this.#asDelta(unit);
+    const rows = await this.#send(smaller ?? unit, call);
+    // The delta was made from a version that is no longer the newest: then the whole document goes.
+    if (smaller !== null && rows[0]!.code === "REBASE") {
+      return this.#answer(unit, await this.#send(unit, call));
+    }
+    return this.#answer(smaller ?? unit, rows);
+  }
+
+  async #send(unit: PreparedUnit, call: CallOptions): Promise<readonly ChangeRow[]> {
+    const { batcher } = this.#options;
+    const ticket = batcher.add(unit, this.#scopeOf(unit), this.#mayBeNew(unit));
+    if (call.signal === undefined && call.timeoutMs === undefined) return ticket.rows;
+    return this.#sendWithin(ticket, call);
+  }
+
+  async #sendWithin(ticket: Ticket, call: CallOptions): Promise<readonly ChangeRow[]> {
+    const { signal, timeoutMs } = call;
+    return withDeadline(
+      {
+        what: "The write",
+        mayHaveHappened: () => !ticket.cancel(),
+        ...(signal === undefined ? {} : { signal }),
+        ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      },
+      () => ticket.rows,
+    );
+  }
+
+  /** The scope that a unit will step, as far as this process knows. */
+  #scopeOf(unit: PreparedUnit): string {
+    if (unit.scope !== null) return unit.scope;
+    const { id } = unit.changes[0]!;
+    return this.#options.cache.peek({ namespace: unit.namespace, id })?.scope ?? id;
+  }
+
+  #mayBeNew(unit: PreparedUnit): boolean {
+    const { cache } = this.#options;
+    return unit.changes.some(
+      ({ id }) => cache.peek({ namespace: unit.namespace, id }) === undefined,
+    );
+  }
+
+  /** The same unit with a delta instead of the document, where that is at hand and much smaller. */
+  #asDelta(unit: PreparedUnit): PreparedUnit | null {
+    const [change] = unit.changes;
+    if (unit.changes.length !== 1 || unit.idempotencyKey !== null) return null;
+    if (change!.op !== "update" || change!.body!.length < DELTA_FROM_CHARACTERS) return null;
+    const known = this.#options.cache.data({ namespace: unit.namespace, id: change!.id });
+    if (known === undefined || change!.expiresAt !== null || change!.type !== known.type) return null;
+    const delta = deltaBetween(known.data, JSON.parse(change!.body!) as Json);
+    if (delta === null) return null;
+    const body = JSON.stringify(delta);
+    if (body.length * DELTA_WORTH > change!.body!.length) return null;
+    return { ...unit, changes: [{ ...change!, op: "delta", body, basedOn: known.version }] };
+  }
+
+  async #answer(unit: PreparedUnit, rows: readonly ChangeRow[]): Promise<Committed> {
+    const { store, reader, onCommitted } = this.#options;
+    const refused = rows.findIndex(({ code }) => code !== null && code !== "UNIT_REFUSED");
+    if (refused < 0) {
+      unit.changes.forEach((change, index) => this.#remember(unit, change, rows[index]!));
+      onCommitted(rows.length);
+      return committed(unit, rows, false);
+    }
+    const row = rows[refused]!;
+    const { id } = unit.changes[refused]!;
+    if (row.code === "REPLAYED") {
+      const first = await store.readStep(unit.namespace, row.scope, row.step);
+      const byId = new Map(first.map((one) => [one.id, one]));
+      return committed(unit, unit.changes.map((change) => byId.get(change.id) ?? row), true);
+    }
+    const current = wantsCurrent(row) ? await reader.read({ namespace: unit.namespace, id }) : null;
+    throw refusal(unit, refused, row, current);
+  }
+
+  /** What was written is what this process reads next, without asking the database. */
+  #remember(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): void {
+    const { cache, reader } = this.#options;
+    const key = { namespace: unit.namespace, id: change.id };
+    reader.outdate(key);
+    const before = cache.peek(key);
+    const createdAt = row.created ? row.at : before?.head?.createdAt;
+    if (createdAt === undefined || change.op === "delete") {
+      cache.note(key, row.version, row.scope);
+      return;
+    }
+    const head = headOf(key, change, row, { createdAt, before: before?.head ?? null });
+    if (change.op === "update") {
+      cache.put({ ...head, text: change.body });
+      return;
+    }
+    const known = cache.data(key);
+    if (known === undefined || known.version !== row.version - 1n) {
+      cache.note(key, row.version, row.scope);
+      return;
+    }
+    const data = applyDelta(known.data, JSON.parse(change.body!) as Delta);
+    cache.putValue(head, data, known.characters + change.body!.length);
+  }
+}
+
+function headOf(
+  key: { readonly namespace: string; readonly id: string },
+  change: PreparedChange,
+  row: ChangeRow,
+  past: { readonly createdAt: Date; readonly before: Omit<StoredState, "text"> | null },
+): Omit<StoredState, "text"> {
+  const { expiresAt } = change;
+  return {
+    ...key,
+    type: row.type,
+    scope: row.scope,
+    version: row.version,
+    step: row.step,
+    phase: row.phase,
+    digest: row.digest,
+    createdAt: past.createdAt,
+    updatedAt: row.at,
+    expiresAt:
+      expiresAt === null
+        ? row.created
+          ? null
+          : (past.before?.expiresAt ?? null)
+        : expiresAt === "never"
+          ? null
+          : expiresAt,
+    deleted: false,
+  };
+}
+
+function committed(unit: PreparedUnit, rows: readonly ChangeRow[], replayed: boolean): Committed {
+  const [first] = rows;
+  return {
+    namespace: unit.namespace,
+    scope: first!.scope,
+    step: first!.step,
+    replayed,
+    changes: rows.map((row, index): Written => {
+      return {
+        namespace: unit.namespace,
+        id: unit.changes[index]!.id,
+        type: row.type,
+        scope: row.scope,
+        version: row.version,
+        step: row.step,
+        phase: row.phase,
+        digest: row.digest,
+        updatedAt: row.at,
+        created: row.created,
+        replayed,
+      };
+    }),
+  };
+}

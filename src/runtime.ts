@@ -1,0 +1,223 @@
+import { hostname } from "node:os";
+import path from "node:path";
+import { loadConfigWithOrigins } from "./config/load.ts";
+import { flagOf, OPTION_KEYS } from "./config/options.ts";
+import type { Config } from "./config/options.ts";
+import { openEmbeddedHome } from "./embedded/home.ts";
+import type { EmbeddedHome } from "./embedded/home.ts";
+import { StateManager } from "./manager/state-manager.ts";
+import { createServer } from "./server/server.ts";
+import type { Logger } from "./service/log-port.ts";
+import { createLogger, silentLog } from "./service/log.ts";
+import { Metrics } from "./service/metrics.ts";
+import { packageVersion } from "./service/package-root.ts";
+import { maskSecrets } from "./service/redact.ts";
+import { Tracing } from "./service/tracing.ts";
+import { AgentRuntimeError } from "./state/errors.ts";
+import type { Json } from "./state/json.ts";
+import type { Address } from "./supabase/connection.ts";
+import { migrate } from "./supabase/migrate.ts";
+import { openStateStore } from "./supabase/state-store.ts";
+
+/** A running service. */
+export interface Runtime {
+  /** Where it listens, for example http://127.0.0.1:8080. */
+  readonly url: string;
+  readonly parts: readonly { readonly name: string; readonly runsOn: string }[];
+  readonly manager: StateManager;
+  /** Resolves once it has stopped. */
+  readonly stopped: Promise<void>;
+  /** Finishes what was accepted, then stops. Safe twice. */
+  stop(): Promise<void>;
+}
+
+/** Settings by the keys of docs/config.md: `{ dataDir: "...", supabase: { main: "..." } }`. */
+export type Settings = {
+  readonly [Name in keyof Config]?: Config[Name] extends object
+    ? Partial<Config[Name]> | string
+    : Config[Name];
+};
+
+interface Parts {
+  readonly manager: StateManager;
+  readonly metrics: Metrics;
+  readonly home: EmbeddedHome | null;
+  readonly runsOn: string;
+}
+
+/** Everything: databases, state manager, HTTP; resolves when it answers. */
+export async function startRuntime(
+  config: Config,
+  options: { readonly log?: Logger } = {},
+): Promise<Runtime> {
+  const log = options.log ?? createLogger(config.log);
+  const parts = await openParts(config, log);
+  const { manager, metrics } = parts;
+  if (config.metrics.enabled) metrics.addProcess();
+  const startedAt = performance.now();
+  try {
+    const server = await createServer({
+      face: manager,
+      readState: (id, read) => manager.readState(id, read),
+      feedHead: () => manager.feedHead(),
+      info: () => infoOf(parts, startedAt),
+      ready: () => readinessOf(manager),
+      ...(config.metrics.enabled ? { renderMetrics: async () => (await metrics.render()).body } : {}),
+      observe: (operation, outcome, seconds) =>
+        metrics.observe(`http ${operation}`, outcome, seconds),
+      log,
+      limits: {
+        bodyBytes: config.limits.bodyBytes,
+        dataDepth: config.limits.dataDepth,
+        changesetChanges: config.limits.changesetChanges,
+        watchClients: config.limits.watchClients,
+        closeMs: config.shutdown.graceMs,
+      },
+      auth: { tokens: config.auth.tokens },
+    });
+    const url = await server.listen(config.listen);
+    return runtimeOf(parts, url, () => server.close());
+  } catch (error) {
+    await manager.close();
+    throw error;
+  }
+}
+
+/** The state manager as a library: the same as the service, without HTTP. */
+export async function openStateManager(
+  settings: Settings = {},
+  options: { readonly log?: Logger } = {},
+): Promise<StateManager> {
+  const { config } = loadConfigWithOrigins({ flags: flagsOf(settings), env: {}, cwd: process.cwd() });
+  return (await openParts(config, options.log ?? silentLog)).manager;
+}
+
+function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>): Runtime {
+  let stopping: Promise<void> | undefined;
+  let announce!: () => void;
+  const stopped = new Promise<void>((resolve) => (announce = resolve));
+  return {
+    url,
+    parts: [{ name: "main", runsOn: parts.runsOn }],
+    manager: parts.manager,
+    stopped,
+    stop: () => {
+      stopping ??= closeServer()
+        .then(() => parts.manager.close())
+        .finally(announce);
+      return stopping;
+    },
+  };
+}
+
+async function openParts(config: Config, log: Logger): Promise<Parts> {
+  const metrics = new Metrics();
+  const home = config.supabase.main === "" ? await openHome(config, log, metrics) : null;
+  try {
+    const address: Address = home === null ? { url: config.supabase.main } : home.address("main");
+    const connection = {
+      address,
+      connectTimeoutMs: config.supabase.connectTimeoutMs,
+      statementTimeoutMs: Math.min(config.supabase.statementTimeoutMs, config.write.timeoutMs),
+    };
+    const { applied } = await migrate(connection);
+    if (applied.length > 0) log.info({ applied }, "the schema is up to date");
+    const store = openStateStore({
+      ...connection,
+      lanes: config.supabase.lanes,
+      readers: config.supabase.readers,
+      dataBytes: config.limits.dataBytes,
+    });
+    const manager = new StateManager({
+      store,
+      limits: config.limits,
+      batchLimit: config.write.batchLimit,
+      queueLimit: config.write.queueLimit,
+      cache: config.cache,
+      pollMs: config.feed.pollMs,
+      keepChanges: config.watch.bufferChanges,
+      historyDays: config.history.keepDays,
+      log,
+      metrics,
+      tracing: new Tracing(config.telemetry.traces),
+      ...(home === null ? {} : { onClosed: () => home.close() }),
+    });
+    return { manager, metrics, home, runsOn: await describeMain(manager, config) };
+  } catch (error) {
+    await home?.close();
+    throw error;
+  }
+}
+
+function openHome(config: Config, log: Logger, metrics: Metrics): Promise<EmbeddedHome> {
+  return openEmbeddedHome({
+    dataDir: path.resolve(config.dataDir),
+    binaries: config.embedded.binaries,
+    sharedBuffersMiB: config.embedded.sharedBuffersMiB,
+    log,
+    onServerRestarted: (name) => metrics.countRestart(name),
+  });
+}
+
+async function describeMain(manager: StateManager, config: Config): Promise<string> {
+  const { server, version } = await manager.describe();
+  const [number] = version.split(" ");
+  return config.supabase.main === ""
+    ? `${server} ${number}, embedded in ${config.dataDir}`
+    : `${server} ${number} at ${maskSecrets(config.supabase.main)}`;
+}
+
+async function infoOf(parts: Parts, startedAt: number): Promise<Json> {
+  const health = await readinessOf(parts.manager);
+  const servers = parts.home?.status() ?? [];
+  return {
+    name: "agent-runtime-state",
+    version: packageVersion(),
+    node: process.version,
+    host: hostname(),
+    uptimeSeconds: Math.floor((performance.now() - startedAt) / 1_000),
+    parts: {
+      main: {
+        runsOn: parts.runsOn,
+        health: health.ready ? "ok" : "unavailable",
+        ...(servers[0] === undefined ? {} : { restarts: servers[0].restarts }),
+      },
+      cache: { runsOn: "this process", health: "ok" },
+    },
+  };
+}
+
+async function readinessOf(manager: StateManager): Promise<{ ready: boolean; main: string }> {
+  try {
+    await manager.describe();
+    return { ready: true, main: "ok" };
+  } catch (error) {
+    const reason = error instanceof AgentRuntimeError ? error.code : "INTERNAL";
+    return { ready: false, main: reason };
+  }
+}
+
+/** Nested settings as flags, which say what they mean without a file. */
+function flagsOf(settings: Settings): Record<string, unknown> {
+  const flags: Record<string, unknown> = {};
+  for (const [name, value] of flatten(settings)) {
+    if (!OPTION_KEYS.includes(name as (typeof OPTION_KEYS)[number])) {
+      throw new AgentRuntimeError(
+        "INVALID_CONFIG",
+        `There is no setting "${name}"; docs/config.md lists them all.`,
+        { field: name },
+      );
+    }
+    flags[flagOf(name)] = value;
+  }
+  return flags;
+}
+
+function flatten(settings: object, prefix = ""): [string, unknown][] {
+  return Object.entries(settings).flatMap(([name, value]): [string, unknown][] => {
+    const key = prefix + name;
+    if (value === undefined) return [];
+    if (typeof value === "object" && value !== null && key !== "listen") return flatten(value, `${key}.`);
+    return [[key, value]];
+  });
+}

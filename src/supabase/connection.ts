@@ -1,0 +1,104 @@
+import pg from "pg";
+import { failureOf } from "./failure.ts";
+import { AS_TEXT } from "./rows.ts";
+import type { Row } from "./rows.ts";
+
+/** How to reach a database: a `postgres://` URL, or a folder of unix sockets. */
+export type Address =
+  | { readonly url: string }
+  | {
+      readonly host: string;
+      readonly port: number;
+      readonly user: string;
+      readonly database: string;
+    };
+
+export interface ConnectionOptions {
+  readonly address: Address;
+  readonly connectTimeoutMs: number;
+  /** After this a statement is given up and its connection with it. */
+  readonly statementTimeoutMs: number;
+}
+
+/** What `pg` needs to know. Only unnamed statements are ever sent: transaction poolers lose named ones. */
+export function clientConfig(options: ConnectionOptions): pg.ClientConfig {
+  const { address, connectTimeoutMs, statementTimeoutMs } = options;
+  return {
+    ...("url" in address ? { connectionString: address.url } : address),
+    connectionTimeoutMillis: connectTimeoutMs,
+    query_timeout: statementTimeoutMs,
+    keepAlive: true,
+    application_name: "agent_runtime",
+  };
+}
+
+/**
+ * One connection that heals: it connects when it is first needed, and again after it broke.
+ * One query at a time; the caller waits its turn.
+ */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  #client: pg.Client | undefined;
+  #connecting: Promise<pg.Client> | undefined;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {AgentRuntimeError} UNAVAILABLE, saying whether the statement may have run. */
+  async query(statement: string, values: readonly unknown[]): Promise<Row[]> {
+    let sent = false;
+    let client: pg.Client | undefined;
+    try {
+      client = this.#client ?? (await this.#connect());
+      sent = true;
+      const result = await client.query<string[]>({
+        text: statement,
+        values: values as unknown[],
+        rowMode: "array",
+        types: AS_TEXT,
+      });
+      return result.rows;
+    } catch (error) {
+      const failure = failureOf(error, sent);
+      // A statement that got no answer leaves the connection in the middle of something.
+      if (client !== undefined && failure.code === "UNAVAILABLE") this.#drop(client);
+      throw failure;
+    }
+  }
+
+  async close(): Promise<void> {
+    const client = this.#client ?? (await this.#connecting?.catch(() => undefined));
+    this.#client = undefined;
+    await client?.end().catch(() => undefined);
+  }
+
+  async #connect(): Promise<pg.Client> {
+    this.#connecting ??= this.#open().finally(() => (this.#connecting = undefined));
+    return this.#connecting;
+  }
+
+  async #open(): Promise<pg.Client> {
+    const client = new pg.Client(clientConfig(this.#options));
+    client.on("error", () => this.#drop(client));
+    client.on("end", () => this.#drop(client));
+    try {
+      await client.connect();
+    } catch (error) {
+      destroy(client);
+      throw error;
+    }
+    this.#client = client;
+    return client;
+  }
+
+  #drop(client: pg.Client): void {
+    if (this.#client === client) this.#client = undefined;
+    destroy(client);
+  }
+}
+
+/** Cuts a connection without a word: the other side may be frozen and never answer a farewell. */
+function destroy(client: pg.Client): void {
+  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+}

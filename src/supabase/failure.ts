@@ -1,0 +1,47 @@
+import { AgentRuntimeError } from "../state/errors.ts";
+
+const RETRY_AFTER_MS = 500;
+
+/** SQLSTATE classes that say: not now. 08 connection, 53 resources, 57 operator, 55 not in this state. */
+const PASSING_CLASSES = new Set(["08", "53", "57", "55"]);
+
+/** What a failed query means for its caller. `sent`: whether the database may have seen it. */
+export function failureOf(error: unknown, sent: boolean): AgentRuntimeError {
+  if (error instanceof AgentRuntimeError) return error;
+  const state = sqlState(error);
+  if (state === undefined) return unavailable(error, sent);
+  // The database answered: the transaction did not happen.
+  if (state === "PT503") return unavailable(error, false);
+  if (PASSING_CLASSES.has(state.slice(0, 2))) {
+    // 57P0x: the server is going down; whether it committed before, it no longer says.
+    return unavailable(error, sent && state.startsWith("57P"));
+  }
+  return new AgentRuntimeError(
+    "INTERNAL",
+    `The database refused a statement (${state}: ${messageOf(error)}). This is a fault of this program or of its schema; run \`agent_runtime state serve\` of the version that matches the database.`,
+    { cause: error, mayHaveHappened: false },
+  );
+}
+
+/** The SQLSTATE of an error that the database sent; undefined where it never answered. */
+export function sqlState(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
+  const { code } = error;
+  // Node's own codes (ECONNREFUSED) have no digit; SQLSTATEs are five characters with at least one.
+  return typeof code === "string" && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}
+
+function unavailable(error: unknown, mayHaveHappened: boolean): AgentRuntimeError {
+  return new AgentRuntimeError(
+    "UNAVAILABLE",
+    `The database cannot be reached (${messageOf(error)}). ` +
+      (mayHaveHappened
+        ? "The write may have happened; repeat it with the same idempotency key."
+        : "Nothing happened; try again."),
+    { cause: error, mayHaveHappened, retryAfterMs: RETRY_AFTER_MS },
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message || error.name : String(error);
+}

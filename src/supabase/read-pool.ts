@@ -1,0 +1,67 @@
+import pg from "pg";
+import { clientConfig } from "./connection.ts";
+import type { ConnectionOptions } from "./connection.ts";
+import { failureOf, sqlState } from "./failure.ts";
+import { AS_TEXT } from "./rows.ts";
+import type { Row } from "./rows.ts";
+
+/** Connections for reads; any of them answers any read. */
+export class ReadPool {
+  readonly #pool: pg.Pool;
+
+  constructor(options: ConnectionOptions, connections: number) {
+    this.#pool = new pg.Pool({
+      ...clientConfig(options),
+      max: connections,
+      idleTimeoutMillis: 30_000,
+    });
+    // A connection that dies while idle is replaced by the next read; there is nobody to tell.
+    this.#pool.on("error", () => undefined);
+  }
+
+  /**
+   * Rows as text. A read that failed because its connection had died is repeated once on a new one.
+   *
+   * @throws {AgentRuntimeError} UNAVAILABLE
+   */
+  async query(statement: string, values: readonly unknown[] = []): Promise<Row[]> {
+    try {
+      return await this.#once(statement, values);
+    } catch (error) {
+      if (sqlState(error) !== undefined || isTimeout(error)) throw failureOf(error, false);
+    }
+    try {
+      return await this.#once(statement, values);
+    } catch (error) {
+      throw failureOf(error, false);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.end();
+  }
+
+  async #once(statement: string, values: readonly unknown[]): Promise<Row[]> {
+    const client = await this.#pool.connect();
+    let broken = true;
+    try {
+      const result = await client.query<string[]>({
+        text: statement,
+        values: values as unknown[],
+        rowMode: "array",
+        types: AS_TEXT,
+      });
+      broken = false;
+      return result.rows;
+    } catch (error) {
+      broken = sqlState(error) === undefined;
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && /timeout/i.test(error.message);
+}

@@ -1,0 +1,22 @@
+import type { StoredState } from "../state/ports.ts";
+import { bigint, boolean, date, digest, optional, text } from "./rows.ts";
+import type { Row } from "./rows.ts";
+
+/** A state from the columns that every function which reads states answers. */
+export function storedState(row: Row): StoredState {
+  return {
+    namespace: text(row, 0),
+    id: text(row, 1),
+    type: text(row, 2),
+    scope: text(row, 3),
+    version: bigint(row, 4),
+    step: bigint(row, 5),
+    phase: row[6] ?? null,
+    digest: digest(row, 7),
+    createdAt: date(row, 8),
+    updatedAt: date(row, 9),
+    expiresAt: optional(row, 10, date),
+    deleted: boolean(row, 11),
+    text: row[12] ?? null,
+  };
+}
