@@ -1,0 +1,91 @@
+import { Command, CommanderError } from "commander";
+import { packageVersion } from "../service/package-root.ts";
+import { CommandFailed, EXIT, describeError, errorToJson, exitCodeOf } from "./failure.ts";
+import type { ExitCode } from "./failure.ts";
+import { addBench } from "./state/bench.ts";
+import { addDelete } from "./state/delete.ts";
+import { addDiff } from "./state/diff.ts";
+import { addExport } from "./state/export.ts";
+import { addGet } from "./state/get.ts";
+import { addHistory } from "./state/history.ts";
+import { addImport } from "./state/import.ts";
+import { addList } from "./state/list.ts";
+import { addReplay } from "./state/replay.ts";
+import { addServe } from "./state/serve.ts";
+import { addSet } from "./state/set.ts";
+import { addWatch } from "./state/watch.ts";
+import { writeLine } from "./terminal.ts";
+import type { Terminal } from "./terminal.ts";
+
+const EXIT_CODES = `
+Exit codes:
+  0 done   1 refused or failed   2 wrong usage   3 conflict   4 not found   5 unavailable`;
+
+/** Runs one command line, without the program's name, to its end; never throws. */
+export async function runProgram(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  const program = buildProgram(terminal);
+  try {
+    await program.parseAsync(withDefaultCommand(args), { from: "user" });
+    return EXIT.done;
+  } catch (error) {
+    // Commander has said itself what was wrong, or printed the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (terminal.signal.aborted && !(error instanceof CommandFailed)) {
+      await writeLine(terminal.stderr, "agent_runtime: interrupted");
+      return EXIT.failed;
+    }
+    const isJson = args.includes("--json");
+    await writeLine(terminal.stderr, isJson ? errorToJson(error) : describeError(error));
+    return exitCodeOf(error);
+  }
+}
+
+/** `state` alone, or with options only, serves. */
+export function withDefaultCommand(args: readonly string[]): string[] {
+  const [group, first] = args;
+  if (group !== "state") return [...args];
+  const isHelp = first !== undefined && /^(-h|--help|-V|--version)$/.test(first);
+  const isOption = first === undefined || first.startsWith("-");
+  return isOption && !isHelp ? ["state", "serve", ...args.slice(1)] : [...args];
+}
+
+function buildProgram(terminal: Terminal): Command {
+  const { stdout, stderr } = terminal;
+  const program = new Command("agent_runtime")
+    .description("Runtime services for AI agents.")
+    .version(packageVersion())
+    // Without this, `get ID --version 3` would print the version of the program.
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
+      getOutHelpWidth: () => stdout.columns ?? 100,
+      getErrHelpWidth: () => stderr.columns ?? 100,
+    })
+    .showHelpAfterError("next: see --help")
+    .addHelpText("after", EXIT_CODES);
+
+  const state = program
+    .command("state")
+    .description("State of agents: every step versioned, durable and reversible.")
+    .usage("[command] [options]")
+    .version(packageVersion())
+    .addHelpText("after", EXIT_CODES);
+  state.commandsGroup("The service:");
+  addServe(state, terminal);
+  addBench(state, terminal);
+  state.commandsGroup("One state:");
+  addGet(state, terminal);
+  addSet(state, terminal);
+  addDelete(state, terminal);
+  addHistory(state, terminal);
+  addDiff(state, terminal);
+  state.commandsGroup("Many states:");
+  addList(state, terminal);
+  addWatch(state, terminal);
+  addExport(state, terminal);
+  addImport(state, terminal);
+  addReplay(state, terminal);
+  return program;
+}
