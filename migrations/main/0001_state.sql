@@ -54,7 +54,7 @@ create table agent_state.states (
   digest       bytea       not null,
   constraint states_id unique (namespace, id),
   constraint version_counts_up check (version >= base_version)
-) with (fillfactor = 70);
+) with (fillfactor = 50);
 
 comment on column agent_state.states.version is '0: reserved by a create that is still under way; never visible.';
 comment on column agent_state.states.scope is 'null: its own id is its scope.';

@@ -2,7 +2,7 @@ import { SieveCache } from "../service/sieve-cache.ts";
 import { applyDelta, deltaToPatch } from "../state/delta.ts";
 import type { Delta } from "../state/delta.ts";
 import type { Json } from "../state/json.ts";
-import { deepFreeze } from "../state/json-text.ts";
+import { deepFreeze } from "../state/json-check.ts";
 import type { FeedRow, StateStore } from "../state/ports.ts";
 import type { Change, PatchOperation } from "../state/state.ts";
 

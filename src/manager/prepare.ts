@@ -8,6 +8,7 @@ import {
   checkScope,
   checkType,
 } from "../state/identifiers.ts";
+import type { Json } from "../state/json.ts";
 import { serializeData } from "../state/json-check.ts";
 import { checkPatch } from "../state/patch.ts";
 import { formatPointer, parsePointer } from "../state/pointer.ts";
@@ -140,7 +141,7 @@ function grownArray(
   return path === undefined ? null : [path, items];
 }
 
-type PatchValue = Extract<PatchOperation, { op: "add" }>["value"];
+type PatchValue = Extract<PatchOperation, { readonly value: Json }>["value"];
 
 function checkDepthAt(path: string, value: PatchValue, limits: Limits): void {
   const levels = parsePointer(path).length;

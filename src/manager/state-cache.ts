@@ -2,7 +2,7 @@ import type { CacheFigures } from "../service/metrics.ts";
 import { SieveCache } from "../service/sieve-cache.ts";
 import type { CacheBounds } from "../service/sieve-cache.ts";
 import type { Json } from "../state/json.ts";
-import { deepFreeze, parseFrozen } from "../state/json-text.ts";
+import { deepFreeze, parseFrozen } from "../state/json-check.ts";
 import type { StateKey, StoredState } from "../state/ports.ts";
 import type { State, Version } from "../state/state.ts";
 

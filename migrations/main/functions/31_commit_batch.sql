@@ -42,7 +42,7 @@ begin
       for v_only in 1 .. case when v_apart then v_units else 1 end loop
         return query
         with judged as materialized (
-          select i.n, i.unit, i.namespace, i.id, i.op, i.new_phase, s.state_no, s.scope_no, s.version as was,
+          select i.n, i.unit, i.namespace, i.id, i.op, i.new_phase, s.state_no, s.ctid as place, s.scope_no, s.version as was,
                  coalesce(s.type, i.new_type) as type, coalesce(s.scope, i.id) as scope, s.digest as old_digest,
                  case when not s.deleted then s.phase end as old_phase, s.version = 0 or s.deleted as absent,
                  coalesce(h.step, 0) as head, h.feed_xid, (w.weight).full_copy, (w.weight).detail, k.step as first_step,
@@ -82,7 +82,7 @@ begin
                      coalesce(l.full_copy, p_body[l.n])) end as digest
             from (select d.*, row_number() over (partition by d.state_no order by d.n) + d.was as version,
                          count(*) over (partition by d.state_no) as chain
-                    from (select j.n, j.unit, j.namespace, j.id, j.type, j.scope, j.state_no, j.scope_no, j.was, j.old_digest, j.absent,
+                    from (select j.n, j.unit, j.namespace, j.id, j.type, j.scope, j.state_no, j.place, j.scope_no, j.was, j.old_digest, j.absent,
                                  j.full_copy, greatest(v_xid, j.feed_xid) as feed_xid,
                                  j.head + dense_rank() over (partition by j.scope_no order by j.unit) as step,
                                  case when j.op = 'd' then 'd' else 'u' end as kind,
@@ -102,7 +102,7 @@ begin
               delta_count = case when l.stored = 'f' then 0 else s.delta_count + agent_state.delta_weight(s.append_path, p_body[l.n]) end,
               append_path = case when l.stored = 'd' then agent_state.array_after(s.append_path, p_body[l.n]) end
             from (select o.* from linked o where o.version = o.was + o.chain order by o.state_no) l
-           where s.state_no = l.state_no and s.version = l.was
+           where s.ctid = l.place and s.version = l.was
           returning l.chain
         ), logged as (
           insert into agent_state.changes (feed_xid, scope_no, step, state_no, version, at, position, writer, kind, stored, digest, phase,
