@@ -51,8 +51,8 @@ class RunPlanner {
   readonly #task: string;
   readonly #conversation: string;
   readonly #steps: PlannedStep[] = [];
-  /** Child tasks whose tool has not returned yet, by the key of the call. */
-  readonly #called = new Map<string, { readonly id: string; readonly name: string }>();
+  /** Child tasks whose tool has not returned yet. */
+  #called: readonly { readonly key: string; readonly id: string; readonly name: string }[] = [];
   #isWorking = false;
   #children = 0;
   #messages = 0;
@@ -136,7 +136,7 @@ class RunPlanner {
     const names = calls.map(({ name }) => name).join(", ");
     const children = calls.map((call) => {
       const id = `${this.#task}.${++this.#children}`;
-      this.#called.set(call.key, { id, name: call.name });
+      this.#called = [...this.#called, { key: call.key, id, name: call.name }];
       const { name: tool, arguments: input } = call;
       return create(id, "task", { kind: "tool", parent: this.#task, tool, input });
     });
@@ -146,13 +146,13 @@ class RunPlanner {
 
   #return(event: RecordedEvent & { readonly kind: "returns" }): void {
     const { key, message, durationMs = MESSAGE_MS } = event;
-    const child = this.#called.get(key);
+    const child = this.#called.find((call) => call.key === key);
     if (child === undefined) {
       // A result that nobody asked for is still a message.
       this.#step({ actor: "tool", cause: "answers", waitMs: durationMs }, [this.#append(message)]);
       return;
     }
-    this.#called.delete(key);
+    this.#called = this.#called.filter((call) => call !== child);
     const { id, name } = child;
     const actor = `tool ${name}`;
     this.#step({ actor: "runtime", cause: `admits ${name}` }, [move(id, "ready")]);
@@ -183,7 +183,7 @@ class RunPlanner {
   #finish(): void {
     const { isGood, result } = this.#run.outcome;
     this.#work("goes on");
-    const canceled = [...this.#called.values()].map(({ id }) => move(id, "canceled"));
+    const canceled = this.#called.map(({ id }) => move(id, "canceled"));
     const cause = isGood ? "is done" : "did not reach the goal";
     this.#step({ actor: this.#agent, cause, waitMs: MESSAGE_MS }, [
       ...canceled,

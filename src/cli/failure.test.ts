@@ -1,0 +1,93 @@
+import { expect, test } from "vitest";
+import { AgentRuntimeError, ERROR_STATUS } from "../state/errors.ts";
+import type { ErrorCode } from "../state/errors.ts";
+import {
+  CommandFailed,
+  EXIT,
+  UsageError,
+  describeError,
+  errorToJson,
+  exitCodeOf,
+} from "./failure.ts";
+
+const byExitCode: Readonly<Record<string, number>> = {
+  VERSION_CONFLICT: EXIT.conflict,
+  STEP_CONFLICT: EXIT.conflict,
+  ALREADY_EXISTS: EXIT.conflict,
+  PRECONDITION_FAILED: EXIT.conflict,
+  STATE_NOT_FOUND: EXIT.notFound,
+  VERSION_NOT_FOUND: EXIT.notFound,
+  STEP_NOT_FOUND: EXIT.notFound,
+  SCOPE_NOT_FOUND: EXIT.notFound,
+  ROUTE_NOT_FOUND: EXIT.notFound,
+  GONE: EXIT.notFound,
+  GAP: EXIT.notFound,
+  UNAVAILABLE: EXIT.unavailable,
+  INVALID_CONFIG: EXIT.usage,
+};
+
+test.each(Object.keys(ERROR_STATUS) as ErrorCode[])("%s has its exit code", (code) => {
+  expect(exitCodeOf(new AgentRuntimeError(code, "no"))).toBe(byExitCode[code] ?? EXIT.failed);
+});
+
+test("wrong usage is told apart from what failed", () => {
+  expect(exitCodeOf(new UsageError("no such file"))).toBe(EXIT.usage);
+  expect(exitCodeOf(new CommandFailed("3 lines were refused"))).toBe(EXIT.failed);
+  expect(exitCodeOf(new TypeError("a fault of ours"))).toBe(EXIT.failed);
+});
+
+test("a service that cannot be reached is to be started", () => {
+  const error = new AgentRuntimeError("UNAVAILABLE", "no answer", {
+    mayHaveHappened: false,
+    cause: new Error("ECONNREFUSED"),
+  });
+  expect(describeError(error)).toBe(
+    "agent_runtime: no answer\n" +
+      "next: start a service (agent_runtime state), or say where it runs: --url URL",
+  );
+});
+
+test("a service that is busy is to be waited for", () => {
+  const error = new AgentRuntimeError("UNAVAILABLE", "the queue is full", { retryAfterMs: 1_500 });
+  expect(describeError(error)).toContain("next: repeat it in 2 s");
+});
+
+test("a write that may have happened is to be looked for first", () => {
+  const error = new AgentRuntimeError("UNAVAILABLE", "broke off", { mayHaveHappened: true });
+  expect(describeError(error)).toMatch(/next: the write may have happened all the same: look/);
+});
+
+test("a conflict says the version to go on from", () => {
+  const error = new AgentRuntimeError("VERSION_CONFLICT", "it moved", {
+    current: { version: "7" },
+  });
+  expect(describeError(error)).toMatch(/next: it is at version 7 now: .* --if-version 7$/);
+});
+
+test("a gap says the cursor to go on from", () => {
+  const error = new AgentRuntimeError("GAP", "too old", { resumeFrom: "abc" });
+  expect(describeError(error)).toContain("next: go on with --after abc");
+});
+
+test("a fault of the program comes with its stack", () => {
+  expect(describeError(new TypeError("x is undefined"))).toMatch(/fault of the program[^]*at /);
+});
+
+test("what a service says cannot move the cursor of a terminal", () => {
+  const error = new AgentRuntimeError("INVALID_ID", "bad \u001b[2J", { current: null });
+  expect(describeError(error)).toContain("bad \\u{1b}[2J");
+});
+
+test("programs get the code, the sentence and the facts", () => {
+  const error = new AgentRuntimeError("VERSION_CONFLICT", "it moved", {
+    current: { version: "7" },
+    cause: new Error("inner"),
+  });
+  expect(JSON.parse(errorToJson(error))).toEqual({
+    code: "VERSION_CONFLICT",
+    message: "it moved",
+    next: expect.stringContaining("version 7"),
+    current: { version: "7" },
+  });
+  expect(JSON.parse(errorToJson(new TypeError("x")))).toEqual({ code: "INTERNAL", message: "x" });
+});
