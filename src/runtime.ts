@@ -62,7 +62,9 @@ export async function startRuntime(
       feedHead: () => manager.feedHead(),
       info: () => infoOf(parts, startedAt),
       ready: () => readinessOf(manager),
-      ...(config.metrics.enabled ? { renderMetrics: async () => (await metrics.render()).body } : {}),
+      ...(config.metrics.enabled
+        ? { renderMetrics: async () => (await metrics.render()).body }
+        : {}),
       observe: (operation, outcome, seconds) =>
         metrics.observe(`http ${operation}`, outcome, seconds),
       log,
@@ -88,7 +90,11 @@ export async function openStateManager(
   settings: Settings = {},
   options: { readonly log?: Logger } = {},
 ): Promise<StateManager> {
-  const { config } = loadConfigWithOrigins({ flags: flagsOf(settings), env: {}, cwd: process.cwd() });
+  const { config } = loadConfigWithOrigins({
+    flags: flagsOf(settings),
+    env: {},
+    cwd: process.cwd(),
+  });
   return (await openParts(config, options.log ?? silentLog)).manager;
 }
 
@@ -217,7 +223,8 @@ function flatten(settings: object, prefix = ""): [string, unknown][] {
   return Object.entries(settings).flatMap(([name, value]): [string, unknown][] => {
     const key = prefix + name;
     if (value === undefined) return [];
-    if (typeof value === "object" && value !== null && key !== "listen") return flatten(value, `${key}.`);
+    if (typeof value === "object" && value !== null && key !== "listen")
+      return flatten(value, `${key}.`);
     return [[key, value]];
   });
 }

@@ -136,7 +136,10 @@ export class FeedTail {
     for (const row of rows) this.#bytes += bytesOf(row);
     const { keepChanges, keepBytes } = this.#options;
     let drop = 0;
-    while (this.#rows.length - drop > keepChanges || (this.#bytes > keepBytes && drop < this.#rows.length - 1)) {
+    while (
+      this.#rows.length - drop > keepChanges ||
+      (this.#bytes > keepBytes && drop < this.#rows.length - 1)
+    ) {
       this.#bytes -= bytesOf(this.#rows[drop]!);
       drop++;
     }

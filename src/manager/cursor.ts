@@ -20,7 +20,10 @@ export function comparePositions(left: FeedPosition, right: FeedPosition): numbe
 }
 
 /** A position as callers carry it: opaque, and bound to the history it belongs to. */
-export function formatCursor(lineage: string, { xid, scopeNo, step, position }: FeedPosition): string {
+export function formatCursor(
+  lineage: string,
+  { xid, scopeNo, step, position }: FeedPosition,
+): string {
   const parts = [xid, scopeNo, step, position].map((part) => part.toString(36));
   return [shortLineage(lineage), ...parts].join("-");
 }

@@ -24,7 +24,8 @@ export const DEFAULT_LIMITS: Limits = {
 /** An id that is right, and no longer than this installation wants. */
 export function checkLimitedId(id: unknown, limits: Limits): string {
   const checked = checkId(id);
-  if (checked.length <= limits.idCharacters || [...checked].length <= limits.idCharacters) return checked;
+  if (checked.length <= limits.idCharacters || [...checked].length <= limits.idCharacters)
+    return checked;
   throw new AgentRuntimeError(
     "INVALID_ID",
     `An id has at most ${limits.idCharacters} characters here (\`limits.idCharacters\`).`,

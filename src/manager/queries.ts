@@ -12,7 +12,15 @@ import type {
   ReadOptions,
   ScopeOptions,
 } from "../state/request.ts";
-import type { HistoryEntry, Page, ScopeStatus, State, StateSummary, Step, Version } from "../state/state.ts";
+import type {
+  HistoryEntry,
+  Page,
+  ScopeStatus,
+  State,
+  StateSummary,
+  Step,
+  Version,
+} from "../state/state.ts";
 import { checkLimitedId } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 import type { Reader } from "./reader.ts";
@@ -97,7 +105,11 @@ export class Queries {
 
   async scopeStates(
     scope: string,
-    options: ScopeOptions & { readonly step?: Step; readonly limit?: number; readonly after?: string },
+    options: ScopeOptions & {
+      readonly step?: Step;
+      readonly limit?: number;
+      readonly after?: string;
+    },
   ): Promise<Page<State>> {
     const { namespace, step: head } = await this.scope(scope, options);
     const limit = this.#limitOf(options.limit);
@@ -174,6 +186,10 @@ function isExpired(state: { readonly expiresAt: Date | null }): boolean {
   return state.expiresAt !== null && state.expiresAt.getTime() <= systemClock.now();
 }
 
-function page<Item>(items: readonly Item[], limit: number, next: (last: Item) => string): Page<Item> {
+function page<Item>(
+  items: readonly Item[],
+  limit: number,
+  next: (last: Item) => string,
+): Page<Item> {
   return items.length < limit ? { items } : { items, next: next(items.at(-1)!) };
 }

@@ -40,7 +40,8 @@ export class Reader {
   /** A state changed: what is being read of it right now may be older. */
   outdate(key: StateKey): void {
     for (const wanted of this.#underWay) {
-      if (wanted.key.id === key.id && wanted.key.namespace === key.namespace) wanted.outdated = true;
+      if (wanted.key.id === key.id && wanted.key.namespace === key.namespace)
+        wanted.outdated = true;
     }
   }
 

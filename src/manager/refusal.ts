@@ -6,7 +6,12 @@ import type { ChangeRow, PreparedChange, PreparedUnit, StoredState } from "../st
 import { quote } from "../state/quote.ts";
 
 /** Codes after which the caller wants to see the state as it is. */
-const WITH_CURRENT = new Set(["VERSION_CONFLICT", "ALREADY_EXISTS", "INVALID_TYPE", "ILLEGAL_TRANSITION"]);
+const WITH_CURRENT = new Set([
+  "VERSION_CONFLICT",
+  "ALREADY_EXISTS",
+  "INVALID_TYPE",
+  "ILLEGAL_TRANSITION",
+]);
 
 /** Whether a refusal should carry the state as it is. */
 export function wantsCurrent(row: ChangeRow): boolean {

@@ -53,7 +53,8 @@ async function removeExpired(
     });
   } catch (error) {
     // Somebody wrote it meanwhile: it may have been given more time.
-    if (error instanceof AgentRuntimeError && ["VERSION_CONFLICT", "GONE"].includes(error.code)) return;
+    if (error instanceof AgentRuntimeError && ["VERSION_CONFLICT", "GONE"].includes(error.code))
+      return;
     throw error;
   }
 }

@@ -73,7 +73,8 @@ async function readPage(
   const rows = await store.feed.read(position, PAGE);
   // Asked after the page: what was pruned meanwhile would be missing in it.
   const { floor } = await store.feed.bounds();
-  if (floor !== null && comparePositions(position, floor) < 0) throw gap(formatCursor(lineage, floor));
+  if (floor !== null && comparePositions(position, floor) < 0)
+    throw gap(formatCursor(lineage, floor));
   return rows;
 }
 

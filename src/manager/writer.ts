@@ -2,7 +2,13 @@ import { withDeadline } from "../service/deadline.ts";
 import { applyDelta, deltaBetween } from "../state/delta.ts";
 import type { Delta } from "../state/delta.ts";
 import type { Json } from "../state/json.ts";
-import type { ChangeRow, PreparedChange, PreparedUnit, StateStore, StoredState } from "../state/ports.ts";
+import type {
+  ChangeRow,
+  PreparedChange,
+  PreparedUnit,
+  StateStore,
+  StoredState,
+} from "../state/ports.ts";
 import type { CallOptions } from "../state/request.ts";
 import type { Committed, Written } from "../state/state.ts";
 import type { Batcher, Ticket } from "./batcher.ts";
@@ -84,7 +90,8 @@ export class Writer {
     if (unit.changes.length !== 1 || unit.idempotencyKey !== null) return null;
     if (change!.op !== "update" || change!.body!.length < DELTA_FROM_CHARACTERS) return null;
     const known = this.#options.cache.data({ namespace: unit.namespace, id: change!.id });
-    if (known === undefined || change!.expiresAt !== null || change!.type !== known.type) return null;
+    if (known === undefined || change!.expiresAt !== null || change!.type !== known.type)
+      return null;
     const delta = deltaBetween(known.data, JSON.parse(change!.body!) as Json);
     if (delta === null) return null;
     const body = JSON.stringify(delta);
@@ -105,7 +112,11 @@ export class Writer {
     if (row.code === "REPLAYED") {
       const first = await store.readStep(unit.namespace, row.scope, row.step);
       const byId = new Map(first.map((one) => [one.id, one]));
-      return committed(unit, unit.changes.map((change) => byId.get(change.id) ?? row), true);
+      return committed(
+        unit,
+        unit.changes.map((change) => byId.get(change.id) ?? row),
+        true,
+      );
     }
     const current = wantsCurrent(row) ? await reader.read({ namespace: unit.namespace, id }) : null;
     throw refusal(unit, refused, row, current);

@@ -100,5 +100,7 @@ export class Connection {
 
 /** Cuts a connection without a word: the other side may be frozen and never answer a farewell. */
 function destroy(client: pg.Client): void {
-  (client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+  (
+    client as unknown as { connection: { stream: { destroy(): void } } }
+  ).connection.stream.destroy();
 }

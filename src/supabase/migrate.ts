@@ -118,9 +118,12 @@ async function applyOnce(
   try {
     await client.query(`select pg_advisory_xact_lock(${LOCK})`);
     await client.query(BOOKS);
-    const books = await client.query<{ number: number; name: string; checksum: string; program: string }>(
-      `select number, name, checksum, program from agent_state.migrations order by number`,
-    );
+    const books = await client.query<{
+      number: number;
+      name: string;
+      checksum: string;
+      program: string;
+    }>(`select number, name, checksum, program from agent_state.migrations order by number`);
     checkBooks(books.rows, known);
     const entry = books.rows.find(({ number }) => number === step.number);
     if (entry?.checksum === step.checksum) {
@@ -156,11 +159,19 @@ async function isApplied(
     [step.number],
   );
   // A newer database must be refused, so it goes the long way.
-  return books.rows[0]!.checksum === step.checksum && known.some(({ number }) => number === books.rows[0]!.newest);
+  return (
+    books.rows[0]!.checksum === step.checksum &&
+    known.some(({ number }) => number === books.rows[0]!.newest)
+  );
 }
 
 function checkBooks(
-  books: readonly { readonly number: number; readonly name: string; readonly checksum: string; readonly program: string }[],
+  books: readonly {
+    readonly number: number;
+    readonly name: string;
+    readonly checksum: string;
+    readonly program: string;
+  }[],
   known: readonly Migration[],
 ): void {
   for (const { number, name, checksum, program } of books) {

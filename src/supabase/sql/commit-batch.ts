@@ -33,7 +33,9 @@ export async function commitBatch(
   return deal(rows, units);
 }
 
-function columns(units: readonly PreparedUnit[]): (Buffer | readonly (Date | string | null)[] | null)[] {
+function columns(
+  units: readonly PreparedUnit[],
+): (Buffer | readonly (Date | string | null)[] | null)[] {
   const changes: PreparedChange[] = [];
   const owners: PreparedUnit[] = [];
   const numbers: number[] = [];
@@ -51,7 +53,10 @@ function columns(units: readonly PreparedUnit[]): (Buffer | readonly (Date | str
     textArray(changes.map((change) => change.type)),
     textArray(owners.map((unit) => unit.scope)),
     textArray(changes.map((change) => OPERATIONS[change.op])),
-    textArray(changes.map((change) => change.body), "json"),
+    textArray(
+      changes.map((change) => change.body),
+      "json",
+    ),
     textArray(changes.map((change) => change.phase)),
     bigintArray(changes.map((change) => change.expectedVersion)),
     bigintArray(changes.map((change) => change.basedOn)),

@@ -86,7 +86,12 @@ function parts(position: FeedPosition): (string | number)[] {
 
 function feedRow(row: Row): FeedRow {
   return {
-    at: { xid: bigint(row, 0), scopeNo: bigint(row, 1), step: bigint(row, 2), position: Number(row[3]) },
+    at: {
+      xid: bigint(row, 0),
+      scopeNo: bigint(row, 1),
+      step: bigint(row, 2),
+      position: Number(row[3]),
+    },
     stateNo: bigint(row, 4),
     namespace: text(row, 5),
     scope: text(row, 6),

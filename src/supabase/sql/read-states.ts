@@ -26,10 +26,11 @@ export async function readVersion(
   key: StateKey,
   version: Version,
 ): Promise<StoredState | null> {
-  const rows = await pool.query(
-    `select ${COLUMNS} from agent_state_api.read_version($1, $2, $3)`,
-    [key.namespace, key.id, version.toString()],
-  );
+  const rows = await pool.query(`select ${COLUMNS} from agent_state_api.read_version($1, $2, $3)`, [
+    key.namespace,
+    key.id,
+    version.toString(),
+  ]);
   return rows[0] === undefined ? null : storedState(rows[0]);
 }
 

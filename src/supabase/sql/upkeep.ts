@@ -14,6 +14,13 @@ export async function expiredStates(
   pool: ReadPool,
   limit: number,
 ): Promise<(StateKey & { readonly version: Version })[]> {
-  const rows = await pool.query(`select namespace, id, version from agent_state_api.expired_states($1)`, [limit]);
-  return rows.map((row) => ({ namespace: text(row, 0), id: text(row, 1), version: bigint(row, 2) }));
+  const rows = await pool.query(
+    `select namespace, id, version from agent_state_api.expired_states($1)`,
+    [limit],
+  );
+  return rows.map((row) => ({
+    namespace: text(row, 0),
+    id: text(row, 1),
+    version: bigint(row, 2),
+  }));
 }
