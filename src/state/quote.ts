@@ -6,7 +6,12 @@
  */
 export function quote(text: string, maxLength = 60): string {
   const short = text.length <= maxLength ? text : `${head(text, maxLength - 1)}…`;
-  return JSON.stringify(short).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
+  return printable(JSON.stringify(short));
+}
+
+/** The text with control and format characters escaped. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, escaped);
 }
 
 /** At most `length` UTF-16 units of the text, never half a character. */

@@ -1,0 +1,175 @@
+import { AgentRuntimeError } from "./errors.ts";
+import type { ErrorCode } from "./errors.ts";
+import { LIFECYCLES, lifecycleOf } from "./lifecycle.ts";
+import { nearest } from "./nearest.ts";
+import { quote } from "./quote.ts";
+
+/** What an id may have where no setting says otherwise. */
+const ID_CHARACTERS = 200;
+
+/** Ids that need no second look: no white space, not "." or "..", ASCII without "/". */
+const ORDINARY_ID = /^[A-Za-z0-9_-][!-.0-~]*$/;
+const WORD = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const DECIMAL = /^(?:0|[1-9]\d{0,18})$/;
+const MAX_VERSION = 2n ** 63n - 1n;
+
+interface TextRule {
+  readonly code: ErrorCode;
+  /** What it is, as a message names it. */
+  readonly name: string;
+  readonly field: string;
+  readonly maxLength: number;
+}
+
+/** The id of a state: 1 to 200 characters, or as many as are said, of printable Unicode without "/". */
+export function checkId(id: unknown, maxLength = ID_CHARACTERS): string {
+  if (isOrdinaryKey(id, maxLength)) return id;
+  return checkKey(id, { code: "INVALID_ID", name: "the id", field: "id", maxLength });
+}
+
+/** The name of a scope: as an id, for a state's id is its scope where none is given. */
+export function checkScope(scope: unknown, maxLength = ID_CHARACTERS): string {
+  if (isOrdinaryKey(scope, maxLength)) return scope;
+  return checkKey(scope, { code: "INVALID_SCOPE", name: "the scope", field: "scope", maxLength });
+}
+
+/** The type of a state: 1 to 64 of A-Z, a-z, 0-9, ".", "_" and "-", a letter or digit first. */
+export function checkType(type: unknown): string {
+  return checkWord(type, { code: "INVALID_TYPE", name: "the type", field: "type" });
+}
+
+/** A namespace: 1 to 64 of A-Z, a-z, 0-9, ".", "_" and "-", a letter or digit first. */
+export function checkNamespace(namespace: unknown): string {
+  const rule = { code: "INVALID_NAMESPACE", name: "the namespace", field: "namespace" } as const;
+  return checkWord(namespace, rule);
+}
+
+/** A phase; where the type is known and has a lifecycle, one that this lifecycle has. */
+export function checkPhase(phase: unknown, type?: string): string {
+  const word = checkWord(phase, { code: "INVALID_PHASE", name: "the phase", field: "phase" });
+  if (type === undefined) return word;
+  const lifecycle = lifecycleOf(type);
+  if (lifecycle?.phases.includes(word)) return word;
+  if (lifecycle === null) {
+    const types = Object.keys(LIFECYCLES).join(", ");
+    const why = `a state of type ${quote(type)} has no phase; leave it out (only ${types} have phases)`;
+    throw new AgentRuntimeError("INVALID_PHASE", why, { field: "phase" });
+  }
+  const near = nearest(word, lifecycle.phases);
+  const advice =
+    near === undefined
+      ? `it may be ${lifecycle.phases.join(", ")}`
+      : `did you mean ${quote(near)}?`;
+  const facts = near === undefined ? { field: "phase" } : { field: "phase", nearest: near };
+  throw new AgentRuntimeError(
+    "INVALID_PHASE",
+    `${type} has no phase ${quote(word)}; ${advice}`,
+    facts,
+  );
+}
+
+/** Who writes: 1 to 200 characters on one line. */
+export function checkActor(actor: unknown): string {
+  return checkLine(actor, {
+    code: "INVALID_REQUEST",
+    name: "the actor",
+    field: "actor",
+    maxLength: 200,
+  });
+}
+
+/** Why: 1 to 1,000 characters; line breaks and tabs are allowed. */
+export function checkCause(cause: unknown): string {
+  const rule = {
+    code: "INVALID_REQUEST",
+    name: "the cause",
+    field: "cause",
+    maxLength: 1_000,
+  } as const;
+  const text = checkLength(cause, rule);
+  const bad = /(?![\n\r\t])\p{Cc}|\p{Cs}/u.exec(text);
+  if (bad !== null) throw refused(rule, text, `it holds ${named(bad[0])}`);
+  return text;
+}
+
+/** An idempotency key: 1 to 200 characters on one line. */
+export function checkIdempotencyKey(key: unknown): string {
+  return checkLine(key, {
+    code: "INVALID_REQUEST",
+    name: "the idempotency key",
+    field: "idempotencyKey",
+    maxLength: 200,
+  });
+}
+
+/**
+ * A version or step, 0 to 2^63-1, of its decimal text or of a bigint. Numbers are refused: they
+ * lose digits beyond 2^53.
+ */
+export function parseVersion(version: unknown, code: "INVALID_VERSION" | "INVALID_STEP"): bigint {
+  const isText = typeof version === "string" && DECIMAL.test(version);
+  const value = isText ? BigInt(version) : version;
+  if (typeof value === "bigint" && value >= 0n && value <= MAX_VERSION) return value;
+  const what = code === "INVALID_STEP" ? "a step" : "a version";
+  throw new AgentRuntimeError(
+    code,
+    `${shown(version)} is not ${what}: give decimal digits as text, "0" to "${MAX_VERSION}"`,
+  );
+}
+
+function isOrdinaryKey(key: unknown, maxLength: number): key is string {
+  return typeof key === "string" && key.length <= maxLength && ORDINARY_ID.test(key);
+}
+
+function checkWord(word: unknown, rule: Omit<TextRule, "maxLength">): string {
+  if (typeof word === "string" && WORD.test(word)) return word;
+  const text = checkLength(word, { ...rule, maxLength: 64 });
+  throw refused(rule, text, `it may hold A-Z a-z 0-9 . _ - and starts with a letter or a digit`);
+}
+
+function checkKey(key: unknown, rule: TextRule): string {
+  const text = checkLine(key, rule);
+  if (text.includes("/")) throw refused(rule, text, `it may not hold "/"; use ":" or "."`);
+  if (text === "." || text === "..") throw refused(rule, text, "no address can hold it");
+  return text;
+}
+
+/** One line of printable text, that shows something and nothing else than it is. */
+function checkLine(value: unknown, rule: TextRule): string {
+  const text = checkLength(value, rule);
+  const bad = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Noncharacter_Code_Point}]/u.exec(text);
+  if (bad !== null) throw refused(rule, text, `it holds ${named(bad[0])}`);
+  if (text.trim() !== text) throw refused(rule, text, "it starts or ends with white space");
+  const showsSomething = /(?!\p{Default_Ignorable_Code_Point})[\p{L}\p{N}\p{P}\p{S}]/u;
+  if (!showsSomething.test(text)) throw refused(rule, text, "nobody could see it");
+  return text;
+}
+
+function checkLength(value: unknown, rule: TextRule): string {
+  const { code, name, field, maxLength } = rule;
+  if (typeof value !== "string") {
+    throw new AgentRuntimeError(code, `${name} is a text, not ${shown(value)}`, { field });
+  }
+  if (value === "") throw new AgentRuntimeError(code, `${name} is empty`, { field });
+  // A character is two UTF-16 units at most: what is much too long is not taken apart to be counted.
+  const isLong = value.length > maxLength * 2 || Array.from(value).length > maxLength;
+  if (isLong) throw refused(rule, value, `it may have ${maxLength} characters`);
+  return value;
+}
+
+function refused(rule: Omit<TextRule, "maxLength">, text: string, why: string): AgentRuntimeError {
+  const { code, name, field } = rule;
+  return new AgentRuntimeError(code, `${name} ${quote(text)} is not allowed: ${why}`, { field });
+}
+
+function named(character: string): string {
+  const hex = character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0");
+  return `the character U+${hex}, which cannot be printed`;
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "string") return quote(value);
+  if (typeof value === "number" || typeof value === "bigint") return `the number ${value}`;
+  if (value === null || value === undefined) return String(value);
+  return Array.isArray(value) ? "an array" : `a value of type ${typeof value}`;
+}
