@@ -1,0 +1,276 @@
+import { AgentRuntimeError } from "../state/errors.ts";
+import type { BatchOutcome, StateFace } from "../state/face.ts";
+import type { Json } from "../state/json.ts";
+import type {
+  CallOptions,
+  Changeset,
+  Diff,
+  DiffOptions,
+  HistoryOptions,
+  ListOptions,
+  ReadOptions,
+  ScopeOptions,
+  WatchOptions,
+  WriteOptions,
+} from "../state/request.ts";
+import type {
+  Change,
+  Committed,
+  HistoryEntry,
+  Page,
+  PatchOperation,
+  ScopeStatus,
+  State,
+  StateSummary,
+  Step,
+  Written,
+} from "../state/state.ts";
+import {
+  decode,
+  pageOf,
+  toCommitted,
+  toDiff,
+  toHistoryEntry,
+  toOutcome,
+  toScopeStatus,
+  toState,
+  toSummary,
+  toWritten,
+} from "./decode.ts";
+import type { Wire } from "./decode.ts";
+import {
+  changesetBody,
+  dataText,
+  queryOf,
+  scopePath,
+  statePath,
+  updateBody,
+  writeQuery,
+} from "./encode.ts";
+import { SessionMemory } from "./session-memory.ts";
+import { Transport } from "./transport.ts";
+import type { Call, TransportOptions } from "./transport.ts";
+import { watchService } from "./watch.ts";
+
+/** Where the service is and who calls. */
+export interface HttpStateClientOptions extends TransportOptions {
+  /** Milliseconds that a watch keeps trying to reach a service that is gone; default 60,000. */
+  readonly watchPatienceMs?: number;
+}
+
+type BatchAnswer = { readonly items: readonly (Wire<Committed> & { readonly status: number })[] };
+
+/**
+ * The state manager of a running service, over HTTP: the same face, errors and guarantees as the
+ * library in this process.
+ *
+ * One client is one session: it never reads less than what it wrote or saw.
+ */
+export class HttpStateClient implements StateFace {
+  readonly #transport: Transport;
+  readonly #memory = new SessionMemory();
+  readonly #watchPatienceMs: number;
+  readonly #inFlight = new Set<Promise<unknown>>();
+  readonly #closing = new AbortController();
+
+  private constructor(options: HttpStateClientOptions) {
+    this.#transport = new Transport(options);
+    this.#watchPatienceMs = options.watchPatienceMs ?? 60_000;
+  }
+
+  /** A client; it connects at its first call. */
+  static open(options: HttpStateClientOptions): HttpStateClient {
+    return new HttpStateClient(options);
+  }
+
+  async updateState(
+    id: string,
+    type: string,
+    data: Json,
+    options: WriteOptions = {},
+  ): Promise<Written> {
+    const body = updateBody({ type, data }, options);
+    return await this.#write(id, options, { method: "PUT", path: statePath(id), body });
+  }
+
+  async mergeState(id: string, patch: Json, options: WriteOptions = {}): Promise<Written> {
+    return await this.#write(id, options, {
+      method: "PATCH",
+      path: statePath(id) + writeQuery(options),
+      body: dataText(patch),
+      mediaType: "application/merge-patch+json",
+    });
+  }
+
+  async patchState(
+    id: string,
+    patch: readonly PatchOperation[],
+    options: WriteOptions = {},
+  ): Promise<Written> {
+    return await this.#write(id, options, {
+      method: "PATCH",
+      path: statePath(id) + writeQuery(options),
+      body: dataText(patch),
+      mediaType: "application/json-patch+json",
+    });
+  }
+
+  async appendState(
+    id: string,
+    path: string,
+    items: readonly Json[],
+    options: WriteOptions = {},
+  ): Promise<Written> {
+    const end = `${path}/-`;
+    const patch = items.map((value) => ({ op: "add" as const, path: end, value }));
+    return await this.patchState(id, patch, options);
+  }
+
+  async deleteState(id: string, options: WriteOptions = {}): Promise<Written> {
+    const path = statePath(id) + writeQuery(options);
+    return await this.#write(id, options, { method: "DELETE", path });
+  }
+
+  async getState(id: string, options: ReadOptions = {}): Promise<State> {
+    const { version, consistency, minVersion } = options;
+    const query = queryOf({ version, consistency, minVersion });
+    const session = this.#memory.tokenFor(options.namespace, id);
+    const state = decode(
+      await this.#call(options, {
+        method: "GET",
+        path: statePath(id) + query,
+        headers: session === undefined ? {} : { "session-token": session },
+      }),
+      toState,
+    );
+    if (version === undefined) this.#memory.note(options.namespace, state);
+    return state;
+  }
+
+  async commit(changeset: Changeset, options: CallOptions = {}): Promise<Committed> {
+    // The path of a step names its scope; without one, a batch of one finds it.
+    if (changeset.scope === undefined) return await this.#commitAlone(changeset, options);
+    const path = `${scopePath(changeset.scope)}/steps`;
+    const { scope: _, ...step } = changeset;
+    const call = { ...options, namespace: changeset.namespace };
+    const body = changesetBody(step);
+    const committed = decode(await this.#call(call, { method: "POST", path, body }), toCommitted);
+    this.#noteAll(changeset.namespace, committed);
+    return committed;
+  }
+
+  async commitBatch(
+    changesets: readonly Changeset[],
+    options: CallOptions = {},
+  ): Promise<BatchOutcome[]> {
+    const outcomes = new Array<BatchOutcome>(changesets.length);
+    await Promise.all(
+      Array.from(positionsByNamespace(changesets), async ([namespace, positions]) => {
+        const body = `{"writes":[${positions.map((at) => changesetBody(changesets[at]!)).join()}]}`;
+        const call = { ...options, namespace };
+        const answer = await this.#call(call, { method: "POST", path: "/v1/states:batch", body });
+        const read = decode(answer, (wire: BatchAnswer) => wire.items.map(toOutcome));
+        for (const [index, at] of positions.entries()) outcomes[at] = read[index]!;
+      }),
+    );
+    for (const [at, outcome] of outcomes.entries()) {
+      if (outcome.ok) this.#noteAll(changesets[at]!.namespace, outcome.committed);
+    }
+    return outcomes;
+  }
+
+  async history(id: string, options: HistoryOptions = {}): Promise<Page<HistoryEntry>> {
+    const { limit, before } = options;
+    const path = `${statePath(id)}/history${queryOf({ limit, before })}`;
+    return decode(await this.#call(options, { method: "GET", path }), pageOf(toHistoryEntry));
+  }
+
+  async diff(id: string, options: DiffOptions = {}): Promise<Diff> {
+    const { from, to } = options;
+    const path = `${statePath(id)}/diff${queryOf({ from, to })}`;
+    return decode(await this.#call(options, { method: "GET", path }), toDiff);
+  }
+
+  async list(options: ListOptions = {}): Promise<Page<StateSummary>> {
+    const { type, scope, phase, idPrefix, limit, after } = options;
+    const path = `/v1/states${queryOf({ type, scope, phase, idPrefix, limit, after })}`;
+    return decode(await this.#call(options, { method: "GET", path }), pageOf(toSummary));
+  }
+
+  async scope(scope: string, options: ScopeOptions = {}): Promise<ScopeStatus> {
+    const path = scopePath(scope);
+    return decode(await this.#call(options, { method: "GET", path }), toScopeStatus);
+  }
+
+  async scopeStates(
+    scope: string,
+    options: ScopeOptions & { step?: Step; limit?: number; after?: string } = {},
+  ): Promise<Page<State>> {
+    const { step, limit, after } = options;
+    const path = `${scopePath(scope)}/states${queryOf({ step, limit, after })}`;
+    return decode(await this.#call(options, { method: "GET", path }), pageOf(toState));
+  }
+
+  watch(options: WatchOptions = {}): AsyncIterable<Change> {
+    const source = { transport: this.#transport, patienceMs: this.#watchPatienceMs };
+    return watchService(source, options, this.#closing.signal);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.allSettled(this.#inFlight);
+  }
+
+  async #write(id: string, options: WriteOptions, call: Call): Promise<Written> {
+    const written = decode(await this.#call(options, call), toWritten);
+    this.#memory.note(options.namespace, { ...written, id });
+    return written;
+  }
+
+  async #commitAlone(changeset: Changeset, options: CallOptions): Promise<Committed> {
+    const [outcome] = await this.commitBatch([changeset], options);
+    if (outcome!.ok) return outcome!.committed;
+    throw outcome!.error;
+  }
+
+  #noteAll(namespace: string | undefined, committed: Committed): void {
+    for (const written of committed.changes) this.#memory.note(namespace, written);
+  }
+
+  async #call(
+    options: CallOptions & { readonly namespace?: string | undefined },
+    call: Call,
+  ): Promise<unknown> {
+    if (this.#closing.signal.aborted) {
+      throw new AgentRuntimeError("UNAVAILABLE", "this client was closed; open another", {
+        mayHaveHappened: false,
+      });
+    }
+    const { signal, timeoutMs, namespace } = options;
+    const sent = this.#transport.send({
+      ...call,
+      namespace,
+      ...(signal === undefined ? {} : { signal }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    });
+    this.#inFlight.add(sent);
+    try {
+      return await sent;
+    } finally {
+      this.#inFlight.delete(sent);
+    }
+  }
+}
+
+/** A request speaks for one namespace, so a batch goes out as one request a namespace. */
+function positionsByNamespace(
+  changesets: readonly Changeset[],
+): Map<string | undefined, readonly number[]> {
+  const groups = new Map<string | undefined, number[]>();
+  for (const [at, { namespace }] of changesets.entries()) {
+    const group = groups.get(namespace);
+    if (group === undefined) groups.set(namespace, [at]);
+    else group.push(at);
+  }
+  return groups;
+}

@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { AgentRuntimeError } from "../state/errors.ts";
+import type { Json, JsonObject } from "../state/json.ts";
+import type { WatchOptions } from "../state/request.ts";
+import type { Change } from "../state/state.ts";
+import { decode, toChange } from "./decode.ts";
+import type { Wire } from "./decode.ts";
+import { queryOf } from "./encode.ts";
+import { readEvents } from "./event-stream.ts";
+import type { StreamEvent } from "./event-stream.ts";
+import { errorOfProblem, networkError, problemError } from "./transport.ts";
+import type { Transport } from "./transport.ts";
+
+const FIRST_BACKOFF_MS = 50;
+const LAST_BACKOFF_MS = 5_000;
+
+/** The service sends a comment every 15 s; three of them missing is a dead connection. */
+const SILENCE_MS = 45_000;
+
+interface Source {
+  readonly transport: Transport;
+  /** Milliseconds without a stream after which the watch gives up. */
+  readonly patienceMs: number;
+}
+
+/**
+ * The changes of a service, over as many connections as it takes.
+ *
+ * A broken connection is made again from the last cursor; nothing is missed and nothing comes
+ * twice. It ends quietly when `options.signal` or `closing` says so, and throws GAP, what the
+ * service refuses, or UNAVAILABLE once the service was gone for `patienceMs`.
+ */
+export function watchService(
+  source: Source,
+  options: WatchOptions,
+  closing: AbortSignal,
+): AsyncIterable<Change> {
+  return {
+    [Symbol.asyncIterator]() {
+      const left = new AbortController();
+      const signals = [left.signal, closing, ...(options.signal ? [options.signal] : [])];
+      const changes = follow(source, options, AbortSignal.any(signals));
+      return {
+        next: () => changes.next(),
+        async return() {
+          // A generator that waits for the network would return only once something came.
+          left.abort();
+          return await changes.return(undefined);
+        },
+      };
+    },
+  };
+}
+
+async function* follow(
+  source: Source,
+  options: WatchOptions,
+  signal: AbortSignal,
+): AsyncGenerator<Change, undefined> {
+  let cursor = options.after;
+  let failures = 0;
+  let lastSeen = performance.now();
+  while (!signal.aborted) {
+    try {
+      for await (const event of openStream(source.transport, { ...options, cursor }, signal)) {
+        failures = 0;
+        if (event.name === "gap" || event.name === "error") throw eventError(event);
+        if (event.lastEventId !== "") cursor = event.lastEventId;
+        if (event.name === "change") yield readChange(event);
+        lastSeen = performance.now();
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof AgentRuntimeError) || !error.retryable) throw error;
+      if (performance.now() - lastSeen > source.patienceMs) throw error;
+    }
+    await pause(failures++, signal);
+  }
+}
+
+type StreamOptions = WatchOptions & { readonly cursor: string | undefined };
+
+async function* openStream(
+  transport: Transport,
+  options: StreamOptions,
+  signal: AbortSignal,
+): AsyncGenerator<StreamEvent> {
+  const { scope, id, type, cursor, data, namespace } = options;
+  const silence = new AbortController();
+  const listen = () => setTimeout(() => silence.abort(), SILENCE_MS);
+  let timer = listen();
+  try {
+    const response = await transport.open(
+      {
+        method: "GET",
+        path: `/v1/watch${queryOf({ scope, id, type, after: cursor, data })}`,
+        headers: { accept: "text/event-stream" },
+        namespace,
+      },
+      AbortSignal.any([signal, silence.signal]),
+    );
+    if (!response.ok) throw problemError(response, await response.text(), false);
+    for await (const event of readEvents(response.body as AsyncIterable<Uint8Array>)) {
+      // The caller may take its time; only the network's silence counts.
+      clearTimeout(timer);
+      yield event;
+      timer = listen();
+    }
+  } catch (error) {
+    throw error instanceof AgentRuntimeError ? error : networkError(error, false);
+  } finally {
+    clearTimeout(timer);
+    silence.abort();
+  }
+}
+
+function readChange(event: StreamEvent): Change {
+  return decode(parseData(event), (wire: Wire<Omit<Change, "cursor">>) =>
+    toChange(wire, event.lastEventId),
+  );
+}
+
+function eventError(event: StreamEvent): AgentRuntimeError {
+  const told = parseData(event) as JsonObject;
+  if (event.name === "error") return errorOfProblem(told);
+  return new AgentRuntimeError(
+    "GAP",
+    "the cursor is older than the changes that are kept; read the states, then go on from resumeFrom",
+    { resumeFrom: String(told["resumeFrom"]) },
+  );
+}
+
+function parseData(event: StreamEvent): Json {
+  return decode(event.data, (text: string) => JSON.parse(text) as Json);
+}
+
+async function pause(failures: number, signal: AbortSignal): Promise<void> {
+  const longest = Math.min(LAST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** failures);
+  const ms = longest * (0.5 + Math.random() / 2);
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
+}

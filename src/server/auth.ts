@@ -1,0 +1,67 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { FastifyRequest } from "fastify";
+import { AgentRuntimeError } from "../state/errors.ts";
+import { checkNamespace } from "../state/identifiers.ts";
+import type { AuthToken } from "./options.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** The namespace this request speaks for; undefined: the default one. */
+    namespace: string | undefined;
+  }
+}
+
+/** A probe has no token, and `/` only says where to look. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/"]);
+
+const READING: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+
+/**
+ * A check that each request passes first: it sets the request's namespace, and throws
+ * UNAUTHENTICATED or FORBIDDEN. Without tokens everybody may do all.
+ */
+export function createGate(tokens: readonly AuthToken[]): (request: FastifyRequest) => void {
+  // Found by digest: how long a look-up takes tells nothing about a token.
+  const byDigest = new Map(tokens.map((token) => [digestOf(token.token).toString("hex"), token]));
+  return (request) => {
+    const header = request.headers["agent-namespace"];
+    const asked = header === undefined ? undefined : checkNamespace(header);
+    request.namespace = asked;
+    if (byDigest.size === 0 || OPEN_PATHS.has(request.url)) return;
+    const token = findToken(byDigest, request.headers.authorization);
+    if (token.role === "reader" && !READING.has(request.method)) {
+      throw new AgentRuntimeError(
+        "FORBIDDEN",
+        `the token ${token.name} may only read; use one with the role writer`,
+      );
+    }
+    if (token.namespace === null) return;
+    if (asked !== undefined && asked !== token.namespace) {
+      throw new AgentRuntimeError(
+        "FORBIDDEN",
+        `the token ${token.name} is for another namespace; leave Agent-Namespace out`,
+      );
+    }
+    request.namespace = token.namespace;
+  };
+}
+
+function findToken(
+  byDigest: ReadonlyMap<string, AuthToken>,
+  header: string | undefined,
+): AuthToken {
+  const given = header === undefined ? null : /^Bearer +(\S+) *$/i.exec(header);
+  if (given === null) {
+    throw new AgentRuntimeError("UNAUTHENTICATED", "send the header Authorization: Bearer TOKEN");
+  }
+  const digest = digestOf(given[1]!);
+  const token = byDigest.get(digest.toString("hex"));
+  if (token === undefined || !timingSafeEqual(digest, digestOf(token.token))) {
+    throw new AgentRuntimeError("UNAUTHENTICATED", "this token is not known; check auth.tokens");
+  }
+  return token;
+}
+
+function digestOf(token: string): Buffer {
+  return createHash("sha256").update(token).digest();
+}

@@ -1,0 +1,106 @@
+import type { Diff } from "../state/request.ts";
+import type {
+  Change,
+  Committed,
+  HistoryEntry,
+  Page,
+  ScopeStatus,
+  State,
+  StateSummary,
+  Written,
+} from "../state/state.ts";
+
+/*
+ * Values as JSON.stringify takes them: 64-bit numbers as text; it makes text of dates by itself.
+ * One object a value, no replacer: a replacer costs several times the rest.
+ */
+
+export function writtenJson(written: Written): object {
+  return {
+    namespace: written.namespace,
+    id: written.id,
+    type: written.type,
+    scope: written.scope,
+    version: String(written.version),
+    step: String(written.step),
+    phase: written.phase,
+    digest: written.digest,
+    updatedAt: written.updatedAt,
+    created: written.created,
+    replayed: written.replayed,
+  };
+}
+
+export function committedJson(committed: Committed): object {
+  return {
+    namespace: committed.namespace,
+    scope: committed.scope,
+    step: String(committed.step),
+    changes: committed.changes.map(writtenJson),
+    replayed: committed.replayed,
+  };
+}
+
+export function summaryJson(state: StateSummary): object {
+  return {
+    namespace: state.namespace,
+    id: state.id,
+    type: state.type,
+    scope: state.scope,
+    version: String(state.version),
+    step: String(state.step),
+    phase: state.phase,
+    digest: state.digest,
+    createdAt: state.createdAt,
+    updatedAt: state.updatedAt,
+    expiresAt: state.expiresAt,
+  };
+}
+
+export function stateJson(state: State): object {
+  return { ...summaryJson(state), data: state.data };
+}
+
+export function historyJson(entry: HistoryEntry): object {
+  return { ...entry, version: String(entry.version), step: String(entry.step) };
+}
+
+export function diffJson(diff: Diff): object {
+  return { ...diff, from: String(diff.from), to: String(diff.to) };
+}
+
+export function scopeJson(status: ScopeStatus): object {
+  const { namespace, scope, step, rollbackStep, hold, quarantined } = status;
+  return {
+    namespace,
+    scope,
+    step: String(step),
+    rollbackStep: rollbackStep === null ? null : String(rollbackStep),
+    hold,
+    quarantined: quarantined.map(String),
+  };
+}
+
+/** A change as watchers and messages carry it; its cursor travels beside it. */
+export function changeJson(change: Change): object {
+  return {
+    namespace: change.namespace,
+    scope: change.scope,
+    step: String(change.step),
+    id: change.id,
+    type: change.type,
+    version: String(change.version),
+    kind: change.kind,
+    phase: change.phase,
+    data: change.data,
+    patch: change.patch,
+    cause: change.cause,
+    actor: change.actor,
+    digest: change.digest,
+    at: change.at,
+  };
+}
+
+export function pageJson<Item>(page: Page<Item>, itemJson: (item: Item) => object): object {
+  return { items: page.items.map(itemJson), next: page.next };
+}

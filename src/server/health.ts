@@ -1,0 +1,22 @@
+import type { FastifyInstance } from "fastify";
+import type { RouteContext } from "./options.ts";
+import { sendJson } from "./respond.ts";
+
+const PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+/** `/healthz` (the process lives), `/readyz` (it may be sent requests) and `/metrics`. */
+export function healthRoutes(app: FastifyInstance, context: RouteContext): void {
+  const { ready, renderMetrics } = context;
+  app.get("/healthz", async (_request, reply) => sendJson(reply, { status: "ok" }));
+
+  app.get("/readyz", async (_request, reply) => {
+    const readiness = await ready();
+    if (!readiness.ready) reply.code(503).header("retry-after", "1");
+    return sendJson(reply, readiness);
+  });
+
+  if (renderMetrics === undefined) return;
+  app.get("/metrics", async (_request, reply) =>
+    reply.header("content-type", PROMETHEUS_TYPE).send(await renderMetrics()),
+  );
+}

@@ -1,0 +1,47 @@
+import type { FastifyInstance } from "fastify";
+import type { AddressInfo } from "node:net";
+import type { Service } from "../service/services.ts";
+import { AgentRuntimeError } from "../state/errors.ts";
+
+/** Where to listen; port 0 picks a free one. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The HTTP API as a service: listens from start to stop. */
+export class HttpService implements Service {
+  readonly name = "http";
+  readonly #app: FastifyInstance;
+  readonly #address: ListenAddress;
+
+  constructor(app: FastifyInstance, address: ListenAddress) {
+    this.#app = app;
+    this.#address = address;
+  }
+
+  /** Where it listens, like `http://127.0.0.1:8080`; only between start and stop. */
+  get url(): string {
+    const { address, port, family } = this.#app.server.address() as AddressInfo;
+    return `http://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+  }
+
+  /** @throws {AgentRuntimeError} INVALID_CONFIG where it cannot listen there. */
+  async start(): Promise<void> {
+    const { host, port } = this.#address;
+    try {
+      await this.#app.listen({ host, port });
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      throw new AgentRuntimeError(
+        "INVALID_CONFIG",
+        `cannot listen on ${host}:${port} (${code ?? String(cause)}); choose another --listen, port 0 picks a free one`,
+        { field: "listen", cause },
+      );
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#app.close();
+  }
+}

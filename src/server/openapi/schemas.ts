@@ -1,0 +1,217 @@
+import { ERROR_STATUS } from "../../state/errors.ts";
+import type { JsonObject } from "../../state/json.ts";
+
+/** A reference to a schema of this document. */
+export function schemaRef(name: keyof typeof schemas): JsonObject {
+  return { $ref: `#/components/schemas/${name}` };
+}
+
+const count = { type: "string", pattern: "^(0|[1-9][0-9]{0,18})$" };
+const text = { type: "string" };
+const textOrNull = { type: ["string", "null"] };
+const time = { type: "string", format: "date-time" };
+const flag = { type: "boolean" };
+const digest = { type: "string", pattern: "^[0-9a-f]{64}$" };
+const anyJson = { description: "Any JSON value." };
+const patch = { type: "array", items: { $ref: "#/components/schemas/PatchOperation" } };
+const name = { type: "string", minLength: 1, maxLength: 200 };
+
+function object(properties: JsonObject, optional: readonly string[] = []): JsonObject {
+  const required = Object.keys(properties).filter((field) => !optional.includes(field));
+  return { type: "object", properties, required };
+}
+
+/** An object that somebody sends: fields beyond these are refused. */
+function request(properties: JsonObject, required: readonly string[]): JsonObject {
+  return { type: "object", properties, required, additionalProperties: false };
+}
+
+function listOf(item: string): JsonObject {
+  const items = { type: "array", items: { $ref: `#/components/schemas/${item}` } };
+  return object({ items, next: text }, ["next"]);
+}
+
+const summary = {
+  namespace: text,
+  id: name,
+  type: text,
+  scope: name,
+  version: count,
+  step: count,
+  phase: textOrNull,
+  digest,
+  createdAt: time,
+  updatedAt: time,
+  expiresAt: { type: ["string", "null"], format: "date-time" },
+};
+
+const written = {
+  namespace: text,
+  id: name,
+  type: text,
+  scope: name,
+  version: count,
+  step: count,
+  phase: textOrNull,
+  digest,
+  updatedAt: time,
+  created: flag,
+  replayed: flag,
+};
+
+const committed = {
+  namespace: text,
+  scope: name,
+  step: count,
+  changes: { type: "array", items: { $ref: "#/components/schemas/Written" } },
+  replayed: flag,
+};
+
+/** What a write may say beside its document. */
+const writeFields = {
+  scope: name,
+  phase: text,
+  actor: { type: "string", minLength: 1, maxLength: 200 },
+  cause: { type: "string", minLength: 1, maxLength: 1_000 },
+  expiresAt: { type: ["string", "null"], format: "date-time" },
+  expectedVersion: { ...count, description: "Only at this version; 0: only if it does not exist." },
+  expectedStep: { ...count, description: "Only if the scope's HEAD is at this step." },
+  idempotencyKey: { type: "string", minLength: 1, maxLength: 200 },
+};
+
+const change = {
+  op: { enum: ["update", "merge", "patch", "append", "delete"], default: "update" },
+  id: name,
+  type: text,
+  data: anyJson,
+  patch: { description: "A merge patch (RFC 7396) or a JSON Patch (RFC 6902)." },
+  path: { type: "string", description: "JSON Pointer to the array that `append` extends." },
+  items: { type: "array", items: anyJson },
+  phase: text,
+  expectedVersion: writeFields.expectedVersion,
+  expiresAt: writeFields.expiresAt,
+};
+
+const changes = {
+  type: "array",
+  minItems: 1,
+  maxItems: 1_000,
+  items: { $ref: "#/components/schemas/ChangeRequest" },
+};
+
+const step = {
+  expectedStep: writeFields.expectedStep,
+  actor: writeFields.actor,
+  cause: writeFields.cause,
+  idempotencyKey: writeFields.idempotencyKey,
+};
+
+export const schemas = {
+  Problem: object(
+    {
+      type: { type: "string", format: "uri" },
+      title: text,
+      status: { type: "integer" },
+      detail: text,
+      code: { enum: Object.keys(ERROR_STATUS) },
+      current: { description: "The state as it is." },
+      diff: { description: "JSON Patch from the current document to the refused one." },
+      mayHaveHappened: flag,
+      retryAfterMs: { type: "number" },
+      field: text,
+      nearest: text,
+      resumeFrom: text,
+    },
+    ["current", "diff", "mayHaveHappened", "retryAfterMs", "field", "nearest", "resumeFrom"],
+  ),
+  PatchOperation: object(
+    {
+      op: { enum: ["add", "remove", "replace", "move", "copy", "test"] },
+      path: text,
+      from: text,
+      value: anyJson,
+    },
+    ["from", "value"],
+  ),
+  PutState: request({ type: text, data: anyJson, ...writeFields }, ["type", "data"]),
+  ChangeRequest: request(change, ["id"]),
+  StepRequest: request({ changes, ...step }, ["changes"]),
+  BatchRequest: request(
+    {
+      writes: {
+        type: "array",
+        maxItems: 1_000,
+        items: {
+          oneOf: [
+            request({ ...change, ...step, scope: name, ifMatch: text }, ["id"]),
+            request({ changes, ...step, scope: name }, ["changes"]),
+          ],
+        },
+      },
+    },
+    ["writes"],
+  ),
+  Written: object(written),
+  Committed: object(committed),
+  BatchAnswer: object({
+    items: {
+      type: "array",
+      items: {
+        anyOf: [
+          object({ status: { type: "integer" }, ...written }),
+          object({ status: { type: "integer" }, ...committed }),
+          { $ref: "#/components/schemas/Problem" },
+        ],
+      },
+    },
+  }),
+  StateSummary: object(summary),
+  State: object({ ...summary, data: anyJson }),
+  StateList: listOf("StateSummary"),
+  ScopeStates: listOf("State"),
+  HistoryEntry: object({
+    version: count,
+    step: count,
+    kind: { enum: ["update", "delete", "rollback", "repair"] },
+    phase: textOrNull,
+    actor: textOrNull,
+    cause: textOrNull,
+    idempotencyKey: textOrNull,
+    digest,
+    at: time,
+    storedBytes: { type: "integer" },
+    stored: { enum: ["full", "delta"] },
+  }),
+  History: listOf("HistoryEntry"),
+  Diff: object({ id: name, from: count, to: count, patch, readable: text }),
+  ScopeStatus: object({
+    namespace: text,
+    scope: name,
+    step: count,
+    rollbackStep: { type: ["string", "null"] },
+    hold: flag,
+    quarantined: { type: "array", items: count },
+  }),
+  Change: object(
+    {
+      namespace: text,
+      scope: name,
+      step: count,
+      id: name,
+      type: text,
+      version: count,
+      kind: { enum: ["update", "delete", "rollback", "repair"] },
+      phase: textOrNull,
+      data: anyJson,
+      patch,
+      cause: textOrNull,
+      actor: textOrNull,
+      digest,
+      at: time,
+    },
+    ["data", "patch"],
+  ),
+  Info: { type: "object" },
+  Health: object({ status: text }),
+  Readiness: object({ ready: flag }),
+};

@@ -1,0 +1,56 @@
+import type { JsonObject } from "../../state/json.ts";
+import { answers, json } from "./parts.ts";
+
+/** What concerns the service itself. */
+export const servicePaths: JsonObject = {
+  "/v1/info": {
+    get: {
+      operationId: "getInfo",
+      summary: "The version, and what each part runs on",
+      responses: answers({ 200: json("The parts.", "Info") }),
+    },
+  },
+  "/healthz": {
+    get: {
+      operationId: "getHealth",
+      summary: "Whether the process lives",
+      security: [],
+      responses: { 200: json("It does.", "Health") },
+    },
+  },
+  "/readyz": {
+    get: {
+      operationId: "getReadiness",
+      summary: "Whether requests are welcome",
+      security: [],
+      responses: { 200: json("They are.", "Readiness"), 503: json("Not now.", "Readiness") },
+    },
+  },
+  "/metrics": {
+    get: {
+      operationId: "getMetrics",
+      summary: "Figures for Prometheus",
+      responses: answers({
+        200: {
+          description: "Prometheus text form.",
+          content: { "text/plain": { schema: { type: "string" } } },
+        },
+      }),
+    },
+  },
+  "/openapi.json": {
+    get: {
+      operationId: "getOpenapi",
+      summary: "This document",
+      responses: answers({ 200: json("OpenAPI 3.1.", "Info") }),
+    },
+  },
+  "/": {
+    get: {
+      operationId: "getRoot",
+      summary: "Where to look",
+      security: [],
+      responses: { 200: json("Names of the next addresses.", "Info") },
+    },
+  },
+};
