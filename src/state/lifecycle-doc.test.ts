@@ -1,0 +1,80 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { expect, test } from "vitest";
+import { LIFECYCLES } from "./lifecycle.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+
+const PAGE = new URL("../../docs/lifecycle.md", import.meta.url);
+const REGENERATE = "UPDATE_DOCS=1 npx vitest run src/state/lifecycle-doc.test.ts";
+
+const INTRODUCTION = `# Lifecycles
+
+<!-- Generated from src/state/lifecycle-tables.ts by: ${REGENERATE} -->
+
+States of the types \`task\`, \`agent\` and \`lifecycle\` are in a phase. A change may move a state only as
+these tables allow; the database refuses everything else with \`ILLEGAL_TRANSITION\`, whoever asks.
+Staying in a phase is always legal. States of other types have no phase.
+`;
+
+const TITLES: Record<keyof typeof LIFECYCLES, string> = {
+  task: `## Tasks: \`task\`
+
+\`confused\` means that no single history explains what is claimed about the task: a rollback or a
+repair leads on, or an operator gives up. What ended has ended: work that follows is a new task.
+`,
+  agent: `## Agents: \`agent\`
+
+\`busy\` follows from a task of the agent being worked on. A stopped agent may be registered again, and
+a failed one started again: as a new incarnation, which is another holder.
+`,
+  lifecycle: `## Pods and sandboxes: \`lifecycle\`
+
+The phase is what is observed, not what is wanted. Anything but what is deleted may fail, or get out
+of sight (\`unknown\`); what is seen for the first time may have been living for long.
+`,
+};
+
+const SYMBOLS = { change: "yes", repair: "repair", stays: "·", never: "" };
+
+test(`docs/lifecycle.md shows the tables (else run: ${REGENERATE})`, async () => {
+  const page = [INTRODUCTION, ...Object.entries(LIFECYCLES).map(section)].join("\n");
+  if (process.env["UPDATE_DOCS"] !== undefined) await writeFile(PAGE, page);
+  expect(await readFile(PAGE, "utf8"), `run: ${REGENERATE}`).toBe(page);
+});
+
+function section([type, lifecycle]: [string, Lifecycle]): string {
+  const words = (phases: readonly string[]) => phases.map((phase) => `\`${phase}\``).join(", ");
+  const ends = lifecycle.terminal.length === 0 ? "none" : words(lifecycle.terminal);
+  return [
+    TITLES[type as keyof typeof LIFECYCLES],
+    `- Created in: ${words(lifecycle.initial)}; where the write does not say, \`${lifecycle.first}\`.`,
+    `- Terminal, nothing leaves them: ${ends}.\n`,
+    `${diagram(lifecycle)}\n`,
+    "From the row to the column:\n",
+    `${table(lifecycle)}\n`,
+  ].join("\n");
+}
+
+function diagram({ initial, phases, terminal, transitions }: Lifecycle): string {
+  const arrows = phases.flatMap((from) =>
+    Object.entries(transitions[from]!).map(
+      ([to, via]) => `  ${from} --> ${to}${via === "repair" ? ": repair" : ""}`,
+    ),
+  );
+  const begins = initial.map((phase) => `  [*] --> ${phase}`);
+  const ends = terminal.map((phase) => `  ${phase} --> [*]`);
+  return ["```mermaid", "stateDiagram-v2", ...begins, ...arrows, ...ends, "```"].join("\n");
+}
+
+function table({ phases, transitions }: Lifecycle): string {
+  const cell = (from: string, to: string) =>
+    from === to ? SYMBOLS.stays : SYMBOLS[transitions[from]![to] ?? "never"];
+  const rows = [
+    ["", ...phases.map((phase) => `\`${phase}\``)],
+    ...phases.map((from) => [`\`${from}\``, ...phases.map((to) => cell(from, to))]),
+  ];
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const line = (row: readonly string[]) =>
+    `| ${row.map((text, column) => text.padEnd(widths[column]!)).join(" | ")} |`;
+  const rule = `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`;
+  return [line(rows[0]!), rule, ...rows.slice(1).map(line)].join("\n");
+}

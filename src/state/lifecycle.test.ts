@@ -1,0 +1,141 @@
+import { expect, test } from "vitest";
+import { LIFECYCLES, lifecycleOf, lifecycleRows, mayCreateAs, mayMove } from "./lifecycle.ts";
+
+const types = Object.keys(LIFECYCLES) as (keyof typeof LIFECYCLES)[];
+
+/** The arrows of a type that any change may take, as `from > to to to`. */
+function arrows(type: keyof typeof LIFECYCLES): string[] {
+  return Object.entries(LIFECYCLES[type].transitions).map(([from, row]) => {
+    const targets = Object.keys(row).filter((to) => row[to] === "change");
+    return `${from} > ${targets.toSorted().join(" ")}`.trim();
+  });
+}
+
+// Written out once more, in the words of the model, so that no cell of a table changes unnoticed.
+test("tasks move as the model says", () => {
+  expect(arrows("task")).toEqual([
+    "submitted > canceled failed ready rejected",
+    "ready > canceled failed rejected working",
+    "working > auth_required canceling completed confused failed input_required ready rejected suspended waiting",
+    "suspended > canceled confused failed ready",
+    "waiting > canceled confused failed ready",
+    "input_required > canceled confused failed ready rejected",
+    "auth_required > canceled confused failed ready rejected",
+    "canceling > canceled completed confused failed",
+    "confused > canceled failed",
+    "completed >",
+    "failed >",
+    "canceled >",
+    "rejected >",
+  ]);
+});
+
+test("agents move as the model says", () => {
+  expect(arrows("agent")).toEqual([
+    "registered > starting",
+    "starting > failed idle",
+    "idle > busy draining paused unreachable",
+    "busy > draining failed idle paused unreachable",
+    "paused > draining idle",
+    "unreachable > failed idle",
+    "draining > failed stopped",
+    "failed > starting stopped",
+    "stopped > registered",
+  ]);
+});
+
+test("sandboxes move as the model says", () => {
+  expect(arrows("lifecycle")).toEqual([
+    "requested > failed pending unknown",
+    "pending > creating failed unknown",
+    "creating > failed running unknown",
+    "running > failed pausing stopping unknown",
+    "pausing > failed paused unknown",
+    "paused > failed resuming stopping unknown",
+    "resuming > failed running unknown",
+    "stopping > failed stopped unknown",
+    "stopped > deleted failed unknown",
+    "failed > deleted unknown",
+    "unknown > deleted failed running",
+    "deleted >",
+  ]);
+});
+
+test("only a rollback or repair leads a task out of confusion and on", () => {
+  for (const to of LIFECYCLES.task.phases) {
+    const isOpen = !LIFECYCLES.task.terminal.includes(to);
+    const byOperator = to === "failed" || to === "canceled" || to === "confused";
+    expect(mayMove("task", "confused", to, "change")).toBe(byOperator);
+    expect(mayMove("task", "confused", to, "repair")).toBe(isOpen || byOperator);
+  }
+  const repairs = lifecycleRows().filter(({ via }) => via === "repair");
+  expect(new Set(repairs.map(({ type, from }) => `${type} ${from}`))).toEqual(
+    new Set(["task confused"]),
+  );
+});
+
+test("nothing leaves a terminal phase, and staying is always legal", () => {
+  expect(LIFECYCLES.task.terminal).toEqual(["completed", "failed", "canceled", "rejected"]);
+  expect(LIFECYCLES.agent.terminal).toEqual([]);
+  expect(LIFECYCLES.lifecycle.terminal).toEqual(["deleted"]);
+  for (const type of types) {
+    const { phases, terminal } = LIFECYCLES[type];
+    for (const from of phases) {
+      expect(mayMove(type, from, from, "change")).toBe(true);
+      const leaves = phases.some((to) => to !== from && mayMove(type, from, to, "repair"));
+      expect(leaves).toBe(!terminal.includes(from));
+    }
+  }
+});
+
+test("every phase can be reached from creation", () => {
+  for (const type of types) {
+    const { phases, first, transitions } = LIFECYCLES[type];
+    const reached = new Set([first]);
+    for (const from of reached) for (const to of Object.keys(transitions[from]!)) reached.add(to);
+    expect([...reached].toSorted()).toEqual(phases.toSorted());
+  }
+});
+
+test("tasks begin submitted, agents registered, sandboxes requested or as they are first seen", () => {
+  expect(LIFECYCLES.task.initial).toEqual(["submitted"]);
+  expect(LIFECYCLES.agent.initial).toEqual(["registered"]);
+  expect(LIFECYCLES.lifecycle.first).toBe("requested");
+  expect(mayCreateAs("task", "submitted")).toBe(true);
+  expect(mayCreateAs("task", "working")).toBe(false);
+  expect(mayCreateAs("lifecycle", "running")).toBe(true);
+  expect(mayCreateAs("lifecycle", "deleted")).toBe(false);
+});
+
+test("a type without a lifecycle has no phase, and one with a lifecycle always has one", () => {
+  expect(lifecycleOf("note")).toBeNull();
+  expect(lifecycleOf("constructor")).toBeNull();
+  expect(mayCreateAs("note", null)).toBe(true);
+  expect(mayCreateAs("note", "working")).toBe(false);
+  expect(mayMove("note", null, null, "change")).toBe(true);
+  expect(mayMove("note", null, "working", "repair")).toBe(false);
+  expect(mayCreateAs("task", null)).toBe(false);
+  expect(mayMove("task", "working", null, "change")).toBe(false);
+  expect(mayMove("task", "nowhere", "nowhere", "change")).toBe(false);
+  expect(mayMove("task", "working", "toString", "repair")).toBe(false);
+});
+
+test("the rows for the database are the legal moves, each once", () => {
+  const rows = lifecycleRows();
+  expect(new Set(rows.map(({ type, from, to }) => `${type} ${from} ${to}`)).size).toBe(rows.length);
+  for (const { type, from, to, via } of rows) {
+    if (from === null) expect(mayCreateAs(type, to)).toBe(true);
+    else expect([from === to, mayMove(type, from, to, via)]).toEqual([false, true]);
+  }
+  const firsts = rows.filter(({ isFirst }) => isFirst).map(({ type, to }) => [type, to]);
+  expect(firsts).toEqual(types.map((type) => [type, LIFECYCLES[type].first]));
+  let legal = 0;
+  for (const type of types) {
+    const { phases, initial } = LIFECYCLES[type];
+    legal += initial.length;
+    for (const from of phases) {
+      legal += phases.filter((to) => from !== to && mayMove(type, from, to, "repair")).length;
+    }
+  }
+  expect(rows).toHaveLength(legal);
+});
