@@ -68,11 +68,13 @@ export function parseExportLine(text: string): ImportedState | undefined {
 /** Another format is no matter of one line: nothing of such a file is imported. */
 function checkHeader({ format, formatVersion }: JsonObject): void {
   if (format !== FORMAT) {
-    throw new CommandFailed("the file is no export of this program", "see: export --help");
+    throw new CommandFailed("the file is no export of this program", {
+      next: "see: agent_runtime state export --help",
+    });
   }
   if (formatVersion !== FORMAT_VERSION) {
     const next = "import it with a program at least as new as the one that wrote it";
-    throw new CommandFailed("the file was written in another version of the format", next);
+    throw new CommandFailed("the file was written in another version of the format", { next });
   }
 }
 

@@ -23,17 +23,28 @@ export class UsageError extends Error {
 /** The command did not do what it was asked to. */
 export class CommandFailed extends Error {
   override readonly name = "CommandFailed";
+  /** What to do now, where that is known. */
   readonly next: string | undefined;
+  readonly exitCode: ExitCode;
 
-  constructor(message: string, next?: string, options?: ErrorOptions) {
-    super(message, options);
-    this.next = next;
+  constructor(message: string, details: FailureDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.next = details.next;
+    this.exitCode = details.exitCode ?? EXIT.failed;
   }
+}
+
+interface FailureDetails {
+  readonly next?: string;
+  /** Unsaid: refused or failed. */
+  readonly exitCode?: ExitCode;
+  readonly cause?: unknown;
 }
 
 /** The exit code that an error stands for. */
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof UsageError) return EXIT.usage;
+  if (error instanceof CommandFailed) return error.exitCode;
   if (!(error instanceof AgentRuntimeError)) return EXIT.failed;
   if (error.code === "INVALID_CONFIG") return EXIT.usage;
   if (error.status === 409 || error.status === 412) return EXIT.conflict;

@@ -1,9 +1,12 @@
+import { setMaxListeners } from "node:events";
 import { EXIT } from "./failure.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The terminal of this process. The first signal asks the command to finish; the second one ends it. */
 export function processTerminal(): Terminal {
   const interrupted = new AbortController();
+  // Each call that is under way listens to it, and there may be many.
+  setMaxListeners(0, interrupted.signal);
   const onSignal = (): void => {
     if (interrupted.signal.aborted) process.exit(EXIT.failed);
     interrupted.abort();

@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { packageVersion } from "../service/package-root.ts";
 import { CommandFailed, EXIT, describeError, errorToJson, exitCodeOf } from "./failure.ts";
 import type { ExitCode } from "./failure.ts";
+import { withExamples } from "./help.ts";
 import { addBench } from "./state/bench.ts";
 import { addDelete } from "./state/delete.ts";
 import { addDiff } from "./state/diff.ts";
@@ -65,6 +66,10 @@ function buildProgram(terminal: Terminal): Command {
     })
     .showHelpAfterError("next: see --help")
     .addHelpText("after", EXIT_CODES);
+  withExamples(program, [
+    ["agent_runtime state", "start the service"],
+    ["agent_runtime state --help", "what can be done with it"],
+  ]);
 
   const state = program
     .command("state")
@@ -72,6 +77,12 @@ function buildProgram(terminal: Terminal): Command {
     .usage("[command] [options]")
     .version(packageVersion())
     .addHelpText("after", EXIT_CODES);
+  withExamples(state, [
+    ["agent_runtime state", "start the service"],
+    ["agent_runtime state watch", "see each change as it happens"],
+    ["agent_runtime state replay examples/tau-airline.jsonl", "let recorded agents work"],
+    ["agent_runtime state set --help", "the options of one command"],
+  ]);
   state.commandsGroup("The service:");
   addServe(state, terminal);
   addBench(state, terminal);

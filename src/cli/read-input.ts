@@ -49,9 +49,7 @@ export async function readTextFile(file: string, terminal: Terminal): Promise<st
   } catch (error) {
     if (error instanceof CommandFailed) throw error;
     const why = error instanceof Error ? error.message : String(error);
-    throw new CommandFailed(`${quote(file)} could not be unpacked: ${why}`, undefined, {
-      cause: error,
-    });
+    throw new CommandFailed(`${quote(file)} could not be unpacked: ${why}`, { cause: error });
   }
 }
 
@@ -154,6 +152,6 @@ function decodeText(bytes: Uint8Array, where: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new CommandFailed(`${where} is not UTF-8 text`, undefined, { cause: error });
+    throw new CommandFailed(`${where} is not UTF-8 text`, { cause: error });
   }
 }

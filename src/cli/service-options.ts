@@ -28,7 +28,11 @@ export function withServiceOptions(command: Command): Command {
     .addOption(
       new Option("--url <url>", "where it runs").env("AGENT_RUNTIME_URL").default(DEFAULT_URL),
     )
-    .addOption(new Option("--token <token>", "who calls").env("AGENT_RUNTIME_TOKEN"))
+    .addOption(
+      new Option("--token <token>", "who calls; others here can read a flag, not the variable").env(
+        "AGENT_RUNTIME_TOKEN",
+      ),
+    )
     .addOption(new Option("--namespace <name>", "whose states").env("AGENT_RUNTIME_NAMESPACE"))
     .option("--json", "print JSON for programs");
 }

@@ -5,6 +5,8 @@ import { columnsOf, truncate } from "./text.ts";
 
 export interface ProgressOptions {
   readonly screen: Screen;
+  /** No lines for people, where a program reads. */
+  readonly isQuiet?: boolean;
   /** What is full; undefined where nobody knows. */
   readonly total: number | undefined;
   readonly clock?: Clock;
@@ -24,15 +26,17 @@ export class Progress {
   readonly #screen: Screen;
   readonly #total: number | undefined;
   readonly #clock: Clock;
+  readonly #isQuiet: boolean;
   #done = 0;
   #note = "";
   #drawnAtMs = -Infinity;
   #isDrawn = false;
 
-  constructor({ screen, total, clock = systemClock }: ProgressOptions) {
+  constructor({ screen, total, clock = systemClock, isQuiet = false }: ProgressOptions) {
     this.#screen = screen;
     this.#total = total;
     this.#clock = clock;
+    this.#isQuiet = isQuiet;
   }
 
   /** Shows how far it is; draws at most ten times a second. */
@@ -47,6 +51,7 @@ export class Progress {
 
   /** Writes a line above the bar; also where there is no bar. */
   line(text: string): void {
+    if (this.#isQuiet) return;
     this.#clear();
     this.#screen.write(`${text}\n`);
     if (this.#drawnAtMs > -Infinity) this.#draw();

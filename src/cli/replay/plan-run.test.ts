@@ -119,9 +119,14 @@ describe("a conversation with a tool call", () => {
       .filter(({ id, phase }) => id === plan.task && phase !== undefined)
       .map(({ phase }) => phase);
     expect(moves).toEqual([
-      ...["ready", "working"],
-      ...["waiting", "ready", "working"],
-      ...["input_required", "ready", "working"],
+      "ready",
+      "working",
+      "waiting",
+      "ready",
+      "working",
+      "input_required",
+      "ready",
+      "working",
       "completed",
     ]);
   });

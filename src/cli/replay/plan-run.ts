@@ -157,14 +157,14 @@ class RunPlanner {
     const actor = `tool ${name}`;
     this.#step({ actor: "runtime", cause: `admits ${name}` }, [move(id, "ready")]);
     this.#step({ actor, cause: "starts" }, [
-      ...(this.#isWorking ? [move(this.#task, "waiting")] : []),
+      move(this.#task, "waiting"),
       move(id, "working"),
       merge(this.#agent, { doing: name }),
     ]);
     this.#step({ actor, cause: "returns", waitMs: durationMs }, [
       merge(id, { result: contentOf(message) }, "completed"),
       this.#append(message),
-      ...(this.#isWorking ? [move(this.#task, "ready")] : []),
+      move(this.#task, "ready"),
     ]);
     this.#isWorking = false;
     this.#work("goes on with the result");

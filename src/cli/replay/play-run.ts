@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AgentRuntimeError } from "../../state/errors.ts";
 import type { StateFace } from "../../state/face.ts";
 import type { Changeset } from "../../state/request.ts";
+import { CommandFailed, EXIT } from "../failure.ts";
 import { patiently } from "../patience.ts";
 import type { Patience } from "../patience.ts";
 import { toJson } from "../print/json.ts";
@@ -22,7 +23,7 @@ export interface PlayOptions extends Patience {
  * step whose answer was lost is sent again.
  *
  * @returns false where every step had been played before.
- * @throws {AgentRuntimeError} ALREADY_EXISTS where something else has its ids.
+ * @throws {CommandFailed} something else has its ids.
  */
 export async function playRun(plan: RunPlan, options: PlayOptions): Promise<boolean> {
   const { client, speed, signal, onStep } = options;
@@ -54,9 +55,9 @@ function explained(error: unknown, plan: RunPlan): unknown {
     error instanceof AgentRuntimeError &&
     (error.code === "ALREADY_EXISTS" || error.code === "IDEMPOTENCY_KEY_REUSED");
   if (!isTaken) return error;
-  return new AgentRuntimeError(
-    "ALREADY_EXISTS",
-    `${plan.agent} is there already, and it is another one; choose other ids with --prefix`,
-    { cause: error },
-  );
+  return new CommandFailed(`${plan.agent} is there already, and it is another one`, {
+    next: "choose other ids: --prefix mine-",
+    exitCode: EXIT.conflict,
+    cause: error,
+  });
 }

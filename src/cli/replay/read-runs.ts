@@ -23,10 +23,12 @@ export function readRuns(text: string, file: string): RecordedRun[] {
           if (line.trim() === "") return [];
           const where = `${quote(file)}, line ${index + 1}`;
           const value = parsed(line);
-          if (value === undefined) throw new CommandFailed(`${where}: not JSON`, KNOWN_FORMATS);
+          if (value === undefined)
+            throw new CommandFailed(`${where}: not JSON`, { next: KNOWN_FORMATS });
           return [readRun(value, { file, position: index + 1, where })];
         });
-  if (runs.length === 0) throw new CommandFailed(`${quote(file)} is empty`, KNOWN_FORMATS);
+  if (runs.length === 0)
+    throw new CommandFailed(`${quote(file)} is empty`, { next: KNOWN_FORMATS });
   return runs;
 }
 
@@ -56,7 +58,9 @@ function readRun(value: Json, { file, position, where }: Place): RecordedRun {
     const run = readSweAgentRun(value, nameOf(file));
     if (run !== undefined) return run;
   }
-  throw new CommandFailed(`${where}: no recorded run that could be replayed`, KNOWN_FORMATS);
+  throw new CommandFailed(`${where}: no recorded run that could be replayed`, {
+    next: KNOWN_FORMATS,
+  });
 }
 
 function nameOf(file: string): string {

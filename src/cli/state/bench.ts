@@ -65,10 +65,9 @@ async function bench(flags: BenchFlags, terminal: Terminal): Promise<void> {
   const report = await withClient(flags, (client) => measure(client, flags, terminal));
   await writeLine(terminal.stdout, flags.json ? toJson(report) : formatReport(report, flags));
   if (report.failures > 0) {
-    throw new CommandFailed(
-      `${formatCount(report.failures)} updates failed`,
-      "see the service's log",
-    );
+    throw new CommandFailed(`${formatCount(report.failures)} updates failed`, {
+      next: "the log of the service says why",
+    });
   }
 }
 

@@ -105,7 +105,7 @@ async function intoFile<Result>(
   const failed = new Promise<never>((_, reject) => {
     stream.on("error", (error) => {
       const why = `${path} cannot be written: ${error.message}`;
-      reject(new CommandFailed(why, undefined, { cause: error }));
+      reject(new CommandFailed(why, { cause: error }));
     });
   });
   try {

@@ -51,7 +51,11 @@ export function addImport(group: Command, terminal: Terminal): void {
 
 async function importFile(file: string, flags: ImportFlags, terminal: Terminal): Promise<void> {
   const { lines, totalBytes } = await openLines(file, terminal);
-  const progress = new Progress({ screen: terminal.stderr, total: totalBytes });
+  const progress = new Progress({
+    screen: terminal.stderr,
+    total: totalBytes,
+    isQuiet: flags.json === true,
+  });
   const tally = new Tally(progress);
   try {
     await withClient(flags, async (client) => {
@@ -66,16 +70,15 @@ async function importFile(file: string, flags: ImportFlags, terminal: Terminal):
   } catch (error) {
     if (!terminal.signal.aborted) throw error;
     const next = "the same command goes on where it stopped";
-    throw new CommandFailed(`interrupted: ${tally.sentence()}`, next, { cause: error });
+    throw new CommandFailed(`interrupted: ${tally.sentence()}`, { next, cause: error });
   } finally {
     progress.end();
   }
   await writeLine(terminal.stdout, flags.json ? toJson(tally.report()) : tally.sentence());
   if (tally.refused > 0) {
-    throw new CommandFailed(
-      `${formatCount(tally.refused)} lines were refused`,
-      "correct them and import the file again: what is done is not done twice",
-    );
+    throw new CommandFailed(`${formatCount(tally.refused)} of the lines were refused`, {
+      next: "correct them and import the file again: what is done is not done twice",
+    });
   }
 }
 

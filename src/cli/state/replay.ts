@@ -1,9 +1,9 @@
+import { setMaxListeners } from "node:events";
 import type { Command } from "commander";
 import { systemClock } from "../../service/clock.ts";
-import { AgentRuntimeError } from "../../state/errors.ts";
 import type { StateFace } from "../../state/face.ts";
 import { speedArgument, wholeNumber } from "../arguments.ts";
-import { CommandFailed } from "../failure.ts";
+import { CommandFailed, EXIT } from "../failure.ts";
 import { withExamples } from "../help.ts";
 import { toJson } from "../print/json.ts";
 import { formatBytes, formatCount, formatDuration } from "../print/numbers.ts";
@@ -18,7 +18,7 @@ import { withClient, withServiceOptions } from "../service-options.ts";
 import type { ServiceOptions } from "../service-options.ts";
 import { mapInOrder } from "../side-by-side.ts";
 import { writeLine } from "../terminal.ts";
-import type { Terminal } from "../terminal.ts";
+import type { Screen, Terminal } from "../terminal.ts";
 
 interface ReplayFlags extends ServiceOptions {
   readonly speed: number;
@@ -79,14 +79,16 @@ async function playAll(
   plans: readonly RunPlan[],
   { flags, terminal }: { readonly flags: ReplayFlags; readonly terminal: Terminal },
 ): Promise<ReplayReport> {
-  const tally = new Tally(plans, terminal);
+  const tally = new Tally(plans, { screen: terminal.stderr, isQuiet: flags.json === true });
   const stop = new AbortController();
+  const signal = AbortSignal.any([terminal.signal, stop.signal]);
+  setMaxListeners(0, signal);
   try {
     await mapInOrder(plans, flags.concurrency, async (plan) => {
       const isNew = await playRun(plan, {
         client,
         speed: flags.speed,
-        signal: AbortSignal.any([terminal.signal, stop.signal]),
+        signal,
         isPatient: () => tally.hasBegun,
         onStep: (step) => tally.step(step),
         onTrouble: () => tally.trouble(),
@@ -114,10 +116,13 @@ class Tally {
   #newSteps = 0;
   #bytesSent = 0;
 
-  constructor(plans: readonly RunPlan[], terminal: Terminal) {
+  constructor(
+    plans: readonly RunPlan[],
+    show: { readonly screen: Screen; readonly isQuiet: boolean },
+  ) {
     this.#plans = plans;
     this.#totalSteps = sumOf(plans, ({ steps }) => steps.length);
-    this.#progress = new Progress({ screen: terminal.stderr, total: this.#totalSteps });
+    this.#progress = new Progress({ ...show, total: this.#totalSteps });
   }
 
   get hasBegun(): boolean {
@@ -147,7 +152,7 @@ class Tally {
 
   interrupted(cause: unknown): CommandFailed {
     const done = `interrupted after ${formatCount(this.#steps)} steps`;
-    return new CommandFailed(done, "the same command goes on where it stopped", { cause });
+    return new CommandFailed(done, { next: "the same command goes on where it stopped", cause });
   }
 
   report(): ReplayReport {
@@ -171,12 +176,12 @@ function sumOf(plans: readonly RunPlan[], of: (plan: RunPlan) => number): number
   return plans.reduce((sum, plan) => sum + of(plan), 0);
 }
 
-function nothingNew({ agentsThereBefore, example }: ReplayReport): AgentRuntimeError {
-  const who = agentsThereBefore === 1 ? `${example.agent} was` : `all of them were`;
-  return new AgentRuntimeError(
-    "ALREADY_EXISTS",
-    `${who} played before, and nothing was changed; look with: agent_runtime state list --scope ${example.agent}; play anew with: --prefix again-`,
-  );
+function nothingNew({ agentsThereBefore, example }: ReplayReport): CommandFailed {
+  const who = agentsThereBefore === 1 ? `${example.agent} was` : "all of these agents were";
+  return new CommandFailed(`${who} played before; nothing was changed`, {
+    next: `look at it: agent_runtime state list --scope ${example.agent}; or play it anew: --prefix again-`,
+    exitCode: EXIT.conflict,
+  });
 }
 
 /** The report for people, and what to type to look at what it made. */

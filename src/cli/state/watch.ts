@@ -81,12 +81,12 @@ const KIND_COLORS: Readonly<Record<ChangeKind, Color>> = {
 
 /** A change on one line: when, where, what. */
 export function formatChange(change: Change, paint: Paint, width?: number): string {
-  const { at, scope, step, id, version, kind, phase, cause } = change;
+  const { at, scope, step, id, version, kind, phase, actor, cause } = change;
   const time = formatTime(at).slice(11);
-  const place = printable(id === scope ? id : `${id} (${scope})`);
+  const place = id === scope ? id : `${id} (${scope})`;
   const facts = [`v${version}`, `step ${step}`, ...(phase === null ? [] : [phase])];
-  const why = cause === null ? "" : `  ${cause}`;
-  const rest = printable(`${place}  ${facts.join("  ")}${why}`);
+  const why = [actor, cause].filter((each) => each !== null).join(": ");
+  const rest = printable(`${place}  ${facts.join("  ")}${why === "" ? "" : `  ${why}`}`);
   const room = width === undefined ? Infinity : Math.max(20, width - time.length - 10);
   return `${paint("dim", time)} ${paint(KIND_COLORS[kind], pad(kind, 8))} ${truncate(rest, room)}`;
 }
