@@ -108,7 +108,7 @@ test("a value that shares its parts without end is refused at once", () => {
     expect.objectContaining({ code: "PAYLOAD_TOO_LARGE" }),
   );
   const nulls = Array<null>(1e6).fill(null);
-  expect(() => serializeData([nulls, nulls], limits)).toThrow(
+  expect(() => serializeData(Array(1e5).fill(nulls), limits)).toThrow(
     expect.objectContaining({ code: "PAYLOAD_TOO_LARGE" }),
   );
 });

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import type { Json } from "./json.ts";
 import { applyMerge } from "./merge.ts";
 import { applyPatch, checkPatch } from "./patch.ts";
+import { PatchEditor } from "./patch-editor.ts";
 import { formatPointer, parsePointer, valueAt } from "./pointer.ts";
 import type { PatchOperation } from "./state.ts";
 
@@ -159,6 +160,14 @@ test("the values of a patch do not change either, however often one is used", ()
   ];
   expect(applyPatch({}, patch)).toEqual({ a: { list: [1] }, b: { list: [] } });
   expect(value).toEqual({ list: [] });
+});
+
+test("a document that an editor handed out stays as it is", () => {
+  const editor = new PatchEditor({ list: [1] });
+  editor.apply({ op: "add", path: "/list/-", value: 2 });
+  const early = editor.document;
+  editor.apply({ op: "add", path: "/list/-", value: 3 });
+  expect([early, editor.document]).toEqual([{ list: [1, 2] }, { list: [1, 2, 3] }]);
 });
 
 test("the whole document can be replaced, copied into itself and removed", () => {
