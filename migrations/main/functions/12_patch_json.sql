@@ -1,7 +1,7 @@
 -- The tokens of a JSON Pointer (RFC 6901).
 create or replace function agent_state.pointer_tokens(p_pointer text)
 returns text[] language sql immutable as $$
-  select case when p_pointer = '' then '{}'::text[]
+  select case p_pointer when '' then '{}'::text[] when '/' then array['']   -- an empty text has no parts to split
     else (select array_agg(replace(replace(t, '~1', '/'), '~0', '~') order by n)
             from unnest(string_to_array(substr(p_pointer, 2), '/')) with ordinality u(t, n)) end
 $$;
@@ -26,8 +26,9 @@ begin
   return v_doc;
 end $$;
 
--- RFC 6902 JSON Patch: all operations, or PT400 naming the one that does not apply.
-create or replace function agent_state.patch_json(p_doc json, p_operations json)
+-- RFC 6902 JSON Patch: all operations, or PT400 naming the one that does not apply. Copies could double
+-- the document a thousand times over, so it may never grow beyond p_bytes on the way.
+create or replace function agent_state.patch_json(p_doc json, p_operations json, p_bytes integer default 67108864)
 returns json language plpgsql immutable as $$
 declare
   v_doc   json := p_doc;
@@ -57,7 +58,11 @@ begin
         when 'move' then
           v_doc := agent_state.json_edit(v_doc, agent_state.pointer_tokens(v_op.source), 'remove', null);
           v_doc := agent_state.json_edit(v_doc, v_path, 'add', v_value);
-        when 'copy' then v_doc := agent_state.json_edit(v_doc, v_path, 'add', v_value);
+        when 'copy' then
+          if octet_length(v_doc::text) + octet_length(v_value::text) > p_bytes then
+            raise exception using errcode = 'PT400', message = format('the document would grow beyond %s bytes', p_bytes);
+          end if;
+          v_doc := agent_state.json_edit(v_doc, v_path, 'add', v_value);
         else v_doc := agent_state.json_edit(v_doc, v_path, v_op.op, v_value);
       end case;
     exception when sqlstate 'PT400' then

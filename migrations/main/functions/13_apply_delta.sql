@@ -1,12 +1,12 @@
 -- The document after a delta: {"m": merge patch}, {"a": {pointer: [items]}}, both, or {"p": [operations]}.
-create or replace function agent_state.apply_delta(p_doc json, p_delta json)
+create or replace function agent_state.apply_delta(p_doc json, p_delta json, p_bytes integer default 67108864)
 returns json language plpgsql immutable as $$
 declare
   v_doc  json := p_doc;
   v_grow record;
 begin
   if p_delta -> 'p' is not null then
-    return agent_state.patch_json(v_doc, p_delta -> 'p');
+    return agent_state.patch_json(v_doc, p_delta -> 'p', p_bytes);
   end if;
   if p_delta -> 'm' is not null then
     v_doc := agent_state.merge_json(v_doc, p_delta -> 'm');

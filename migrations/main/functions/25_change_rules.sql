@@ -49,7 +49,7 @@ begin
     return v_weight;
   end if;
 
-  v_weight.full_copy := agent_state.apply_delta(agent_state.document(p_state.state_no, p_state.version), p_delta);
+  v_weight.full_copy := agent_state.apply_delta(agent_state.document(p_state.state_no, p_state.version), p_delta, 2 * p_data_bytes);
   if octet_length(v_weight.full_copy::text) > p_data_bytes then
     v_weight.fault := 'PAYLOAD_TOO_LARGE';
     v_weight.detail := format('the document would have %s bytes', octet_length(v_weight.full_copy::text));

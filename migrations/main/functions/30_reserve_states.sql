@@ -30,19 +30,21 @@ begin
 end $$;
 
 -- Whether units of a batch depend on each other, so that they must be committed one after the other:
--- the same state, scope condition or key comes twice, in a way that the first may change the second's fate.
+-- the same state or key comes twice, or a scope is at a step only as long as no other unit moves it.
 create or replace function agent_state.must_go_apart(
   p_unit integer[], p_namespace text[], p_id text[], p_op text[], p_phase text[], p_expected bigint[],
   p_expected_step bigint[], p_key text[])
-returns boolean language sql immutable as $$
-  select case when array_length(p_unit, 1) = 1 then false else (
-    (p_expected_step is not null and p_unit[array_length(p_unit, 1)] > 1)
-    or exists (select from unnest(p_unit, p_namespace, p_id, p_op, p_phase, p_expected) i(unit, namespace, id, op, phase, expected)
+returns boolean language plpgsql immutable as $$
+begin
+  if p_unit[array_length(p_unit, 1)] = 1 then return false; end if;
+  return p_expected_step is not null
+    or exists (select from unnest(p_namespace, p_id, p_op, p_phase, p_expected) i(namespace, id, op, phase, expected)
                 group by i.namespace, i.id
                having count(*) > 1 and not bool_and(i.op = 'u' and i.phase is null and i.expected is null))
-    or (p_key is not null and exists (select from unnest(p_unit, p_namespace, p_key) i(unit, namespace, key) where i.key is not null
-                group by i.namespace, i.key having count(distinct i.unit) > 1))) end
-$$;
+    or (p_key is not null and exists (
+          select from unnest(p_unit, p_namespace, p_key) i(unit, namespace, key) where i.key is not null
+           group by i.namespace, i.key having count(distinct i.unit) > 1));
+end $$;
 
 -- What a unit asks for, as a digest: the same key with another one is refused. Same at each change of a unit.
 create or replace function agent_state.fingerprints(

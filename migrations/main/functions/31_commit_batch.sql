@@ -31,6 +31,10 @@ declare
   v_fresh       bigint[];
   v_tries       integer := 0;
 begin
+  if v_units < array_length(p_unit, 1) and exists (
+       select from unnest(p_unit, p_namespace, p_id) i(unit, namespace, id) group by i.unit, i.namespace, i.id having count(*) > 1) then
+    raise exception using errcode = 'PT400', message = 'INVALID_REQUEST', detail = 'one step does one thing to a state';
+  end if;
   if p_key is not null then
     v_fingerprint := agent_state.fingerprints(p_unit, p_id, p_type, p_scope, p_op, p_body, p_phase, p_expected, p_expected_step, p_expires);
   end if;
