@@ -2,7 +2,7 @@
 create or replace function agent_state_api.read_states(p_namespace text[], p_id text[])
 returns table (n integer, namespace text, id text, type text, scope text, version bigint, step bigint, phase text, digest bytea,
                created_at timestamptz, updated_at timestamptz, expires_at timestamptz, deleted boolean, data json)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select i.n::integer, s.namespace, s.id, s.type, coalesce(s.scope, s.id), s.version, s.step, s.phase, s.digest,
          s.created_at, s.updated_at, s.expires_at, s.deleted,
          case when s.base_version = s.version
@@ -16,7 +16,7 @@ $$;
 create or replace function agent_state_api.read_version(p_namespace text, p_id text, p_version bigint)
 returns table (namespace text, id text, type text, scope text, version bigint, step bigint, phase text, digest bytea,
                created_at timestamptz, updated_at timestamptz, expires_at timestamptz, deleted boolean, data json)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select s.namespace, s.id, s.type, coalesce(s.scope, s.id), c.version, c.step, c.phase, c.digest,
          s.created_at, c.at, s.expires_at, c.kind = 'd', agent_state.document(s.state_no, c.version)
     from agent_state.states s

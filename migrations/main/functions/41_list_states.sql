@@ -3,7 +3,7 @@ create or replace function agent_state_api.list_states(
   p_namespace text, p_type text, p_scope text, p_phase text, p_prefix text, p_after text, p_limit integer)
 returns table (namespace text, id text, type text, scope text, version bigint, step bigint, phase text, digest bytea,
                created_at timestamptz, updated_at timestamptz, expires_at timestamptz)
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 begin
   return query execute
     'select s.namespace::text, s.id::text, s.type::text, coalesce(s.scope, s.id)::text, s.version, s.step, s.phase::text, s.digest,

@@ -2,7 +2,7 @@
 create or replace function agent_state_api.read_history(p_namespace text, p_id text, p_before bigint, p_limit integer)
 returns table (version bigint, step bigint, kind text, phase text, actor text, cause text, idempotency_key text, digest bytea,
                at timestamptz, stored text, stored_bytes integer)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select c.version, c.step, c.kind::text, c.phase, c.actor, c.cause, c.idempotency_key, c.digest, c.at, c.stored::text,
          coalesce(octet_length(c.body::text), 0)
     from agent_state.states s

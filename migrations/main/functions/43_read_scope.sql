@@ -1,7 +1,7 @@
 -- Where a scope stands: its HEAD, and whether it is on hold.
 create or replace function agent_state_api.read_scope(p_namespace text, p_scope text)
 returns table (step bigint, hold boolean)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select h.step, exists (select from agent_state.holds o where o.scope_no = c.scope_no)
     from agent_state.scopes c
     join lateral (select l.step from agent_state.changes l where l.scope_no = c.scope_no
@@ -14,7 +14,7 @@ create or replace function agent_state_api.read_scope_states(
   p_namespace text, p_scope text, p_step bigint, p_after text, p_limit integer)
 returns table (namespace text, id text, type text, scope text, version bigint, step bigint, phase text, digest bytea,
                created_at timestamptz, updated_at timestamptz, expires_at timestamptz, deleted boolean, data json)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select s.namespace, s.id, s.type, p_scope, l.version, l.step, l.phase, l.digest, s.created_at, l.at, s.expires_at, false,
          agent_state.document(s.state_no, l.version)
     from agent_state.scopes c
@@ -30,7 +30,7 @@ $$;
 -- What one step did, as its commit answered: for a repeated idempotency key.
 create or replace function agent_state_api.read_step(p_namespace text, p_scope text, p_step bigint)
 returns table (id text, type text, scope text, version bigint, step bigint, phase text, digest bytea, at timestamptz, created boolean)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select s.id, s.type, p_scope, l.version, l.step, l.phase, l.digest, l.at, l.version = 1
     from agent_state.scopes c
     join agent_state.changes l on l.scope_no = c.scope_no and l.step = p_step

@@ -2,7 +2,7 @@
 -- it is settled; `floor` is up to where changes were pruned; `lineage` names the history that cursors belong to.
 create or replace function agent_state_api.feed_bounds()
 returns table (lineage text, head bigint, floor text)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select (select m.value from agent_state.meta m where m.name = 'lineage'),
          pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
          (select m.value from agent_state.meta m where m.name = 'feed_floor')
@@ -12,7 +12,7 @@ $$;
 create or replace function agent_state_api.read_feed(p_xid bigint, p_scope_no bigint, p_step bigint, p_position integer, p_limit integer)
 returns table (feed_xid bigint, scope_no bigint, step bigint, "position" integer, state_no bigint, namespace text, scope text, id text,
                type text, version bigint, kind text, stored text, phase text, cause text, actor text, digest bytea, at timestamptz, body json)
-language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
   return query
@@ -29,7 +29,7 @@ end $$;
 
 -- The document of a state at a version, by the number that the feed gave.
 create or replace function agent_state_api.read_document(p_state_no bigint, p_version bigint)
-returns json language sql stable security definer set search_path = '' as $$
+returns json language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select agent_state.document(p_state_no, p_version)
 $$;
 
@@ -39,7 +39,7 @@ $$;
 create or replace function agent_state_api.foreign_changes(
   p_writer integer, p_xid bigint, p_scope_no bigint, p_step bigint, p_position integer, p_limit integer)
 returns table (namespace text, id text, version bigint, head bigint)
-language plpgsql stable security definer set search_path = '' set plan_cache_mode = force_generic_plan as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
   return query

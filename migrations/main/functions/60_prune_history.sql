@@ -2,7 +2,7 @@
 -- Kept: each state's newest full copy before that moment and all after it, so that every version since
 -- then can be read; and with it the HEAD of every scope. Moves the floor of the feed up.
 create or replace function agent_state_api.prune_history(p_before timestamptz, p_limit integer)
-returns integer language plpgsql security definer set search_path = '' as $$
+returns integer language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_count integer;
 begin
@@ -34,7 +34,7 @@ end $$;
 -- States whose time has come, with the version to delete them at.
 create or replace function agent_state_api.expired_states(p_limit integer)
 returns table (namespace text, id text, version bigint)
-language sql stable security definer set search_path = '' as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select s.namespace, s.id, s.version
     from agent_state.states s
    where s.expires_at <= clock_timestamp() and not s.deleted
@@ -44,7 +44,7 @@ $$;
 -- After a dump was restored into another cluster its transaction ids mean nothing there. Older
 -- changes sort first from then on, and cursors of the former history are told GAP.
 create or replace function agent_state_api.adopt_history()
-returns boolean language plpgsql security definer set search_path = '' as $$
+returns boolean language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   perform pg_advisory_xact_lock(hashtext('agent_state.adopt_history'));
   if not exists (select from agent_state.changes c where c.feed_xid >= pg_snapshot_xmax(pg_current_snapshot())) then
@@ -58,7 +58,7 @@ end $$;
 
 -- Whether every digest of a state follows from the one before: the first version at which it does not.
 create or replace function agent_state_api.verify_state(p_namespace text, p_id text)
-returns bigint language sql stable security definer set search_path = '' as $$
+returns bigint language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select min(v.version)
     from (select c.version, c.digest = agent_state.digest_of(
                    coalesce(lag(c.digest) over (order by c.version), ''), s.namespace, s.id, s.type, c.step, c.version,

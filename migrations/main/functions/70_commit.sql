@@ -4,7 +4,7 @@
 -- Answers {scope, step, changes: [{id, type, version, phase, digest}], replayed}, 64-bit numbers as text.
 -- A refusal raises PT4xx with the code in the message and the change it is about in the detail.
 create or replace function agent_state_api.commit(p_changeset jsonb)
-returns jsonb language plpgsql security definer set search_path = '' as $$
+returns jsonb language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_set     jsonb := case jsonb_typeof(p_changeset) when 'string' then (p_changeset #>> '{}')::jsonb else p_changeset end;
   v_space   text := coalesce(v_set ->> 'namespace', 'default');
@@ -49,7 +49,7 @@ end $$;
 
 -- A state as JSON: {"id": ...}, also {"namespace", "version"}; null where there is none. STABLE: works over GET.
 create or replace function agent_state_api.get(q jsonb)
-returns jsonb language sql stable security definer set search_path = '' as $$
+returns jsonb language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select jsonb_build_object('namespace', r.namespace, 'id', r.id, 'type', r.type, 'scope', r.scope, 'version', r.version::text,
            'step', r.step::text, 'phase', r.phase, 'digest', encode(r.digest, 'hex'), 'deleted', r.deleted, 'data', r.data,
            'updatedAt', r.updated_at)

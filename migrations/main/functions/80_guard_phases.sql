@@ -1,6 +1,6 @@
 -- The lifecycle tables hold for SQL by hand as well: a phase moves only along a row of agent_state.transitions.
 create or replace function agent_state.guard_phase()
-returns trigger language plpgsql set search_path = '' as $$
+returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
   if not exists (select from agent_state.transitions t
                   where t.type = new.type and t.to_phase = new.phase
