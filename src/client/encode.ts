@@ -1,5 +1,12 @@
 import { AgentRuntimeError } from "../state/errors.ts";
-import { checkId, checkScope } from "../state/identifiers.ts";
+import {
+  checkActor,
+  checkCause,
+  checkId,
+  checkIdempotencyKey,
+  checkPhase,
+  checkScope,
+} from "../state/identifiers.ts";
 import { serializeData } from "../state/json-check.ts";
 import type { DataLimits } from "../state/json-check.ts";
 import type { Json } from "../state/json.ts";
@@ -46,8 +53,7 @@ export function updateBody(
 
 /** A changeset as a body; its namespace travels as a header. */
 export function changesetBody(changeset: Omit<Changeset, "namespace">): string {
-  const { scope, expectedStep, actor, cause, idempotencyKey } = changeset;
-  const envelope = { scope, expectedStep: textOf(expectedStep), actor, cause, idempotencyKey };
+  const envelope = { ...stepFields(changeset), expectedStep: textOf(changeset.expectedStep) };
   return bodyOf(envelope, { changes: `[${changeset.changes.map(changeBody).join()}]` });
 }
 
@@ -88,17 +94,27 @@ function bodyOf(envelope: Fields, documents: Readonly<Record<string, string>>): 
 }
 
 function writeFields(options: WriteOptions): Fields {
-  const { scope, phase, actor, cause, idempotencyKey } = options;
   return {
-    scope,
-    phase,
-    actor,
-    cause,
-    idempotencyKey,
+    ...stepFields(options),
+    phase: checked(options.phase, checkPhase),
     expectedVersion: textOf(options.expectedVersion),
     expectedStep: textOf(options.expectedStep),
     expiresAt: timeOf(options.expiresAt),
   };
+}
+
+/** Checked here as in the library, so that the same mistake gets the same code. */
+function stepFields(step: Omit<Changeset, "changes">): Fields {
+  return {
+    scope: checked(step.scope, checkScope),
+    actor: checked(step.actor, checkActor),
+    cause: checked(step.cause, checkCause),
+    idempotencyKey: checked(step.idempotencyKey, checkIdempotencyKey),
+  };
+}
+
+function checked(value: unknown, check: (value: unknown) => string): string | undefined {
+  return value === undefined ? undefined : check(value);
 }
 
 function textOf(number: bigint | undefined): string | undefined {
