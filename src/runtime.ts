@@ -6,6 +6,7 @@ import type { Config } from "./config/options.ts";
 import { openEmbeddedHome } from "./embedded/home.ts";
 import type { EmbeddedHome } from "./embedded/home.ts";
 import { StateManager } from "./manager/state-manager.ts";
+import { HttpService } from "./server/listen.ts";
 import { createServer } from "./server/server.ts";
 import type { Logger } from "./service/log-port.ts";
 import { createLogger, silentLog } from "./service/log.ts";
@@ -14,7 +15,7 @@ import { packageVersion } from "./service/package-root.ts";
 import { maskSecrets } from "./service/redact.ts";
 import { Tracing } from "./service/tracing.ts";
 import { AgentRuntimeError } from "./state/errors.ts";
-import type { Json } from "./state/json.ts";
+import type { JsonObject } from "./state/json.ts";
 import type { Address } from "./supabase/connection.ts";
 import { migrate } from "./supabase/migrate.ts";
 import { openStateStore } from "./supabase/state-store.ts";
@@ -56,7 +57,7 @@ export async function startRuntime(
   if (config.metrics.enabled) metrics.addProcess();
   const startedAt = performance.now();
   try {
-    const server = await createServer({
+    const app = createServer({
       face: manager,
       readState: (id, read) => manager.readState(id, read),
       feedHead: () => manager.feedHead(),
@@ -77,8 +78,9 @@ export async function startRuntime(
       },
       auth: { tokens: config.auth.tokens },
     });
-    const url = await server.listen(config.listen);
-    return runtimeOf(parts, url, () => server.close());
+    const http = new HttpService(app, config.listen);
+    await http.start();
+    return runtimeOf(parts, http.url, () => http.stop());
   } catch (error) {
     await manager.close();
     throw error;
@@ -173,7 +175,7 @@ async function describeMain(manager: StateManager, config: Config): Promise<stri
     : `${server} ${number} at ${maskSecrets(config.supabase.main)}`;
 }
 
-async function infoOf(parts: Parts, startedAt: number): Promise<Json> {
+async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
   const health = await readinessOf(parts.manager);
   const servers = parts.home?.status() ?? [];
   return {
