@@ -132,8 +132,33 @@ function changesetOf(item: ImportItem, change: ChangeRequest, idempotencyKey: st
   return { changes: [change], actor: ACTOR, idempotencyKey, ...given({ scope }) };
 }
 
-/** Sent again as a whole where one of them met a service that was busy: the keys make that safe. */
+/**
+ * The fate of each changeset.
+ *
+ * A request that is refused as a whole, for one document that no JSON parser should have let
+ * through or because it is too large, is halved until each has its own fate.
+ */
 async function send(
+  changesets: readonly Changeset[],
+  context: ImportContext,
+): Promise<BatchOutcome[]> {
+  try {
+    return await sendWhole(changesets, context);
+  } catch (error) {
+    const isRefused =
+      error instanceof AgentRuntimeError && (error.status === 400 || error.status === 413);
+    if (!isRefused) throw error;
+    if (changesets.length === 1) return [{ ok: false, error }];
+    const middle = Math.ceil(changesets.length / 2);
+    return [
+      ...(await send(changesets.slice(0, middle), context)),
+      ...(await send(changesets.slice(middle), context)),
+    ];
+  }
+}
+
+/** Sent again where one of them met a service that was busy: the keys make that safe. */
+async function sendWhole(
   changesets: readonly Changeset[],
   context: ImportContext,
 ): Promise<BatchOutcome[]> {

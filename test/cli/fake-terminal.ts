@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { Readable } from "node:stream";
 import { runProgram } from "../../src/cli/program.ts";
 import type { Screen, Terminal } from "../../src/cli/terminal.ts";
@@ -27,6 +28,7 @@ export class FakeTerminal implements Terminal {
     this.stderr = new FakeScreen(options.columns);
     this.env = options.env ?? {};
     this.cwd = options.cwd ?? process.cwd();
+    setMaxListeners(0, this.signal);
   }
 
   /** As ctrl-C does. */

@@ -1,5 +1,4 @@
-import { createWriteStream } from "node:fs";
-import { rename, rm } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { finished } from "node:stream/promises";
 import type { Command } from "commander";
@@ -95,18 +94,20 @@ async function readIfThere(
   }
 }
 
-/** Under its name only when it is whole: half an export must not look like one. */
+/** Under its name only when it is whole and on disk: half an export must not look like one. */
 async function intoFile<Result>(
   path: string,
   work: (to: Screen) => Promise<Result>,
 ): Promise<Result> {
   const draft = `${path}.part`;
-  const stream = createWriteStream(draft, { mode: 0o600 });
+  const unwritable = (cause: Error): CommandFailed =>
+    new CommandFailed(`${path} cannot be written: ${cause.message}`, { cause });
+  const file = await open(draft, "w", 0o600).catch((error: Error) => {
+    throw unwritable(error);
+  });
+  const stream = file.createWriteStream({ flush: true });
   const failed = new Promise<never>((_, reject) => {
-    stream.on("error", (error) => {
-      const why = `${path} cannot be written: ${error.message}`;
-      reject(new CommandFailed(why, { cause: error }));
-    });
+    stream.on("error", (error) => reject(unwritable(error)));
   });
   try {
     const result = await Promise.race([work(stream), failed]);
