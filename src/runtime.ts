@@ -222,11 +222,13 @@ function flagsOf(settings: Settings): Record<string, unknown> {
 }
 
 function flatten(settings: object, prefix = ""): [string, unknown][] {
-  return Object.entries(settings).flatMap(([name, value]): [string, unknown][] => {
-    const key = prefix + name;
-    if (value === undefined) return [];
-    if (typeof value === "object" && value !== null && key !== "listen")
-      return flatten(value, `${key}.`);
-    return [[key, value]];
-  });
+  return Object.entries(settings as Record<string, unknown>).flatMap(
+    ([name, value]): [string, unknown][] => {
+      const key = prefix + name;
+      if (value === undefined) return [];
+      if (typeof value === "object" && value !== null && key !== "listen")
+        return flatten(value, `${key}.`);
+      return [[key, value]];
+    },
+  );
 }

@@ -40,7 +40,7 @@ export function unknownVariables(
   return Object.keys(env)
     .filter((name) => name.startsWith(PREFIX) && !known.includes(name))
     .filter((name) => isSet(env, name) && !isServiceLink(name, env[name]!))
-    .sort()
+    .toSorted()
     .map((name) => {
       const near = nearest(name.slice(PREFIX.length), endings);
       return near === undefined ? { name } : { name, nearest: PREFIX + near };

@@ -75,14 +75,16 @@ function isDeeperThan(maxDepth: number, text: string): boolean {
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const { token, depth } = next;
     if (depth > maxDepth) return true;
-    const parts = "items" in token ? token.items : [token as { value?: CST.Token }];
-    for (const part of parts) {
-      for (const inner of [(part as { key?: CST.Token | null }).key, part.value]) {
-        if (inner !== undefined && inner !== null) open.push({ token: inner, depth: depth + 1 });
-      }
-    }
+    for (const inner of innerTokens(token)) open.push({ token: inner, depth: depth + 1 });
   }
   return false;
+}
+
+function innerTokens(token: CST.Token): CST.Token[] {
+  const parts = "items" in token ? token.items : [token as { value?: CST.Token }];
+  return parts
+    .flatMap((part) => [(part as { key?: CST.Token | null }).key, part.value])
+    .filter((inner) => inner !== undefined && inner !== null);
 }
 
 function faulty(where: string, says: string): FileContent {

@@ -71,7 +71,7 @@ test.each([
 });
 
 test("folders are relative to the working directory, and npm is a word", () => {
-  expect(parse("dataDir", "data")).toBe("/work/data");
+  expect(parse("dataDir", "data")).toBe("/srv/data");
   expect(parse("dataDir", "/data")).toBe("/data");
   expect(parse("embedded.binaries", "npm")).toBe("npm");
   expect(parse("embedded.binaries", "/usr/lib/postgresql/15")).toBe("/usr/lib/postgresql/15");

@@ -160,7 +160,7 @@ test("every fault of every source is told at once, with where it is", () => {
   const yaml = "supabase:\n  mian: x\n  lanes: 99\nlog: {level: loud}\nwrite.batchLimit: '5'\n";
   const env = { AGENT_RUNTIME_FEED_POLL: "5", AGENT_RUNTIME_METRICS_ENABLED: "maybe" };
   const flags = { listen: "8080", "cache-bytes": "-1" };
-  expect(faultsOf({ yaml, env, flags }).sort()).toEqual([
+  expect(faultsOf({ yaml, env, flags }).toSorted()).toEqual([
     '--cache-bytes: cache.bytes must be a whole number from 0 to 1099511627776, not "-1"',
     '--listen: listen must be HOST:PORT, like 127.0.0.1:8080 or [::1]:8080, not "8080"',
     "AGENT_RUNTIME_FEED_POLL: is no variable of this program; did you mean AGENT_RUNTIME_FEED_POLL_MS?",

@@ -55,7 +55,7 @@ export class Batcher {
   #waiting = 0;
   #bytes = 0;
   #closed = false;
-  #whenIdle: (() => void)[] = [];
+  readonly #whenIdle: (() => void)[] = [];
 
   constructor(options: BatcherOptions) {
     this.#options = options;

@@ -150,7 +150,7 @@ export class FeedTail {
 
   #wakeAll(): void {
     this.#generation++;
-    for (const wake of [...this.#waiting]) wake();
+    for (const wake of this.#waiting) wake();
   }
 }
 

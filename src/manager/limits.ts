@@ -1,6 +1,3 @@
-import { AgentRuntimeError } from "../state/errors.ts";
-import { checkId } from "../state/identifiers.ts";
-
 /** What a caller may hand in, and how much. */
 export interface Limits {
   readonly idCharacters: number;
@@ -20,14 +17,3 @@ export const DEFAULT_LIMITS: Limits = {
   changesetChanges: 1_000,
   pageItems: 1_000,
 };
-
-/** An id that is right, and no longer than this installation wants. */
-export function checkLimitedId(id: unknown, limits: Limits): string {
-  const checked = checkId(id);
-  if (checked.length <= limits.idCharacters || [...checked].length <= limits.idCharacters)
-    return checked;
-  throw new AgentRuntimeError(
-    "INVALID_ID",
-    `An id has at most ${limits.idCharacters} characters here (\`limits.idCharacters\`).`,
-  );
-}

@@ -2,6 +2,7 @@ import { AgentRuntimeError } from "../state/errors.ts";
 import {
   checkActor,
   checkCause,
+  checkId,
   checkIdempotencyKey,
   checkNamespace,
   checkPhase,
@@ -22,7 +23,6 @@ import type {
   UpdateRequest,
 } from "../state/request.ts";
 import type { PatchOperation } from "../state/state.ts";
-import { checkLimitedId } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 
 /** Room for the few characters that a delta has around what was handed in. */
@@ -37,7 +37,7 @@ const MAX_VERSION = 2n ** 63n - 1n;
  */
 export function prepareChangeset(changeset: Changeset, limits: Limits): PreparedUnit {
   const { changes } = changeset;
-  if (!Array.isArray(changes) || changes.length === 0) {
+  if (!isFilledList(changes)) {
     throw new AgentRuntimeError(
       "INVALID_REQUEST",
       "A changeset has at least one change: { changes: [{ op, id, ... }] }.",
@@ -63,9 +63,14 @@ export function prepareChangeset(changeset: Changeset, limits: Limits): Prepared
   };
 }
 
+/** Callers in JavaScript hand in anything; `Array.isArray` alone would forget the type. */
+function isFilledList(changes: readonly ChangeRequest[]): boolean {
+  return Array.isArray(changes) && changes.length > 0;
+}
+
 function prepareChange(change: ChangeRequest, limits: Limits): PreparedChange {
   const common = {
-    id: checkLimitedId(change.id, limits),
+    id: checkId(change.id, limits.idCharacters),
     type: null,
     phase: change.phase === undefined ? null : checkPhase(change.phase),
     expectedVersion: checkCount(change.expectedVersion, "INVALID_VERSION"),
@@ -165,7 +170,7 @@ function checkCount(value: unknown, code: "INVALID_VERSION" | "INVALID_STEP"): b
   if (typeof value === "bigint" && value >= 0n && value <= MAX_VERSION) return value;
   throw new AgentRuntimeError(
     code,
-    `An expected version or step is a bigint from 0 (must not exist) to 2^63-1, not ${typeof value} ${String(value)}.`,
+    `An expected version or step is a bigint from 0 (must not exist) to 2^63-1, not ${typeof value === "bigint" ? value : `a ${typeof value}`}.`,
   );
 }
 

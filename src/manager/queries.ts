@@ -1,6 +1,12 @@
 import { describePatch, diffJson } from "../state/diff.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
-import { checkNamespace, checkPhase, checkScope, checkType } from "../state/identifiers.ts";
+import {
+  checkId,
+  checkNamespace,
+  checkPhase,
+  checkScope,
+  checkType,
+} from "../state/identifiers.ts";
 import { systemClock } from "../service/clock.ts";
 import type { StateKey, StateStore, StoredState } from "../state/ports.ts";
 import { quote } from "../state/quote.ts";
@@ -21,7 +27,6 @@ import type {
   Step,
   Version,
 } from "../state/state.ts";
-import { checkLimitedId } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 import type { Reader } from "./reader.ts";
 import { materialize, stateFrom } from "./state-cache.ts";
@@ -152,7 +157,7 @@ export class Queries {
   }
 
   #keyOf(id: string, namespace = "default"): StateKey {
-    return { namespace: checkNamespace(namespace), id: checkLimitedId(id, this.#limits) };
+    return { namespace: checkNamespace(namespace), id: checkId(id, this.#limits.idCharacters) };
   }
 
   #limitOf(limit = Math.min(DEFAULT_PAGE, this.#limits.pageItems)): number {

@@ -35,7 +35,7 @@ export function refusal(
 
 function sentence(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): string {
   const id = quote(change.id);
-  switch (row.code) {
+  switch (row.code ?? "") {
     case "VERSION_CONFLICT":
       return `${id} is at version ${row.version}, not ${change.expectedVersion}. Read it, decide again, write again.`;
     case "ALREADY_EXISTS":
@@ -83,7 +83,7 @@ function factsOf(change: PreparedChange, current: StoredState | null): ErrorFact
       data,
     },
     ...(change.op === "update" && change.body !== null
-      ? { diff: diffJson(data, JSON.parse(change.body) as Json) as unknown as Json }
+      ? { diff: diffJson(data, JSON.parse(change.body) as Json) }
       : {}),
   };
 }

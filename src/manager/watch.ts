@@ -35,16 +35,12 @@ export async function* watchChanges(
     while (!signal.aborted) {
       const { generation } = tail;
       const rows = tail.after(position) ?? (await readPage(store, lineage, position));
-      if (rows.length === 0) {
-        await tail.more(generation, signal);
-        continue;
-      }
-      for (const row of rows) {
-        position = row.at;
-        if (!fits(row, options)) continue;
+      for (const row of rows.filter((each) => fits(each, options))) {
         yield await changes.read(row, formatCursor(lineage, row.at), options.data !== false);
         if (signal.aborted) return;
       }
+      position = rows.at(-1)?.at ?? position;
+      if (rows.length === 0) await tail.more(generation, signal);
     }
   } finally {
     leave();

@@ -49,7 +49,8 @@ export class Metrics {
    */
   observe(operation: string, outcome: string, seconds: number): void {
     let outcomes = this.#operations.get(operation);
-    if (outcomes === undefined) this.#operations.set(operation, (outcomes = new Map()));
+    if (outcomes === undefined)
+      this.#operations.set(operation, (outcomes = new Map<string, Histogram>()));
     let histogram = outcomes.get(outcome);
     if (histogram === undefined) {
       outcomes.set(outcome, (histogram = new Histogram(OPERATION_BOUNDS_SECONDS)));

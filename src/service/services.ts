@@ -81,7 +81,7 @@ export class Services {
   async #stopBegun(timeMs: number): Promise<readonly string[]> {
     const late: string[] = [];
     let leftMs = timeMs;
-    for (const [index, service] of [...this.#begun.entries()].reverse()) {
+    for (const [index, service] of [...this.#begun.entries()].toReversed()) {
       // Half of what is left, so that one that hangs leaves time to those below it.
       const shareMs = index === 0 ? leftMs : leftMs / 2;
       const from = systemClock.monotonicMs();

@@ -78,7 +78,7 @@ function readMigrations(database: "main"): Migration[] {
 function sqlFiles(folder: string): string[] {
   return readdirSync(folder)
     .filter((name) => name.endsWith(".sql"))
-    .sort();
+    .toSorted();
 }
 
 function migration(number: number, name: string, sql: string): Migration {

@@ -29,8 +29,8 @@ const TIMESTAMP = /^(\d{4,}-\d\d-\d\d) (\d\d:\d\d:\d\d)(\.\d+)?([+-]\d\d)(:\d\d)
 export function timestamp(value: string): Date {
   const parts = TIMESTAMP.exec(value);
   if (parts === null) throw new TypeError(`not a timestamp: ${value}`);
-  const [, date, time, fraction = "", hours, minutes = ":00"] = parts;
-  return new Date(`${date}T${time}${fraction.slice(0, 4)}${hours}${minutes}`);
+  const [, day, time, fraction = "", hours, minutes = ":00"] = parts;
+  return new Date(`${day}T${time}${fraction.slice(0, 4)}${hours}${minutes}`);
 }
 
 export function date(row: Row, column: number): Date {
