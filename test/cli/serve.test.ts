@@ -50,8 +50,8 @@ test("an address that somebody else has is a clear sentence", async () => {
   const args = ["state", "--listen", `127.0.0.1:${port}`, "--log-level", "silent"];
   const { code, stdout, stderr } = await runBuilt([...args, "--data-dir", join(folder, "port")]);
   await new Promise((resolve) => server.close(resolve));
-  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-  expect(stderr).toMatch(new RegExp(`in use.*127.0.0.1:${port}\nnext: .*--listen`));
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).toMatch(new RegExp(`^agent_runtime: cannot listen on 127.0.0.1:${port}.*\n$`));
 }, 60_000);
 
 test("a data directory that cannot be used is a clear sentence", async () => {

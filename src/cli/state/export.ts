@@ -100,9 +100,11 @@ async function intoFile<Result>(
   work: (to: Screen) => Promise<Result>,
 ): Promise<Result> {
   const draft = `${path}.part`;
-  const unwritable = (cause: Error): CommandFailed =>
-    new CommandFailed(`${path} cannot be written: ${cause.message}`, { cause });
-  const file = await open(draft, "w", 0o600).catch((error: Error) => {
+  const unwritable = (cause: unknown): CommandFailed => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return new CommandFailed(`${path} cannot be written: ${why}`, { cause });
+  };
+  const file = await open(draft, "w", 0o600).catch((error: unknown) => {
     throw unwritable(error);
   });
   const stream = file.createWriteStream({ flush: true });

@@ -11,7 +11,6 @@ import type { Runtime } from "../../runtime.ts";
 import { createLogger } from "../../service/log.ts";
 import type { Logger } from "../../service/log-port.ts";
 import { packageRoot } from "../../service/package-root.ts";
-import { AgentRuntimeError } from "../../state/errors.ts";
 import { CommandFailed } from "../failure.ts";
 import { given } from "../given.ts";
 import { withExamples } from "../help.ts";
@@ -95,28 +94,12 @@ async function run(loaded: LoadedConfig, terminal: Terminal): Promise<void> {
   const isFirst = config.supabase.main === "" && !existsSync(config.dataDir);
   // Loaded here alone: a `get` has no use for a database driver and an HTTP server.
   const { startRuntime } = await import("../../runtime.ts");
-  const runtime = await startRuntime(config, { log }).catch((error: unknown) => {
-    throw explained(error);
-  });
+  const runtime = await startRuntime(config, { log });
   await writeLine(terminal.stdout, readyLine(runtime, terminal));
   if (isFirst && terminal.stderr.isTTY === true) {
     await writeLine(terminal.stderr, firstRunHint(runtime.url, config, terminal));
   }
   await untilStopped(runtime, terminal.signal);
-}
-
-/** What the system refuses (an address that is taken, a port below 1024) is no fault of the program. */
-function explained(error: unknown): unknown {
-  if (!(error instanceof Error) || !("syscall" in error) || error instanceof AgentRuntimeError) {
-    return error;
-  }
-  const isAddress = error.syscall === "listen" || error.syscall === "getaddrinfo";
-  return new CommandFailed(`the service could not start: ${error.message}`, {
-    ...(isAddress
-      ? { next: "choose another address: --listen 127.0.0.1:0 takes a free port" }
-      : {}),
-    cause: error,
-  });
 }
 
 /** Stops gracefully at the first signal; fails where the service ends by itself. */
