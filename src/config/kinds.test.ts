@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { OPTION_KEYS, optionOf } from "./options.ts";
 import type { OptionKey } from "./options.ts";
 
-const context = { isText: false, cwd: "/work" };
-const text = { isText: true, cwd: "/work" };
+const context = { isText: false, cwd: "/srv" };
+const text = { isText: true, cwd: "/srv" };
 
 function parse(key: OptionKey, raw: unknown, how = context): unknown {
   const parsed = optionOf(key).kind.parse(raw, how);

@@ -35,15 +35,28 @@ export async function* watchChanges(
     while (!signal.aborted) {
       const { generation } = tail;
       const rows = tail.after(position) ?? (await readPage(store, lineage, position));
-      for (const row of rows.filter((each) => fits(each, options))) {
-        yield await changes.read(row, formatCursor(lineage, row.at), options.data !== false);
-        if (signal.aborted) return;
-      }
+      yield* page(
+        rows.filter((row) => fits(row, options)),
+        signal,
+        (row) => changes.read(row, formatCursor(lineage, row.at), options.data !== false),
+      );
       position = rows.at(-1)?.at ?? position;
       if (rows.length === 0) await tail.more(generation, signal);
     }
   } finally {
     leave();
+  }
+}
+
+/** The changes of a page, until the caller wants no more. */
+async function* page(
+  rows: readonly FeedRow[],
+  signal: AbortSignal,
+  read: (row: FeedRow) => Promise<Change>,
+): AsyncGenerator<Change, void, undefined> {
+  for (const row of rows) {
+    if (signal.aborted) return;
+    yield await read(row);
   }
 }
 
