@@ -14,6 +14,7 @@ import { serializeData } from "../state/json-check.ts";
 import { checkPatch } from "../state/patch.ts";
 import { formatPointer, parsePointer } from "../state/pointer.ts";
 import type { PreparedChange, PreparedUnit } from "../state/ports.ts";
+import { quote } from "../state/quote.ts";
 import type {
   AppendRequest,
   ChangeRequest,
@@ -21,6 +22,7 @@ import type {
   MergeRequest,
   PatchRequest,
   UpdateRequest,
+  WriteOptions,
 } from "../state/request.ts";
 import type { PatchOperation } from "../state/state.ts";
 import type { Limits } from "./limits.ts";
@@ -49,17 +51,33 @@ export function prepareChangeset(changeset: Changeset, limits: Limits): Prepared
       `A changeset has at most ${limits.changesetChanges} changes, this one ${changes.length}; commit it in parts.`,
     );
   }
-  const prepared = changes.map((change) => prepareChange(change, limits));
+  const prepared = changes.map((change) => prepareChange(change, change, limits));
   checkDistinct(prepared);
+  return unitOf(changeset, prepared);
+}
+
+/** One change with the options of a call that makes just that. */
+export function prepareWrite(
+  change: ChangeRequest,
+  options: WriteOptions,
+  limits: Limits,
+): PreparedUnit {
+  return unitOf(options, [prepareChange(change, options, limits)]);
+}
+
+function unitOf(
+  fields: Omit<Changeset, "changes">,
+  changes: readonly PreparedChange[],
+): PreparedUnit {
+  const { namespace, scope, actor, cause, idempotencyKey } = fields;
   return {
-    namespace: checkNamespace(changeset.namespace ?? "default"),
-    scope: changeset.scope === undefined ? null : checkScope(changeset.scope),
-    changes: prepared,
-    expectedStep: checkCount(changeset.expectedStep, "INVALID_STEP"),
-    actor: changeset.actor === undefined ? null : checkActor(changeset.actor),
-    cause: changeset.cause === undefined ? null : checkCause(changeset.cause),
-    idempotencyKey:
-      changeset.idempotencyKey === undefined ? null : checkIdempotencyKey(changeset.idempotencyKey),
+    namespace: namespace === undefined ? "default" : checkNamespace(namespace),
+    scope: scope === undefined ? null : checkScope(scope),
+    changes,
+    expectedStep: checkCount(fields.expectedStep, "INVALID_STEP"),
+    actor: actor === undefined ? null : checkActor(actor),
+    cause: cause === undefined ? null : checkCause(cause),
+    idempotencyKey: idempotencyKey === undefined ? null : checkIdempotencyKey(idempotencyKey),
   };
 }
 
@@ -68,37 +86,53 @@ function isFilledList(changes: readonly ChangeRequest[]): boolean {
   return Array.isArray(changes) && changes.length > 0;
 }
 
-function prepareChange(change: ChangeRequest, limits: Limits): PreparedChange {
-  const common = {
+function prepareChange(
+  change: ChangeRequest,
+  conditions: { readonly phase?: string; readonly expectedVersion?: bigint },
+  limits: Limits,
+): PreparedChange {
+  const { phase } = conditions;
+  return {
     id: checkId(change.id, limits.idCharacters),
-    type: null,
-    phase: change.phase === undefined ? null : checkPhase(change.phase),
-    expectedVersion: checkCount(change.expectedVersion, "INVALID_VERSION"),
+    type: change.op === "update" ? checkType(change.type) : null,
+    op: OPERATIONS[change.op] ?? refuseOperation(change.op),
+    body: bodyOf(change, limits),
+    phase: phase === undefined ? null : checkPhase(phase),
+    expectedVersion: checkCount(conditions.expectedVersion, "INVALID_VERSION"),
     basedOn: null,
-    expiresAt: null,
+    expiresAt: change.op === "update" ? expiryOf(change) : null,
   };
+}
+
+const OPERATIONS: Readonly<Record<ChangeRequest["op"], PreparedChange["op"]>> = {
+  update: "update",
+  merge: "delta",
+  patch: "delta",
+  append: "delta",
+  delete: "delete",
+};
+
+function refuseOperation(op: string): never {
+  throw new AgentRuntimeError(
+    "INVALID_REQUEST",
+    `There is no operation ${quote(op)}; a change is one of update, merge, patch, append, delete.`,
+  );
+}
+
+function bodyOf(change: ChangeRequest, limits: Limits): string | null {
   switch (change.op) {
     case "update":
-      return {
-        ...common,
-        op: "update",
-        type: checkType(change.type),
-        body: serializeData(change.data, limits),
-        expiresAt: expiryOf(change),
-      };
+      return serializeData(change.data, limits);
     case "merge":
-      return { ...common, op: "delta", body: mergeDelta(change, limits) };
+      return mergeDelta(change, limits);
     case "patch":
-      return { ...common, op: "delta", body: patchDelta(change, limits) };
+      return patchDelta(change, limits);
     case "append":
-      return { ...common, op: "delta", body: appendDelta(change, limits) };
+      return appendDelta(change, limits);
     case "delete":
-      return { ...common, op: "delete", body: null };
+      return null;
     default:
-      throw new AgentRuntimeError(
-        "INVALID_REQUEST",
-        `There is no operation "${String((change as { op: unknown }).op)}"; a change is one of update, merge, patch, append, delete.`,
-      );
+      return refuseOperation(String((change as { op: unknown }).op));
   }
 }
 

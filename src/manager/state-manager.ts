@@ -39,7 +39,7 @@ import { followForeignChanges } from "./foreign-changes.ts";
 import { formatCursor } from "./cursor.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import type { Limits } from "./limits.ts";
-import { prepareChangeset } from "./prepare.ts";
+import { prepareChangeset, prepareWrite } from "./prepare.ts";
 import { Queries } from "./queries.ts";
 import { Reader } from "./reader.ts";
 import { StateCache } from "./state-cache.ts";
@@ -303,19 +303,9 @@ export class StateManager implements StateFace {
   }
 
   async #one(change: ChangeRequest, options: WriteOptions = {}): Promise<Written> {
-    const { phase, expectedVersion, timeoutMs, signal, expiresAt: _, ...unit } = options;
-    const request = {
-      ...change,
-      ...(phase === undefined ? {} : { phase }),
-      ...(expectedVersion === undefined ? {} : { expectedVersion }),
-    };
-    const call = {
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      ...(signal === undefined ? {} : { signal }),
-    };
     return this.#observe(change.op, async () => {
-      const prepared = prepareChangeset({ ...unit, changes: [request] }, this.#limits);
-      const { changes } = await this.#writer.write(prepared, call);
+      const unit = prepareWrite(change, options, this.#limits);
+      const { changes } = await this.#writer.write(unit, options);
       return changes[0]!;
     });
   }
