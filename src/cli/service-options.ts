@@ -37,6 +37,16 @@ export function withServiceOptions(command: Command): Command {
     .option("--json", "print JSON for programs");
 }
 
+/** What a command that is shown to the user must have to reach the same service and namespace. */
+export function flagsToRepeat(options: ServiceOptions, terminal: Terminal): string {
+  const { url, namespace } = options;
+  const known = terminal.env["AGENT_RUNTIME_URL"] || DEFAULT_URL;
+  const at = url === known ? "" : ` --url ${url}`;
+  const whose =
+    namespace === terminal.env["AGENT_RUNTIME_NAMESPACE"] ? "" : ` --namespace ${namespace}`;
+  return `${at}${whose}`;
+}
+
 /** Runs `work` with a client of the service, and closes it. */
 export async function withClient<Result>(
   options: ServiceOptions,

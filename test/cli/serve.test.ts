@@ -43,6 +43,15 @@ test("a signal during the start stops it as well", async () => {
   expect(await child.kill("SIGTERM")).toEqual({ code: 0, signal: null });
 }, 60_000);
 
+test("a second signal ends it at once", async () => {
+  const args = ["state", "--listen", "127.0.0.1:0", "--data-dir", join(folder, "twice")];
+  const child = await startProgram(args);
+  await child.says(/making the database/, { on: "stderr" });
+  process.kill(child.pid, "SIGINT");
+  expect(await child.kill("SIGTERM")).toEqual({ code: 1, signal: null });
+  expect(child.stdout).toBe("");
+}, 60_000);
+
 test("an address that somebody else has is a clear sentence", async () => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

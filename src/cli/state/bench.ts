@@ -12,7 +12,7 @@ import { LatencySample } from "../latency-sample.ts";
 import { toJson } from "../print/json.ts";
 import { formatBytes, formatCount, formatDuration, percentile } from "../print/numbers.ts";
 import { Progress } from "../print/progress.ts";
-import { withClient, withServiceOptions } from "../service-options.ts";
+import { flagsToRepeat, withClient, withServiceOptions } from "../service-options.ts";
 import type { ServiceOptions } from "../service-options.ts";
 import { writeLine } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
@@ -63,7 +63,12 @@ export function addBench(group: Command, terminal: Terminal): void {
 
 async function bench(flags: BenchFlags, terminal: Terminal): Promise<void> {
   const report = await withClient(flags, (client) => measure(client, flags, terminal));
-  await writeLine(terminal.stdout, flags.json ? toJson(report) : formatReport(report, flags));
+  await writeLine(
+    terminal.stdout,
+    flags.json
+      ? toJson(report)
+      : formatReport(report, `--prefix ${flags.prefix}${flagsToRepeat(flags, terminal)}`),
+  );
   if (report.failures > 0) {
     throw new CommandFailed(`${formatCount(report.failures)} updates failed`, {
       next: "the log of the service says why",
@@ -134,13 +139,13 @@ function reportOf(
 }
 
 /** A measurement for people. */
-export function formatReport(report: BenchReport, { prefix }: { readonly prefix: string }): string {
+export function formatReport(report: BenchReport, which: string): string {
   const { callers, documentBytes, seconds, updates, updatesPerSecond } = report;
   return [
     `${formatCount(updatesPerSecond)} updates/s, each durable: ${formatCount(updates)} in ${seconds} s`,
     `  ${callers} callers, documents of ${formatBytes(documentBytes)}, over HTTP`,
     `  p50 ${formatDuration(report.p50Ms)}, p99 ${formatDuration(report.p99Ms)}, slowest ${formatDuration(report.maxMs)}`,
-    `  the states stay: agent_runtime state list --prefix ${prefix}`,
+    `  the states stay: agent_runtime state list ${which}`,
   ].join("\n");
 }
 

@@ -14,7 +14,7 @@ import { planRun } from "../replay/plan-run.ts";
 import type { RunPlan } from "../replay/plan-run.ts";
 import { playRun } from "../replay/play-run.ts";
 import { readRuns, repeatRuns } from "../replay/read-runs.ts";
-import { withClient, withServiceOptions } from "../service-options.ts";
+import { flagsToRepeat, withClient, withServiceOptions } from "../service-options.ts";
 import type { ServiceOptions } from "../service-options.ts";
 import { mapInOrder } from "../side-by-side.ts";
 import { writeLine } from "../terminal.ts";
@@ -69,8 +69,8 @@ async function replay(file: string, flags: ReplayFlags, terminal: Terminal): Pro
   const runs = repeatRuns(recorded, flags.runs ?? recorded.length);
   const plans = runs.map((run) => planRun(run, flags.prefix));
   const report = await withClient(flags, (client) => playAll(client, plans, { flags, terminal }));
-  if (report.agents === 0) throw nothingNew(report);
-  const text = flags.json ? toJson(report) : formatReport(report);
+  if (report.agents === 0) throw nothingNew(report, flagsToRepeat(flags, terminal));
+  const text = flags.json ? toJson(report) : formatReport(report, flagsToRepeat(flags, terminal));
   await writeLine(terminal.stdout, text);
 }
 
@@ -134,7 +134,8 @@ class Tally {
     this.#bytesSent += bytes;
     if (isNew) this.#newSteps += 1;
     const steps = `${formatCount(this.#steps)} of ${formatCount(this.#totalSteps)} steps`;
-    this.#progress.update(this.#steps, `${steps}, ${formatCount(this.#made.length)} agents done`);
+    const agents = `agents done: ${this.#made.length} of ${this.#plans.length}`;
+    this.#progress.update(this.#steps, `${steps}, ${agents}`);
   }
 
   trouble(): void {
@@ -176,16 +177,17 @@ function sumOf(plans: readonly RunPlan[], of: (plan: RunPlan) => number): number
   return plans.reduce((sum, plan) => sum + of(plan), 0);
 }
 
-function nothingNew({ agentsThereBefore, example }: ReplayReport): CommandFailed {
+function nothingNew(report: ReplayReport, service: string): CommandFailed {
+  const { agentsThereBefore, example } = report;
   const who = agentsThereBefore === 1 ? `${example.agent} was` : "all of these agents were";
   return new CommandFailed(`${who} played before; nothing was changed`, {
-    next: `look at it: agent_runtime state list --scope ${example.agent}; or play it anew: --prefix again-`,
+    next: `look at it: agent_runtime state list --scope ${example.agent}${service}; or play it anew: --prefix again-`,
     exitCode: EXIT.conflict,
   });
 }
 
 /** The report for people, and what to type to look at what it made. */
-export function formatReport(report: ReplayReport): string {
+export function formatReport(report: ReplayReport, service: string): string {
   const { agents, agentsThereBefore, tasks, steps, messages, bytesSent, elapsedMs } = report;
   const { agent, conversation } = report.example;
   const before = agentsThereBefore === 0 ? "" : ` (${agentsThereBefore} were there before)`;
@@ -201,10 +203,10 @@ export function formatReport(report: ReplayReport): string {
     .concat(
       [
         "look at what it made:",
-        `  agent_runtime state list --scope ${agent}`,
-        `  agent_runtime state history ${conversation}`,
-        `  agent_runtime state diff ${conversation}`,
-        `  agent_runtime state get ${agent}`,
+        `  agent_runtime state list --scope ${agent}${service}`,
+        `  agent_runtime state history ${conversation}${service}`,
+        `  agent_runtime state diff ${conversation}${service}`,
+        `  agent_runtime state get ${agent}${service}`,
       ]
         .map(printable)
         .join("\n"),

@@ -83,7 +83,8 @@ const KIND_COLORS: Readonly<Record<ChangeKind, Color>> = {
 export function formatChange(change: Change, paint: Paint, width?: number): string {
   const { at, scope, step, id, version, kind, phase, actor, cause } = change;
   const time = formatTime(at).slice(11);
-  const place = id === scope ? id : `${id} (${scope})`;
+  // Most ids begin with their scope, which need not be said twice then.
+  const place = id.startsWith(scope) ? id : `${id} (${scope})`;
   const facts = [`v${version}`, `step ${step}`, ...(phase === null ? [] : [phase])];
   const why = [actor, cause].filter((each) => each !== null).join(": ");
   const rest = printable(`${place}  ${facts.join("  ")}${why === "" ? "" : `  ${why}`}`);
