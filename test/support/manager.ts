@@ -1,0 +1,105 @@
+import pg from "pg";
+import { StateManager } from "../../src/manager/state-manager.ts";
+import type { ManagerOptions } from "../../src/manager/state-manager.ts";
+import type { StateStore } from "../../src/state/ports.ts";
+import type { ConnectionOptions } from "../../src/supabase/connection.ts";
+import { migrate } from "../../src/supabase/migrate.ts";
+import { openStateStore } from "../../src/supabase/state-store.ts";
+import type { StoreOptions } from "../../src/supabase/state-store.ts";
+import type { TestDatabase, TestHome } from "./homes.ts";
+
+/** A migrated database of a test, with what is opened on it; `close` ends it all. */
+export interface Bench {
+  readonly database: TestDatabase;
+  /** Rows of a statement, as superuser and past any pooler; 64-bit numbers as text. */
+  sql<Row extends pg.QueryResultRow = Record<string, unknown>>(
+    statement: string,
+    values?: readonly unknown[],
+  ): Promise<Row[]>;
+  /** A connection of its own, as superuser, for transactions by hand. */
+  connect(): Promise<pg.Client>;
+  openStore(options?: Partial<StoreOptions>): StateStore;
+  openManager(options?: Partial<ManagerOptions & StoreOptions>): StateManager;
+  close(): Promise<void>;
+}
+
+const TEMPLATE = "agent_state_migrated";
+
+/** Any number, so that of several test files one makes the template. */
+const TEMPLATE_LOCK = 4_711;
+
+const templates = new Map<string, Promise<void>>();
+
+/** A database with the schema in it, copied from a template that is made once a server. */
+export async function openBench(home: TestHome): Promise<Bench> {
+  let made = templates.get(home.name);
+  if (made === undefined) templates.set(home.name, (made = makeTemplate(home)));
+  await made;
+  return benchOn(await home.createDatabase({ template: TEMPLATE }));
+}
+
+/** How the tests reach a database. */
+export function connectionTo(url: string): ConnectionOptions {
+  return { address: { url }, connectTimeoutMs: 10_000, statementTimeoutMs: 30_000 };
+}
+
+function benchOn(database: TestDatabase): Bench {
+  const pool = new pg.Pool({ connectionString: database.adminUrl, max: 4 });
+  pool.on("error", () => undefined);
+  const ends: (() => Promise<unknown>)[] = [];
+  const openStore = (options: Partial<StoreOptions> = {}): StateStore => {
+    const store = openStateStore({
+      ...connectionTo(database.url),
+      lanes: 4,
+      readers: 4,
+      dataBytes: 1_048_576,
+      ...options,
+    });
+    ends.push(() => store.close());
+    return store;
+  };
+  return {
+    database,
+    openStore,
+    sql: async <Row extends pg.QueryResultRow>(
+      statement: string,
+      values: readonly unknown[] = [],
+    ) => (await pool.query<Row>(statement, [...values])).rows,
+    connect: async () => {
+      const client = new pg.Client({ connectionString: database.adminUrl });
+      client.on("error", () => undefined);
+      await client.connect();
+      ends.push(() => client.end().catch(() => undefined));
+      return client;
+    },
+    openManager: (options = {}) => {
+      const manager = new StateManager({ store: openStore(options), pollMs: 20, ...options });
+      ends.push(() => manager.close());
+      return manager;
+    },
+    close: async () => {
+      for (const end of ends.splice(0).toReversed()) await end();
+      await pool.end();
+      await database.drop();
+    },
+  };
+}
+
+async function makeTemplate(home: TestHome): Promise<void> {
+  const scratch = await home.createDatabase();
+  // Advisory locks are a database's own: all have to meet in the same one.
+  const meeting = scratch.adminUrl.replace(scratch.name, "postgres");
+  const client = new pg.Client({ connectionString: meeting });
+  await client.connect();
+  try {
+    await client.query("select pg_advisory_lock($1)", [TEMPLATE_LOCK]);
+    const { rowCount } = await client.query("select from pg_database where datname = $1", [
+      TEMPLATE,
+    ]);
+    if (rowCount === 1) return await scratch.drop();
+    await migrate(connectionTo(scratch.adminUrl));
+    await client.query(`alter database ${scratch.name} rename to ${TEMPLATE}`);
+  } finally {
+    await client.end();
+  }
+}
