@@ -29,9 +29,10 @@ returns boolean language sql immutable as $$
 $$;
 
 -- The array that a delta appends to, where beside that it does no more than merge into other branches.
--- Such a delta needs no look at the document once the array is known to be one.
+-- Such a delta needs no look at the document once the array is known to be one. Not where the path may lead
+-- into an array at the root: there, a merge that names another branch replaces everything.
 create or replace function agent_state.appends_to(p_delta json)
 returns text language sql immutable as $$
-  select case when count(*) = 1 and min(k) <> '' and not agent_state.touches(p_delta, min(k)) then min(k) end
+  select case when count(*) = 1 and min(k) <> '' and min(k) !~ '^/[0-9]+(/|$)' and not agent_state.touches(p_delta, min(k)) then min(k) end
     from json_object_keys(coalesce(p_delta -> 'a', '{}')) k
 $$;
