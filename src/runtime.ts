@@ -16,8 +16,9 @@ import { maskSecrets } from "./service/redact.ts";
 import { Tracing } from "./service/tracing.ts";
 import { AgentRuntimeError } from "./state/errors.ts";
 import type { JsonObject } from "./state/json.ts";
-import type { Address } from "./supabase/connection.ts";
+import type { Address, ConnectionOptions } from "./supabase/connection.ts";
 import { migrate } from "./supabase/migrate.ts";
+import { createServiceLogin, SERVICE_LOGIN } from "./supabase/service-login.ts";
 import { openStateStore } from "./supabase/state-store.ts";
 
 /** A running service. */
@@ -131,7 +132,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     const { applied } = await migrate(connection);
     if (applied.length > 0) log.info({ applied }, "the schema is up to date");
     const store = openStateStore({
-      ...connection,
+      ...(await serviceConnection(connection, home)),
       lanes: config.supabase.lanes,
       readers: config.supabase.readers,
       dataBytes: config.limits.dataBytes,
@@ -155,6 +156,16 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     await home?.close();
     throw error;
   }
+}
+
+/** On servers of its own the service calls functions only; elsewhere the URL says who it is. */
+async function serviceConnection(
+  owner: ConnectionOptions,
+  home: EmbeddedHome | null,
+): Promise<ConnectionOptions> {
+  if (home === null) return owner;
+  await createServiceLogin(owner);
+  return { ...owner, address: { ...home.address("main"), user: SERVICE_LOGIN } };
 }
 
 function openHome(config: Config, log: Logger, metrics: Metrics): Promise<EmbeddedHome> {

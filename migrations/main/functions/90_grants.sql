@@ -26,6 +26,10 @@ revoke all on schema agent_state, agent_state_api from public;
 revoke all on all tables in schema agent_state from public;
 revoke execute on all functions in schema agent_state, agent_state_api from public;
 
+-- So that a login that may not migrate can see that it need not.
+grant usage on schema agent_state to agent_state_reader, agent_state_writer, agent_state_operator;
+grant select on agent_state.migrations to agent_state_reader, agent_state_writer, agent_state_operator;
+
 grant usage on schema agent_state_api to agent_state_reader, agent_state_writer, agent_state_operator;
 grant execute on function
   agent_state_api.read_states, agent_state_api.read_version, agent_state_api.list_states, agent_state_api.read_history,
