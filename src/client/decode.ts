@@ -1,7 +1,6 @@
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome } from "../state/face.ts";
 import { deepFreeze } from "../state/json-check.ts";
-import type { Json, JsonObject } from "../state/json.ts";
 import type { Diff } from "../state/request.ts";
 import type {
   Change,
@@ -27,9 +26,9 @@ export type Wire<Value> = Value extends bigint | Date
 type Document = "data" | "patch";
 
 /** What `read` makes of an answer, frozen; INTERNAL where the answer has another shape. */
-export function decode<Value, Result>(answer: unknown, read: (wire: Value) => Result): Result {
+export function decode<Result>(answer: unknown, read: (wire: never) => Result): Result {
   try {
-    return Object.freeze(read(answer as Value));
+    return Object.freeze(read(answer as never));
   } catch (cause) {
     throw new AgentRuntimeError(
       "INTERNAL",
@@ -62,7 +61,7 @@ export function toCommitted(wire: Wire<Committed>): Committed {
 export function toOutcome(wire: Wire<Committed> & { readonly status: number }): BatchOutcome {
   return wire.status < 300
     ? { ok: true, committed: Object.freeze(toCommitted(wire)) }
-    : { ok: false, error: errorOfProblem(wire as unknown as JsonObject) };
+    : { ok: false, error: errorOfProblem(wire) };
 }
 
 export function toSummary(wire: Wire<StateSummary>): StateSummary {
@@ -77,7 +76,7 @@ export function toSummary(wire: Wire<StateSummary>): StateSummary {
 }
 
 export function toState(wire: Wire<State>): State {
-  return { ...toSummary(wire), data: deepFreeze<Json>(wire.data) };
+  return { ...toSummary(wire), data: deepFreeze(wire.data) };
 }
 
 export function toHistoryEntry(wire: Wire<HistoryEntry>): HistoryEntry {

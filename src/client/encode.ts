@@ -13,7 +13,7 @@ import type { Json } from "../state/json.ts";
 import type { ChangeRequest, Changeset, WriteOptions } from "../state/request.ts";
 
 /** Values of a query or a body; what is undefined is left out. */
-type Fields = Readonly<Record<string, unknown>>;
+type Fields = Readonly<Record<string, string | number | bigint | boolean | null | undefined>>;
 
 /** What no service takes; its own limits are stricter and for it to tell. */
 const LIMITS: DataLimits = { dataBytes: 64 * 1024 * 1024, dataDepth: 256 };
@@ -80,8 +80,9 @@ function changeBody(change: ChangeRequest): string {
     case "patch":
       return bodyOf(envelope, { patch: dataText(change.patch) });
     case "delete":
-      return bodyOf(envelope, {});
+      break;
   }
+  return bodyOf(envelope, {});
 }
 
 /** An object of plain fields, and of documents that are JSON text already. */

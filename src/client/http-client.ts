@@ -163,7 +163,7 @@ export class HttpStateClient implements StateFace {
     changesets: readonly Changeset[],
     options: CallOptions = {},
   ): Promise<BatchOutcome[]> {
-    const outcomes = new Array<BatchOutcome>(changesets.length);
+    const outcomes: BatchOutcome[] = Array.from({ length: changesets.length });
     await Promise.all(
       Array.from(positionsByNamespace(changesets), async ([namespace, positions]) => {
         const body = `{"writes":[${positions.map((at) => changesetBody(changesets[at]!)).join()}]}`;

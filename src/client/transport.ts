@@ -93,18 +93,16 @@ export function problemError(
     // Something between here and the service answered: nobody knows how far the write came.
     ...(known === undefined && response.status >= 500 && isWrite ? { mayHaveHappened: true } : {}),
   };
-  const detail = problem?.["detail"];
   const sentence =
-    typeof detail === "string"
-      ? detail
-      : `the service answered ${response.status} without saying why; check that the url is right`;
+    detailOf(problem) ??
+    `the service answered ${response.status} without saying why; check that the url is right`;
   return new AgentRuntimeError(code, sentence, facts);
 }
 
 /** The error that a problem document tells, as batch items carry it. */
 export function errorOfProblem(problem: JsonObject): AgentRuntimeError {
   const code = isCode(problem["code"]) ? problem["code"] : codeOfStatus(Number(problem["status"]));
-  return new AgentRuntimeError(code, String(problem["detail"]), problemFacts(problem));
+  return new AgentRuntimeError(code, detailOf(problem) ?? code, problemFacts(problem));
 }
 
 /** An error for a call whose connection failed, honest about whether it was sent. */
@@ -173,6 +171,11 @@ function readProblem(text: string): JsonObject | undefined {
   } catch {
     return undefined;
   }
+}
+
+function detailOf(problem: JsonObject | undefined): string | undefined {
+  const detail = problem?.["detail"];
+  return typeof detail === "string" ? detail : undefined;
 }
 
 function problemFacts(problem: JsonObject): ErrorFacts {

@@ -57,24 +57,40 @@ async function* follow(
   options: WatchOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Change, undefined> {
-  let cursor = options.after;
-  let failures = 0;
-  let lastSeen = performance.now();
+  const place: Place = { cursor: options.after, failures: 0, lastSeenMs: performance.now() };
   while (!signal.aborted) {
     try {
-      for await (const event of openStream(source.transport, { ...options, cursor }, signal)) {
-        failures = 0;
-        if (event.name === "gap" || event.name === "error") throw eventError(event);
-        if (event.lastEventId !== "") cursor = event.lastEventId;
-        if (event.name === "change") yield readChange(event);
-        lastSeen = performance.now();
-      }
+      yield* readStream(
+        openStream(source.transport, { ...options, cursor: place.cursor }, signal),
+        place,
+      );
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof AgentRuntimeError) || !error.retryable) throw error;
-      if (performance.now() - lastSeen > source.patienceMs) throw error;
+      if (performance.now() - place.lastSeenMs > source.patienceMs) throw error;
     }
-    await pause(failures++, signal);
+    await pause(place.failures++, signal);
+  }
+}
+
+/** How far a watch has come, over all of its connections. */
+interface Place {
+  cursor: string | undefined;
+  /** Connections that brought nothing, in a row. */
+  failures: number;
+  lastSeenMs: number;
+}
+
+async function* readStream(
+  events: AsyncIterable<StreamEvent>,
+  place: Place,
+): AsyncGenerator<Change, void> {
+  for await (const event of events) {
+    place.failures = 0;
+    if (event.name === "gap" || event.name === "error") throw eventError(event);
+    if (event.lastEventId !== "") place.cursor = event.lastEventId;
+    if (event.name === "change") yield readChange(event);
+    place.lastSeenMs = performance.now();
   }
 }
 
@@ -121,12 +137,11 @@ function readChange(event: StreamEvent): Change {
 }
 
 function eventError(event: StreamEvent): AgentRuntimeError {
-  const told = parseData(event) as JsonObject;
-  if (event.name === "error") return errorOfProblem(told);
+  if (event.name === "error") return errorOfProblem(parseData(event) as JsonObject);
   return new AgentRuntimeError(
     "GAP",
     "the cursor is older than the changes that are kept; read the states, then go on from resumeFrom",
-    { resumeFrom: String(told["resumeFrom"]) },
+    { resumeFrom: event.lastEventId },
   );
 }
 

@@ -9,14 +9,15 @@ const SWEEP_MS = 20;
  * A kept-alive connection would hold it open until the client gives up.
  */
 export function drainConnections(app: FastifyInstance, closeMs: number): void {
-  app.addHook("preClose", async () => {
+  app.addHook("preClose", (done) => {
     const { server } = app;
-    if (!server.listening) return;
+    if (!server.listening) return done();
     const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
     const cut = setTimeout(() => server.closeAllConnections(), closeMs);
     server.once("close", () => {
       clearInterval(sweep);
       clearTimeout(cut);
     });
+    done();
   });
 }

@@ -1,6 +1,13 @@
 import type { FastifyInstance, RouteOptions } from "fastify";
 import { AgentRuntimeError } from "../state/errors.ts";
 
+declare module "fastify" {
+  interface FastifyContextConfig {
+    /** Set on routes that only tell which methods their path takes. */
+    refusesMethod?: boolean;
+  }
+}
+
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] as const;
 
 /**
@@ -17,14 +24,14 @@ export function refuseOtherMethods(app: FastifyInstance): void {
     allowed.set(route.url, methods);
   });
   // When the app gets ready all routes are known, and more can still be added.
-  void app.register(async (scope) => {
+  void app.register((scope, _options, done) => {
     for (const [url, methods] of allowed) {
       const others = METHODS.filter((method) => !methods.has(method));
-      const allow = [...methods].sort().join(", ");
+      const allow = [...methods].toSorted().join(", ");
       scope.route({
         method: others,
-        url: url,
-        config: { refusesMethod: true } as object,
+        url,
+        config: { refusesMethod: true },
         handler: (request, reply) => {
           reply.header("allow", allow);
           throw new AgentRuntimeError(
@@ -34,10 +41,11 @@ export function refuseOtherMethods(app: FastifyInstance): void {
         },
       });
     }
+    done();
   });
 }
 
 /** Whether a route is one of those that only refuse. */
 export function isRefusal(route: RouteOptions): boolean {
-  return (route.config as { refusesMethod?: boolean } | undefined)?.refusesMethod === true;
+  return route.config?.refusesMethod === true;
 }

@@ -60,6 +60,7 @@ const FRAMEWORK_REFUSALS: Readonly<Record<string, readonly [ErrorCode, string]>>
     "UNSUPPORTED_MEDIA_TYPE",
     "Content-Type is not a media type; send application/json",
   ],
+  FST_ERR_MAX_PARAM_LENGTH: ["INVALID_ID", "the name in the path has more than 200 characters"],
   FST_ERR_BAD_URL: [
     "INVALID_REQUEST",
     "the path is not percent-encoded UTF-8; encode each id with encodeURIComponent",

@@ -14,5 +14,5 @@ export function queryOf(request: FastifyRequest, known: readonly string[]): Give
   for (const [name, value] of Object.entries(query)) {
     if (typeof value !== "string") throw refused("INVALID_REQUEST", name, "came twice");
   }
-  return query as Given;
+  return query;
 }

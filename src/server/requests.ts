@@ -148,13 +148,14 @@ function parseChange(change: JsonObject, where: string, more: readonly string[])
         items: arrayIn(change, "items", "INVALID_PATCH"),
       };
     case "delete":
-      return { op, ...target };
+      break;
   }
+  return { op, ...target };
 }
 
 /** JSON Patch operations as they came; the state manager looks at each. */
 export function operationsIn(patch: Json): readonly PatchOperation[] {
-  if (Array.isArray(patch)) return patch as unknown as readonly PatchOperation[];
+  if (Array.isArray(patch)) return patch as readonly PatchOperation[];
   throw new AgentRuntimeError("INVALID_PATCH", "a JSON Patch is an array of operations");
 }
 

@@ -74,8 +74,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
 function addHooks(app: FastifyInstance, context: RouteContext): void {
   const gate = createGate(context.auth?.tokens ?? []);
   let isClosing = false;
-  app.addHook("preClose", async () => {
+  app.addHook("preClose", (done) => {
     isClosing = true;
+    done();
   });
   app.addHook("onRequest", (request, reply, done) => {
     reply.header("x-request-id", request.id);

@@ -40,12 +40,11 @@ export class Watcher {
     if (head !== undefined) this.#options = { ...this.#options, after: head };
     this.#read();
     if (this.#options.after === undefined) return;
-    const refusal = this.#next.then(
-      () => undefined,
-      (error: unknown) => error,
-    );
-    const error = await Promise.race([refusal, sleep(REFUSAL_MS)]);
-    if (error !== undefined && !isGap(error)) throw error;
+    try {
+      await Promise.race([this.#next, sleep(REFUSAL_MS)]);
+    } catch (error) {
+      if (!isGap(error)) throw error;
+    }
   }
 
   /** Writes events until the reader leaves, the server stops or the changes end in an error. */
@@ -79,10 +78,10 @@ export class Watcher {
   async #writeChanges(): Promise<boolean> {
     try {
       for (;;) {
-        const { value, done } = await this.#next;
-        if (done === true || this.#left.signal.aborted) break;
-        const data = JSON.stringify(changeJson(value));
-        await this.#stream.write(eventText("change", data, value.cursor));
+        const next = await this.#next;
+        if (next.done === true || this.#left.signal.aborted) break;
+        const data = JSON.stringify(changeJson(next.value));
+        await this.#stream.write(eventText("change", data, next.value.cursor));
         this.#next = this.#changes.next();
       }
       await this.#changes.return?.();

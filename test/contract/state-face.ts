@@ -33,25 +33,50 @@ export function stateFaceContract(name: string, open: () => Promise<OpenedFace>)
     afterAll(async () => await opened.close());
 
     const face = () => opened.face;
-    describe("versions", () => versionContract(face));
-    describe("documents", () => documentContract(face));
-    describe("conditions", () => conditionContract(face));
-    describe("idempotency", () => idempotencyContract(face));
-    describe("lifecycles", () => lifecycleContract(face));
-    describe("changesets", () => changesetContract(face));
-    describe("batches", () => batchContract(face));
-    describe("scopes", () => scopeContract(face));
-    describe("lists and history", () => listContract(face));
-    describe("watching", () => watchContract(face));
-    describe("refusals", () => refusalContract(face));
-    describe("races", () => raceContract(face));
+    describe("versions", () => {
+      versionContract(face);
+    });
+    describe("documents", () => {
+      documentContract(face);
+    });
+    describe("conditions", () => {
+      conditionContract(face);
+    });
+    describe("idempotency", () => {
+      idempotencyContract(face);
+    });
+    describe("lifecycles", () => {
+      lifecycleContract(face);
+    });
+    describe("changesets", () => {
+      changesetContract(face);
+    });
+    describe("batches", () => {
+      batchContract(face);
+    });
+    describe("scopes", () => {
+      scopeContract(face);
+    });
+    describe("lists and history", () => {
+      listContract(face);
+    });
+    describe("watching", () => {
+      watchContract(face);
+    });
+    describe("refusals", () => {
+      refusalContract(face);
+    });
+    describe("races", () => {
+      raceContract(face);
+    });
     closeContract(open);
   });
 }
 
 function closeContract(open: () => Promise<OpenedFace>): void {
   test("a closed face finished what it accepted, and refuses more; closing twice is safe", async () => {
-    const { face, close } = await open();
+    const opened = await open();
+    const { face } = opened;
     const id = uniqueId();
     const accepted = face.updateState(id, "shared", 1);
     await Promise.all([face.close(), face.close()]);
@@ -60,6 +85,6 @@ function closeContract(open: () => Promise<OpenedFace>): void {
       code: "UNAVAILABLE",
       facts: { mayHaveHappened: false },
     });
-    await close();
+    await opened.close();
   });
 }

@@ -36,7 +36,7 @@ export function batchContract(face: Face): void {
         changes: [{ op: "update" as const, id, type: "shared", data: n }],
       })),
     );
-    const versions = outcomes.map(fateOf).sort((x, y) => Number(x) - Number(y));
+    const versions = outcomes.map(fateOf).toSorted((x, y) => Number(x) - Number(y));
     expect(versions).toEqual(Array.from({ length: 20 }, (_, n) => BigInt(n + 1)));
   });
 

@@ -19,7 +19,7 @@ export function lifecycleContract(face: Face): void {
     const path = ["ready", "working", "suspended", "ready", "working", "completed"];
     for (const phase of path) await face().mergeState(id, {}, { phase });
     const { items } = await face().history(id);
-    expect(items.map(({ phase }) => phase).reverse()).toEqual(["submitted", ...path]);
+    expect(items.map(({ phase }) => phase).toReversed()).toEqual(["submitted", ...path]);
   });
 
   test("staying in a phase is legal", async () => {

@@ -62,7 +62,7 @@ export function raceContract(face: Face): void {
     const written = await Promise.all(
       Array.from({ length: WRITERS }, (_, n) => face().updateState(id, "shared", n)),
     );
-    const versions = written.map(({ version }) => Number(version)).sort((a, b) => a - b);
+    const versions = written.map(({ version }) => Number(version)).toSorted((a, b) => a - b);
     expect(versions).toEqual(Array.from({ length: WRITERS }, (_, n) => n + 1));
     expect(written.filter(({ created }) => created)).toHaveLength(1);
     const { items } = await face().history(id, { limit: 1_000 });
@@ -78,6 +78,6 @@ export function raceContract(face: Face): void {
       Array.from({ length: WRITERS }, (_, n) => face().appendState(id, "/items", [n])),
     );
     const { items } = (await face().getState(id)).data as { items: number[] };
-    expect([...items].sort((a, b) => a - b)).toEqual(Array.from({ length: WRITERS }, (_, n) => n));
+    expect(items.toSorted((a, b) => a - b)).toEqual(Array.from({ length: WRITERS }, (_, n) => n));
   });
 }
