@@ -34,9 +34,9 @@ export interface Runtime {
 }
 
 /** Settings by the keys of docs/config.md: `{ dataDir: "...", supabase: { main: "..." } }`. */
-export type Settings = {
-  readonly [Name in keyof Config]?: Config[Name] extends object
-    ? Partial<Config[Name]> | string
+export type Settings = { readonly listen?: string } & {
+  readonly [Name in Exclude<keyof Config, "listen">]?: Config[Name] extends object
+    ? Partial<Config[Name]>
     : Config[Name];
 };
 
@@ -237,8 +237,7 @@ function flatten(settings: object, prefix = ""): [string, unknown][] {
     ([name, value]): [string, unknown][] => {
       const key = prefix + name;
       if (value === undefined) return [];
-      if (typeof value === "object" && value !== null && key !== "listen")
-        return flatten(value, `${key}.`);
+      if (typeof value === "object" && value !== null) return flatten(value, `${key}.`);
       return [[key, value]];
     },
   );

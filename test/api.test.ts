@@ -1,0 +1,12 @@
+import { expect, test } from "vitest";
+import * as library from "../src/index.ts";
+
+test("the library exports these names and no others", () => {
+  expect(Object.keys(library).toSorted()).toEqual([
+    "AgentRuntimeError",
+    "ERROR_STATUS",
+    "HttpStateClient",
+    "StateManager",
+    "startRuntime",
+  ]);
+});
