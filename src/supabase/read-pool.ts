@@ -17,6 +17,9 @@ export class ReadPool {
     });
     // A connection that dies while idle is replaced by the next read; there is nobody to tell.
     this.#pool.on("error", () => undefined);
+    // The pool does not listen while a read has the connection: an error beside the query's own,
+    // as when the server is killed, would end the process.
+    this.#pool.on("connect", (client) => client.on("error", () => undefined));
   }
 
   /**
