@@ -3,20 +3,14 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { randomBytes } from "node:crypto";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { createGate } from "./auth.ts";
-import { batchRoutes } from "./batch.ts";
 import { readBodiesRaw } from "./body.ts";
 import { answerBadHttp } from "./bad-http.ts";
 import { drainConnections } from "./drain.ts";
-import { healthRoutes } from "./health.ts";
-import { infoRoutes } from "./info.ts";
 import { refuseOtherMethods } from "./methods.ts";
-import { openapiRoutes } from "./openapi.ts";
 import { DEFAULT_LIMITS } from "./options.ts";
 import type { RouteContext, ServerOptions } from "./options.ts";
+import { addRoutes } from "./routes.ts";
 import { PROBLEM_TYPE, problemHeaders, problemOf, toRuntimeError } from "./problem.ts";
-import { scopeRoutes } from "./scopes.ts";
-import { stateRoutes } from "./states.ts";
-import { watchRoutes } from "./watch.ts";
 
 /** An id of 200 characters, each four bytes long and each byte percent-encoded. */
 const MAX_PARAM_CHARS = 200 * 4 * 3;
@@ -60,13 +54,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
     );
   });
   drainConnections(app, limits.closeMs);
-  stateRoutes(app, context);
-  batchRoutes(app, context);
-  scopeRoutes(app, context);
-  watchRoutes(app, context);
-  infoRoutes(app, context);
-  healthRoutes(app, context);
-  openapiRoutes(app);
+  addRoutes(app, context);
   log.debug({ limits }, "HTTP API built");
   return app;
 }

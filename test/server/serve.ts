@@ -12,16 +12,20 @@ export interface Served {
   close(): Promise<void>;
 }
 
-/** A server over a face, with parts that are always well where the test does not say otherwise. */
-export function serverOver(face: StateFace, options: Partial<ServerOptions> = {}): FastifyInstance {
-  return createServer({
+/** What a server needs beside its face, all of it well. */
+export function partsThatAreWell(face: StateFace): ServerOptions {
+  return {
     face,
     info: () => ({ version: "0", node: process.version, uptime: 1, parts: {} }),
     ready: () => ({ ready: true }),
     renderMetrics: async () => "up 1\n",
     log: silentLog,
-    ...options,
-  });
+  };
+}
+
+/** A server over a face, with parts that are well where the test does not say otherwise. */
+export function serverOver(face: StateFace, options: Partial<ServerOptions> = {}): FastifyInstance {
+  return createServer({ ...partsThatAreWell(face), ...options });
 }
 
 /** The same, listening. */

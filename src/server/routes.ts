@@ -1,0 +1,20 @@
+import type { FastifyInstance } from "fastify";
+import { batchRoutes } from "./batch.ts";
+import { healthRoutes } from "./health.ts";
+import { infoRoutes } from "./info.ts";
+import { openapiRoutes } from "./openapi.ts";
+import type { RouteContext } from "./options.ts";
+import { scopeRoutes } from "./scopes.ts";
+import { stateRoutes } from "./states.ts";
+import { watchRoutes } from "./watch.ts";
+
+/** Adds every route of the API. */
+export function addRoutes(app: FastifyInstance, context: RouteContext): void {
+  stateRoutes(app, context);
+  batchRoutes(app, context);
+  scopeRoutes(app, context);
+  watchRoutes(app, context);
+  infoRoutes(app, context);
+  healthRoutes(app, context);
+  openapiRoutes(app);
+}
