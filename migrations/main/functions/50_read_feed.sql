@@ -1,10 +1,20 @@
--- Where the feed stands: `head` is the first transaction that may still be writing, everything below
--- it is settled; `floor` is up to where changes were pruned; `lineage` names the history that cursors belong to.
+-- The first position behind every settled change. It lies behind the newest of them and not at the
+-- horizon: after a crash PostgreSQL hands out again the ids of transactions that left nothing on disk (a
+-- refused write's), and what is written then would come to lie before a position that somebody holds.
+create or replace function agent_state.feed_head()
+returns bigint language sql stable as $$
+  select coalesce((select l.feed_xid::text::bigint + 1 from agent_state.changes l
+                    where l.feed_xid < pg_snapshot_xmin(pg_current_snapshot())
+                    order by l.feed_xid desc, l.scope_no desc, l.step desc, l.position desc limit 1), 0)
+$$;
+
+-- Where the feed stands: everything before `head` is settled, and nothing will join it; `floor` is up to
+-- where changes were pruned; `lineage` names the history that cursors belong to.
 create or replace function agent_state_api.feed_bounds()
 returns table (lineage text, head bigint, floor text)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select (select m.value from agent_state.meta m where m.name = 'lineage'),
-         pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+         agent_state.feed_head(),
          (select m.value from agent_state.meta m where m.name = 'feed_floor')
 $$;
 
@@ -48,7 +58,7 @@ begin
      where (l.feed_xid, l.scope_no, l.step, l.position) > (p_xid::text::xid8, p_scope_no, p_step, p_position)
        and l.feed_xid < pg_snapshot_xmin(pg_current_snapshot()) and l.writer <> p_writer
      limit p_limit)
-  select null, null, (select count(*) from seen), pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+  select null, null, (select count(*) from seen), agent_state.feed_head()
   union all
   select s.namespace, s.id, c.version, null
     from (select n.state_no, max(n.version) as version from seen n group by n.state_no) c
