@@ -1,14 +1,16 @@
 -- Reserves a row (version 0) for every state that the batch creates, and its scope; returns the new ones.
+-- p_only: for one unit alone, where the fate of those before decides what it finds.
 create or replace function agent_state.reserve_states(
-  p_now timestamptz, p_namespace text[], p_id text[], p_type text[], p_scope text[], p_op text[], p_expected bigint[])
+  p_now timestamptz, p_unit integer[], p_only integer, p_namespace text[], p_id text[], p_type text[], p_scope text[], p_op text[],
+  p_expected bigint[])
 returns bigint[] language plpgsql as $$
 declare
   v_missing integer[];
   v_fresh   bigint[];
 begin
   select array_agg(i.n) into v_missing
-    from unnest(p_namespace, p_id, p_op, p_expected) with ordinality i(namespace, id, op, expected, n)
-   where i.op = 'u' and coalesce(i.expected, 0) = 0
+    from unnest(p_unit, p_namespace, p_id, p_op, p_expected) with ordinality i(unit, namespace, id, op, expected, n)
+   where i.op = 'u' and coalesce(i.expected, 0) = 0 and (p_only is null or i.unit = p_only)
      and not exists (select from agent_state.states s where s.namespace = i.namespace and s.id = i.id);
   if v_missing is null then return null; end if;
 
@@ -32,15 +34,17 @@ end $$;
 -- Whether units of a batch depend on each other, so that they must be committed one after the other:
 -- the same state or key comes twice, or a scope is at a step only as long as no other unit moves it.
 create or replace function agent_state.must_go_apart(
-  p_unit integer[], p_namespace text[], p_id text[], p_op text[], p_phase text[], p_expected bigint[],
+  p_unit integer[], p_namespace text[], p_id text[], p_type text[], p_scope text[], p_op text[], p_phase text[], p_expected bigint[],
   p_expected_step bigint[], p_key text[])
 returns boolean language plpgsql immutable as $$
 begin
   if p_unit[array_length(p_unit, 1)] = 1 then return false; end if;
   return p_expected_step is not null
-    or exists (select from unnest(p_namespace, p_id, p_op, p_phase, p_expected) i(namespace, id, op, phase, expected)
+    or exists (select from unnest(p_namespace, p_id, p_type, p_scope, p_op, p_phase, p_expected)
+                             i(namespace, id, type, scope, op, phase, expected)
                 group by i.namespace, i.id
-               having count(*) > 1 and not bool_and(i.op = 'u' and i.phase is null and i.expected is null))
+               having count(*) > 1 and (not bool_and(i.op = 'u' and i.phase is null and i.expected is null)
+                                        or min(i.type) <> max(i.type) or count(i.scope) not in (0, count(*)) or min(i.scope) <> max(i.scope)))
     or (p_key is not null and exists (
           select from unnest(p_unit, p_namespace, p_key) i(unit, namespace, key) where i.key is not null
            group by i.namespace, i.key having count(distinct i.unit) > 1));

@@ -25,7 +25,8 @@ declare
   v_now         timestamptz := clock_timestamp();
   v_xid         xid8 := pg_current_xact_id();
   v_units       integer := p_unit[array_length(p_unit, 1)];
-  v_apart       boolean := agent_state.must_go_apart(p_unit, p_namespace, p_id, p_op, p_phase, p_expected, p_expected_step, p_key);
+  v_apart       boolean := agent_state.must_go_apart(p_unit, p_namespace, p_id, p_type, p_scope, p_op, p_phase, p_expected,
+                                                         p_expected_step, p_key);
   v_reserve     boolean := p_reserve;
   v_fingerprint bytea[];
   v_fresh       bigint[];
@@ -40,10 +41,11 @@ begin
   end if;
   loop
     begin
-      if v_reserve then
-        v_fresh := agent_state.reserve_states(v_now, p_namespace, p_id, p_type, p_scope, p_op, p_expected);
-      end if;
       for v_only in 1 .. case when v_apart then v_units else 1 end loop
+        if v_reserve then
+          v_fresh := agent_state.reserve_states(v_now, p_unit, case when v_apart then v_only end, p_namespace, p_id, p_type, p_scope, p_op,
+                                                p_expected);
+        end if;
         return query
         with judged as materialized (
           select i.n, i.unit, i.namespace, i.id, i.op, i.new_phase, s.state_no, s.ctid as place, s.scope_no, s.version as was,
@@ -127,10 +129,10 @@ begin
                j.old_digest, false, v_now
           from judged j, refused r
          where j.unit = any (r.units) and (j.code is distinct from 'RESERVE' or agent_state.lost_race() > 0);
+        if v_fresh is not null then
+          delete from agent_state.states s where s.state_no = any (v_fresh) and s.version = 0;
+        end if;
       end loop;
-      if v_fresh is not null then
-        delete from agent_state.states s where s.state_no = any (v_fresh) and s.version = 0;
-      end if;
       return;
     exception when unique_violation or deadlock_detected or sqlstate 'PT503' then
       v_reserve := true;
