@@ -142,6 +142,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       limits: config.limits,
       batchLimit: config.write.batchLimit,
       queueLimit: config.write.queueLimit,
+      writeTimeoutMs: config.write.timeoutMs,
       cache: config.cache,
       pollMs: config.feed.pollMs,
       keepChanges: config.watch.bufferChanges,

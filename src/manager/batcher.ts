@@ -1,3 +1,4 @@
+import { timedOut } from "../service/deadline.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { ChangeRow, PreparedUnit, StateStore } from "../state/ports.ts";
 import { laneOf } from "./lane-of.ts";
@@ -10,6 +11,8 @@ export interface BatcherOptions {
   readonly queueLimit: number;
   /** Bytes of documents that may wait. */
   readonly queueBytes: number;
+  /** Milliseconds after which a changeset is answered at the latest, wherever it is by then. */
+  readonly timeoutMs: number;
   /** Told after every flush: how many changesets it held. */
   readonly onFlush?: (units: number) => void;
 }
@@ -26,6 +29,7 @@ interface Waiting {
   readonly unit: PreparedUnit;
   readonly reserve: boolean;
   readonly bytes: number;
+  readonly sinceMs: number;
   state: "waiting" | "sent" | "canceled";
   readonly resolve: (rows: readonly ChangeRow[]) => void;
   readonly reject: (error: unknown) => void;
@@ -34,6 +38,8 @@ interface Waiting {
 interface Lane {
   readonly number: number;
   queue: Waiting[];
+  /** The transaction that is under way. */
+  sent: readonly Waiting[];
   busy: boolean;
   armed: boolean;
 }
@@ -41,6 +47,9 @@ interface Lane {
 /** Bytes of documents in one transaction: more would only make the others wait. */
 const FLUSH_BYTES = 8 * 1024 * 1024;
 const RETRY_AFTER_MS = 250;
+
+/** How often in its time a changeset is looked at: a timer for each would cost more than its share of a commit. */
+const LOOKS = 20;
 
 /**
  * Group commit: concurrent changesets share a transaction without sharing their fate.
@@ -52,6 +61,7 @@ const RETRY_AFTER_MS = 250;
 export class Batcher {
   readonly #options: BatcherOptions;
   readonly #lanes: Lane[];
+  readonly #clock: NodeJS.Timeout;
   #waiting = 0;
   #bytes = 0;
   #closed = false;
@@ -60,8 +70,9 @@ export class Batcher {
   constructor(options: BatcherOptions) {
     this.#options = options;
     this.#lanes = Array.from({ length: options.store.lanes }, (_, number) => {
-      return { number, queue: [], busy: false, armed: false };
+      return { number, queue: [], sent: [], busy: false, armed: false };
     });
+    this.#clock = setInterval(() => this.#expire(), Math.ceil(options.timeoutMs / LOOKS)).unref();
   }
 
   /** Changesets that wait or are on their way. */
@@ -83,7 +94,8 @@ export class Batcher {
     this.#admit(bytes);
     let waiting!: Waiting;
     const rows = new Promise<readonly ChangeRow[]>((resolve, reject) => {
-      waiting = { unit, reserve, bytes, state: "waiting", resolve, reject };
+      const sinceMs = performance.now();
+      waiting = { unit, reserve, bytes, sinceMs, state: "waiting", resolve, reject };
     });
     this.#waiting++;
     this.#bytes += bytes;
@@ -92,12 +104,7 @@ export class Batcher {
     this.#arm(lane);
     return {
       rows,
-      cancel: () => {
-        if (waiting.state !== "waiting") return false;
-        waiting.state = "canceled";
-        this.#settle(waiting);
-        return true;
-      },
+      cancel: () => this.#cancel(waiting),
     };
   }
 
@@ -105,6 +112,7 @@ export class Batcher {
   async drain(): Promise<void> {
     this.#closed = true;
     if (this.#waiting > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+    clearInterval(this.#clock);
   }
 
   #admit(bytes: number): void {
@@ -142,6 +150,7 @@ export class Batcher {
   }
 
   async #flush(lane: Lane, batch: readonly Waiting[]): Promise<void> {
+    lane.sent = batch;
     try {
       const answers = await this.#options.store.commitBatch(
         lane.number,
@@ -152,8 +161,29 @@ export class Batcher {
     } catch (error) {
       for (const waiting of batch) waiting.reject(error);
     }
+    lane.sent = [];
     for (const waiting of batch) this.#settle(waiting);
     this.#options.onFlush?.(batch.length);
+  }
+
+  #cancel(waiting: Waiting): boolean {
+    if (waiting.state !== "waiting") return false;
+    waiting.state = "canceled";
+    this.#settle(waiting);
+    return true;
+  }
+
+  /** Answers those whose time is over, so that nobody waits behind a database that is silent. */
+  #expire(): void {
+    const { timeoutMs } = this.#options;
+    const since = performance.now() - timeoutMs;
+    for (const { sent, queue } of this.#lanes) {
+      for (const waiting of [...sent, ...queue]) {
+        if (waiting.sinceMs > since || waiting.state === "canceled") continue;
+        const mayHaveHappened = (): boolean => !this.#cancel(waiting);
+        waiting.reject(timedOut({ what: "The write", timeoutMs, mayHaveHappened }));
+      }
+    }
   }
 
   #settle(waiting: Waiting): void {

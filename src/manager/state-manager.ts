@@ -1,3 +1,4 @@
+import { withDeadline } from "../service/deadline.ts";
 import type { Logger } from "../service/log-port.ts";
 import { silentLog } from "../service/log.ts";
 import type { Loop } from "../service/loop.ts";
@@ -54,6 +55,8 @@ export interface ManagerOptions {
   readonly batchLimit?: number;
   /** Changesets that may wait; default 10,000. */
   readonly queueLimit?: number;
+  /** Milliseconds of a write whose caller does not say; default 30,000. */
+  readonly writeTimeoutMs?: number;
   /** States, and bytes of them, kept in memory for reads; default 100,000 and 64 MiB. */
   readonly cache?: { readonly entries: number; readonly bytes: number };
   /** How soon changes of other processes are seen; default 200 ms. */
@@ -110,6 +113,7 @@ export class StateManager implements StateFace {
       batchLimit: options.batchLimit ?? 256,
       queueLimit: options.queueLimit ?? 10_000,
       queueBytes: QUEUE_BYTES,
+      timeoutMs: options.writeTimeoutMs ?? 30_000,
       onFlush: (units) => {
         this.metrics.observeBatch(units);
         this.#tail.poke();
@@ -213,7 +217,7 @@ export class StateManager implements StateFace {
   getState(id: string, options?: ReadOptions): Promise<State> {
     const hit = this.#queries.hit(id, options);
     if (hit !== null) return Promise.resolve(hit);
-    return this.#observe("get", () => this.#queries.get(id, options ?? {}));
+    return this.#read("get", options, () => this.#queries.get(id, options ?? {}));
   }
 
   /** The same, saying which copy answered. */
@@ -223,7 +227,7 @@ export class StateManager implements StateFace {
   ): Promise<{ readonly state: State; readonly servedBy: "l1" | "main" }> {
     const hit = this.#queries.hit(id, options);
     if (hit !== null) return { state: hit, servedBy: "l1" };
-    const state = await this.#observe("get", () => this.#queries.get(id, options));
+    const state = await this.#read("get", options, () => this.#queries.get(id, options));
     return { state, servedBy: "main" };
   }
 
@@ -235,22 +239,22 @@ export class StateManager implements StateFace {
 
   /** Newest first. */
   history(id: string, options: HistoryOptions = {}): Promise<Page<HistoryEntry>> {
-    return this.#observe("history", () => this.#queries.history(id, options));
+    return this.#read("history", options, () => this.#queries.history(id, options));
   }
 
   /** What changed between two versions; unsaid, the newest change. */
   diff(id: string, options: DiffOptions = {}): Promise<Diff> {
-    return this.#observe("diff", () => this.#queries.diff(id, options));
+    return this.#read("diff", options, () => this.#queries.diff(id, options));
   }
 
   /** Living states by id, without their documents. */
   list(options: ListOptions = {}): Promise<Page<StateSummary>> {
-    return this.#observe("list", () => this.#queries.list(options));
+    return this.#read("list", options, () => this.#queries.list(options));
   }
 
   /** Where a scope stands. */
   scope(scope: string, options: ScopeOptions = {}): Promise<ScopeStatus> {
-    return this.#observe("scope", () => this.#queries.scope(scope, options));
+    return this.#read("scope", options, () => this.#queries.scope(scope, options));
   }
 
   /** The states of a scope as they were right after a step. */
@@ -262,7 +266,7 @@ export class StateManager implements StateFace {
       readonly after?: string;
     } = {},
   ): Promise<Page<State>> {
-    return this.#observe("scope_states", () => this.#queries.scopeStates(scope, options));
+    return this.#read("scope_states", options, () => this.#queries.scopeStates(scope, options));
   }
 
   /**
@@ -317,6 +321,17 @@ export class StateManager implements StateFace {
       if (error instanceof AgentRuntimeError) return { ok: false, error };
       throw error;
     }
+  }
+
+  /** A read that ends in its caller's time, whatever the database does. */
+  #read<T>(operation: string, call: CallOptions = {}, run: () => Promise<T>): Promise<T> {
+    const { signal, timeoutMs } = call;
+    if (signal === undefined && timeoutMs === undefined) return this.#observe(operation, run);
+    const limits = {
+      ...(signal === undefined ? {} : { signal }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    };
+    return this.#observe(operation, () => withDeadline({ ...limits, what: "The read" }, run));
   }
 
   /** Times every operation, and traces it where that is on: written here once for all. */

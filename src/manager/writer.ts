@@ -41,33 +41,29 @@ export class Writer {
 
   /** @throws {AgentRuntimeError} why it was refused, or that it may have happened. */
   async write(unit: PreparedUnit, call: CallOptions): Promise<Committed> {
+    if (call.signal === undefined && call.timeoutMs === undefined) return this.#write(unit);
+    let ticket: Ticket | undefined;
+    const mayHaveHappened = (): boolean => ticket !== undefined && !ticket.cancel();
+    return withDeadline({ ...call, what: "The write", mayHaveHappened }, () =>
+      this.#write(unit, (sent) => (ticket = sent)),
+    );
+  }
+
+  async #write(unit: PreparedUnit, onTicket?: (ticket: Ticket) => void): Promise<Committed> {
     const smaller = this.#asDelta(unit);
-    const rows = await this.#send(smaller ?? unit, call);
+    const rows = await this.#send(smaller ?? unit, onTicket);
     // The delta was made from a version that is no longer the newest: then the whole document goes.
     if (smaller !== null && rows[0]!.code === "REBASE") {
-      return this.#answer(unit, await this.#send(unit, call));
+      return this.#answer(unit, await this.#send(unit, onTicket));
     }
     return this.#answer(smaller ?? unit, rows);
   }
 
-  async #send(unit: PreparedUnit, call: CallOptions): Promise<readonly ChangeRow[]> {
+  #send(unit: PreparedUnit, onTicket?: (ticket: Ticket) => void): Promise<readonly ChangeRow[]> {
     const { batcher } = this.#options;
     const ticket = batcher.add(unit, this.#scopeOf(unit), this.#mayBeNew(unit));
-    if (call.signal === undefined && call.timeoutMs === undefined) return ticket.rows;
-    return this.#sendWithin(ticket, call);
-  }
-
-  async #sendWithin(ticket: Ticket, call: CallOptions): Promise<readonly ChangeRow[]> {
-    const { signal, timeoutMs } = call;
-    return withDeadline(
-      {
-        what: "The write",
-        mayHaveHappened: () => !ticket.cancel(),
-        ...(signal === undefined ? {} : { signal }),
-        ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      },
-      () => ticket.rows,
-    );
+    onTicket?.(ticket);
+    return ticket.rows;
   }
 
   /** The scope that a unit will step, as far as this process knows. */

@@ -58,7 +58,8 @@ function canceled(deadline: Deadline, mayHaveHappened: boolean | undefined): Age
   );
 }
 
-function timedOut(deadline: Deadline): AgentRuntimeError {
+/** The error of somebody whose time is over. */
+export function timedOut(deadline: Deadline): AgentRuntimeError {
   const mayHaveHappened = deadline.mayHaveHappened?.();
   return new AgentRuntimeError(
     "UNAVAILABLE",
