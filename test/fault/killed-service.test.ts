@@ -1,0 +1,100 @@
+import { readdirSync, readlinkSync, realpathSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type pg from "pg";
+import { expect, onTestFinished, test } from "vitest";
+import { HttpStateClient } from "../../src/client/http-client.ts";
+import { startService } from "../support/child.ts";
+import { describeOnHomes } from "../support/homes.ts";
+import type { TestHome } from "../support/homes.ts";
+import { proofLength } from "../support/length.ts";
+import { judge, SOUND } from "./judge.ts";
+import { Ledger } from "./ledger.ts";
+import { startLoad } from "./load.ts";
+import { randomFrom } from "./random.ts";
+
+const KILLS = proofLength({ short: 2, full: 20 });
+const WRITERS = 512;
+
+interface Place {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly connection: pg.ClientConfig;
+  /** Processes of database servers that belong to the service. */
+  serverPids(): number[];
+}
+
+describeOnHomes("a service that is killed in the middle of 512 writes", (home) => {
+  test(
+    "keeps all it acknowledged, whole, and takes every other write exactly once",
+    { timeout: 60_000 + KILLS * 20_000 },
+    async () => {
+      const place = await placeOf(home);
+      const ledger = new Ledger();
+      const random = randomFrom(1);
+      const startMs: number[] = [];
+      let service = await startService(place.args, place);
+      for (let kill = 1; kill <= KILLS; kill += 1) {
+        const face = HttpStateClient.open({ url: service.url });
+        const load = startLoad({ ledger, faces: [face], writers: WRITERS, name: `life-${kill}` });
+        await ledger.more(100 + random(700));
+        const dead = service.child.kill();
+        await Promise.all([dead, load.stop(), face.close()]);
+        expect(ledger.unsettled.length, "writes under way at the kill").toBeGreaterThan(0);
+        const left = place.serverPids();
+
+        const from = performance.now();
+        service = await startService(place.args, place);
+        startMs.push(Math.round(performance.now() - from));
+        expect(place.serverPids().filter((pid) => left.includes(pid))).toEqual([]);
+        expect(await judge(place.connection, ledger)).toEqual(SOUND);
+
+        const again = HttpStateClient.open({ url: service.url });
+        await ledger.retryUnsettled(again);
+        await again.close();
+        expect(ledger.unsettled).toEqual([]);
+        expect(await judge(place.connection, ledger)).toEqual(SOUND);
+      }
+      expect(await service.child.kill("SIGTERM")).toEqual({ code: 0, signal: null });
+      expect(place.serverPids()).toEqual([]);
+      console.log(`${home.name}: ${ledger.acknowledged} acknowledged writes, starts ${startMs} ms`);
+    },
+  );
+});
+
+async function placeOf(home: TestHome): Promise<Place> {
+  if (home.name === "embedded") return embeddedPlace();
+  const database = await home.createDatabase();
+  onTestFinished(() => database.drop());
+  return {
+    args: [],
+    env: { SUPABASE_DB_URL: database.url },
+    connection: { connectionString: database.adminUrl },
+    serverPids: () => [],
+  };
+}
+
+async function embeddedPlace(): Promise<Place> {
+  const dataDir = realpathSync(await mkdtemp(join(tmpdir(), "art-killed-")));
+  onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
+  return {
+    args: ["--data-dir", dataDir],
+    env: {},
+    connection: { host: join(dataDir, "run"), port: 5432, user: "postgres", database: "postgres" },
+    serverPids: () => processesIn(join(dataDir, "main")),
+  };
+}
+
+/** The processes whose working directory it is, as that of every PostgreSQL process is its data. */
+function processesIn(folder: string): number[] {
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return pid > 1 && readlinkSync(`/proc/${pid}/cwd`) === folder;
+      } catch {
+        return false; // it ended while we looked
+      }
+    });
+}

@@ -1,0 +1,96 @@
+import { AgentRuntimeError } from "../../src/state/errors.ts";
+import type { StateFace } from "../../src/state/face.ts";
+import type { CallOptions, Changeset } from "../../src/state/request.ts";
+import type { Committed } from "../../src/state/state.ts";
+
+/** A changeset whose every retry is known by its key. */
+export type KeyedChangeset = Changeset & { readonly idempotencyKey: string };
+
+/** One write, from before it was sent to what its caller was told. */
+export interface Attempt {
+  readonly changeset: KeyedChangeset;
+  /** `denied`: told that it did not happen. `open`: told that it may have, or not answered yet. */
+  fate: "open" | "acknowledged" | "denied";
+  committed?: Committed;
+}
+
+/** What callers were told, against which a database can be judged. */
+export class Ledger {
+  readonly attempts: Attempt[] = [];
+  /** Answers that no fault explains. */
+  readonly unexpected: string[] = [];
+  readonly #watchers = new Set<() => void>();
+  readonly #counts = { acknowledged: 0, failed: 0 };
+  #slowestMs = 0;
+
+  /** Writes that were acknowledged. */
+  get acknowledged(): number {
+    return this.#counts.acknowledged;
+  }
+
+  /** Milliseconds of the call that took longest. */
+  get slowestMs(): number {
+    return Math.round(this.#slowestMs);
+  }
+
+  /** Writes that have to be repeated to be sure of them. */
+  get unsettled(): readonly Attempt[] {
+    return this.attempts.filter(({ fate }) => fate !== "acknowledged");
+  }
+
+  /** Sends one write and keeps what its caller is told. Never throws; true: it was acknowledged. */
+  async write(
+    face: StateFace,
+    changeset: KeyedChangeset,
+    call: CallOptions = {},
+  ): Promise<boolean> {
+    const attempt: Attempt = { changeset, fate: "open" };
+    this.attempts.push(attempt);
+    return this.#send(face, attempt, call);
+  }
+
+  /** Repeats every write that is not acknowledged, each with its own key and content. */
+  async retryUnsettled(face: StateFace): Promise<void> {
+    await Promise.all(this.unsettled.map((attempt) => this.#send(face, attempt, {})));
+  }
+
+  /** Resolves when that many more calls have ended so than now. */
+  async more(count: number, how: "acknowledged" | "failed" = "acknowledged"): Promise<void> {
+    const goal = this.#counts[how] + count;
+    await new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (this.#counts[how] < goal) return;
+        this.#watchers.delete(look);
+        resolve();
+      };
+      this.#watchers.add(look);
+      look();
+    });
+  }
+
+  async #send(face: StateFace, attempt: Attempt, call: CallOptions): Promise<boolean> {
+    const from = performance.now();
+    try {
+      attempt.committed = await face.commit(attempt.changeset, call);
+      attempt.fate = "acknowledged";
+    } catch (error) {
+      attempt.fate = this.#fateOf(error);
+    }
+    this.#slowestMs = Math.max(this.#slowestMs, performance.now() - from);
+    const isDone = attempt.fate === "acknowledged";
+    this.#counts[isDone ? "acknowledged" : "failed"] += 1;
+    for (const look of [...this.#watchers]) look();
+    return isDone;
+  }
+
+  #fateOf(error: unknown): "open" | "denied" {
+    const isOurs = error instanceof AgentRuntimeError;
+    if (!isOurs || (error.code !== "UNAVAILABLE" && error.code !== "CANCELED")) {
+      this.unexpected.push(isOurs ? `${error.code}: ${error.message}` : String(error));
+      return "open";
+    }
+    const { mayHaveHappened } = error.facts;
+    if (mayHaveHappened === undefined) this.unexpected.push(`does not say: ${error.message}`);
+    return mayHaveHappened === false ? "denied" : "open";
+  }
+}
