@@ -175,7 +175,7 @@ test("each read carries the version that this client wrote or saw of that state"
   await client.getState("seen");
   await client.getState("seen", { minVersion: 12n });
   await client.getState("seen", { consistency: "eventual" });
-  expect(asked.slice(0, 2).toSorted()).toEqual([1n, 2n]);
+  expect(new Set(asked.slice(0, 2))).toEqual(new Set([1n, 2n]));
   expect(asked.slice(2)).toEqual([undefined, 9n, 12n, undefined]);
 });
 

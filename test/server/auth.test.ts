@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { WriteOptions } from "../../src/state/request.ts";
 import { faceThat, stateLike, writtenLike } from "./faces.ts";
 import { serverOver } from "./serve.ts";
+import type { Answer } from "./serve.ts";
 
 const TOKENS = [
   { name: "ann", token: "reader-of-one", namespace: "one", role: "reader" },
@@ -36,7 +37,7 @@ test.each(["/v1/states/a", "/v1/info", "/metrics", "/openapi.json", "/v1/nothing
   async (url) => {
     for (const headers of [{}, as("wrong"), { authorization: "Basic eDp5" }, as("")]) {
       const answer = await app.inject({ url, headers });
-      expect([answer.statusCode, answer.json().code]).toEqual([401, "UNAUTHENTICATED"]);
+      expect([answer.statusCode, answer.json<Answer>().code]).toEqual([401, "UNAUTHENTICATED"]);
       expect(answer.headers["www-authenticate"]).toBe("Bearer");
     }
   },
@@ -57,7 +58,7 @@ test("a reader may read and may not write", async () => {
     ["POST", "/v1/scopes/a/steps"],
   ] as const) {
     const answer = await app.inject({ method, url, headers, payload: {} });
-    expect([answer.statusCode, answer.json().code]).toEqual([403, "FORBIDDEN"]);
+    expect([answer.statusCode, answer.json<Answer>().code]).toEqual([403, "FORBIDDEN"]);
   }
 });
 
@@ -66,7 +67,7 @@ test("a token speaks for its namespace, whatever the header leaves out", async (
   expect((await write(as("writer-of-one"))).statusCode).toBe(201);
   expect((await write(as("writer-of-one", { "agent-namespace": "one" }))).statusCode).toBe(201);
   const other = await write(as("writer-of-one", { "agent-namespace": "two" }));
-  expect([other.statusCode, other.json().code]).toEqual([403, "FORBIDDEN"]);
+  expect([other.statusCode, other.json<Answer>().code]).toEqual([403, "FORBIDDEN"]);
   expect(seen).toEqual(["one", "one"]);
 });
 

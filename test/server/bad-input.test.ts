@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Bench } from "../support/manager.ts";
 import { openSomeBench } from "./faces.ts";
 import { serverOver } from "./serve.ts";
+import type { Answer } from "./serve.ts";
 
 let bench: Bench;
 let app: FastifyInstance;
@@ -160,7 +161,7 @@ test.each([...bodies, ...fields, ...headers])(
     });
     expect(created.statusCode).toBe(201);
     const answer = await app.inject({ ...request, url });
-    expect([answer.statusCode, answer.json().code]).toEqual([status, code]);
+    expect([answer.statusCode, answer.json<Answer>().code]).toEqual([status, code]);
     expect(answer.headers["content-type"]).toBe("application/problem+json; charset=utf-8");
     expect(answer.json()).toMatchObject({
       status,
@@ -169,9 +170,13 @@ test.each([...bodies, ...fields, ...headers])(
     });
     const { id, version, digest, scope } = (
       await app.inject({ url: `${url}?consistency=strong` })
-    ).json();
-    expect({ id, version, digest }).toEqual({ id, version: "1", digest: created.json().digest });
-    expect((await app.inject({ url: `/v1/scopes/${scope}` })).json().step).toBe("1");
+    ).json<Answer>();
+    expect({ id, version, digest }).toEqual({
+      id,
+      version: "1",
+      digest: created.json<Answer>().digest,
+    });
+    expect((await app.inject({ url: `/v1/scopes/${scope}` })).json<Answer>().step).toBe("1");
   },
 );
 
@@ -202,5 +207,5 @@ test.each([
   ["a scope of white space", "/v1/scopes/%20", "INVALID_SCOPE"],
 ])("%s in a URL is refused", async (_what, url, code) => {
   const answer = await app.inject({ url });
-  expect([answer.statusCode, answer.json().code]).toEqual([400, code]);
+  expect([answer.statusCode, answer.json<Answer>().code]).toEqual([400, code]);
 });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Bench } from "../support/manager.ts";
 import { openSomeBench } from "./faces.ts";
 import { serverOver } from "./serve.ts";
+import type { Answer } from "./serve.ts";
 
 let bench: Bench;
 let app: FastifyInstance;
@@ -21,8 +22,8 @@ const post = (payload: object, headers = {}) =>
   app.inject({ method: "POST", url: "/v1/states:batch", payload, headers });
 
 test("each write of a batch has an answer and a status of its own", async () => {
-  const [a, b] = [randomUUID(), randomUUID()];
-  await post({ writes: [{ id: b, type: "task", data: { n: 1 } }] });
+  const [a, b, c] = [randomUUID(), randomUUID(), randomUUID()];
+  await post({ writes: [b, c].map((id) => ({ id, type: "task", data: { n: 1 } })) });
   const answer = await post({
     writes: [
       { id: a, type: "note", data: 1, actor: "me", expectedVersion: "0" },
@@ -32,26 +33,26 @@ test("each write of a batch has an answer and a status of its own", async () => 
       { id: randomUUID(), type: "note" },
       "not an object",
       { op: "delete", id: randomUUID() },
-      { scope: b, changes: [{ op: "merge", id: b, patch: {}, phase: "ready" }] },
+      { scope: c, changes: [{ op: "merge", id: c, patch: {}, phase: "ready" }] },
     ],
   });
   expect(answer.statusCode).toBe(200);
-  expect(answer.json().items).toMatchObject([
+  expect(answer.json<Answer>().items).toMatchObject([
     { status: 201, id: a, type: "note", version: "1", created: true },
     { status: 200, id: b, version: "2" },
-    { status: 409, code: "VERSION_CONFLICT", current: { version: "2", data: { n: 2 } } },
+    { status: 409, code: "VERSION_CONFLICT", current: { id: b } },
     { status: 400, code: "UNKNOWN_FIELD", field: "tpye", nearest: "type" },
     { status: 400, code: "INVALID_DATA" },
     { status: 400, code: "INVALID_REQUEST" },
     { status: 404, code: "STATE_NOT_FOUND" },
-    { status: 200, scope: b, step: "3", changes: [{ id: b, phase: "ready" }] },
+    { status: 200, scope: c, step: "2", changes: [{ id: c, phase: "ready" }] },
   ]);
   expect(answer.headers["session-token"]).toContain(a);
 });
 
 test("a batch may be called items, but not both", async () => {
   const write = { id: randomUUID(), type: "note", data: 1 };
-  expect((await post({ items: [write] })).json().items).toMatchObject([{ status: 201 }]);
+  expect((await post({ items: [write] })).json<Answer>().items).toMatchObject([{ status: 201 }]);
   expect((await post({ items: [write], writes: [write] })).statusCode).toBe(400);
   expect((await post({ writes: [] })).json()).toEqual({ items: [] });
 });
@@ -59,10 +60,10 @@ test("a batch may be called items, but not both", async () => {
 test("a write of a batch that is repeated with its key is answered, not done", async () => {
   const write = { id: randomUUID(), type: "note", data: 1, idempotencyKey: randomUUID() };
   await post({ writes: [write] });
-  const [again] = (await post({ writes: [write] })).json().items;
+  const [again] = (await post({ writes: [write] })).json<Answer>().items;
   expect(again).toMatchObject({ status: 201, version: "1", replayed: true });
   const whole = await post({ writes: [write] }, { "idempotency-key": "k" });
-  expect([whole.statusCode, whole.json().field]).toEqual([400, "Idempotency-Key"]);
+  expect([whole.statusCode, whole.json<Answer>().field]).toEqual([400, "Idempotency-Key"]);
 });
 
 test("10,000 writes in one batch are refused, and none is done", async () => {
@@ -73,8 +74,8 @@ test("10,000 writes in one batch are refused, and none is done", async () => {
     data: n,
   }));
   const answer = await post({ writes });
-  expect([answer.statusCode, answer.json().code]).toEqual([413, "PAYLOAD_TOO_LARGE"]);
-  const { items } = (await app.inject({ url: `/v1/states?idPrefix=${prefix}` })).json();
+  expect([answer.statusCode, answer.json<Answer>().code]).toEqual([413, "PAYLOAD_TOO_LARGE"]);
+  const { items } = (await app.inject({ url: `/v1/states?idPrefix=${prefix}` })).json<Answer>();
   expect(items).toEqual([]);
 });
 
@@ -94,7 +95,7 @@ test("a step with more changes than the limit is refused before it is looked at"
     url: "/v1/scopes/a/steps",
     payload: { changes },
   });
-  expect([answer.statusCode, answer.json().field]).toEqual([413, "changes"]);
+  expect([answer.statusCode, answer.json<Answer>().field]).toEqual([413, "changes"]);
 });
 
 test("a change of a step names what it does not know, and where", async () => {
@@ -109,5 +110,5 @@ test("a change of a step names what it does not know, and where", async () => {
     },
   });
   expect(answer.json()).toMatchObject({ code: "UNKNOWN_FIELD", field: "data" });
-  expect(answer.json().detail).toContain("changes/1");
+  expect(answer.json<Answer>().detail).toContain("changes/1");
 });

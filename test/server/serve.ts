@@ -38,3 +38,21 @@ export async function serve(
   await service.start();
   return { app, url: service.url, close: () => service.stop() };
 }
+
+/** What tests look at in an answer; any answer has some of it. */
+export interface Answer {
+  readonly [field: string]: unknown;
+  readonly code: string;
+  readonly field: string;
+  readonly detail: string;
+  readonly data: unknown;
+  readonly id: string;
+  readonly scope: string;
+  readonly step: string;
+  readonly version: string;
+  readonly digest: string;
+  readonly next: string;
+  readonly patch: unknown;
+  readonly current: Answer;
+  readonly items: readonly Answer[];
+}

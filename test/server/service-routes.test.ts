@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { AgentRuntimeError } from "../../src/state/errors.ts";
 import { faceThat, stateLike } from "./faces.ts";
 import { serve, serverOver } from "./serve.ts";
+import type { Answer } from "./serve.ts";
 
 const face = faceThat({ getState: async () => stateLike() });
 
@@ -73,7 +74,7 @@ test("what nobody expected is told to the log, not to the caller", async () => {
     { log: { debug: note, info: note, warn: note, error: note } },
   );
   const answer = await app.inject({ url: "/v1/states/a", headers: { "x-request-id": "r1" } });
-  expect([answer.statusCode, answer.json().code]).toEqual([500, "INTERNAL"]);
+  expect([answer.statusCode, answer.json<Answer>().code]).toEqual([500, "INTERNAL"]);
   expect(answer.body).not.toContain("secret");
   expect(answer.body).toContain("r1");
   expect(logged.at(-1)).toMatchObject({ requestId: "r1", error: expect.any(TypeError) });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Bench } from "../support/manager.ts";
 import { openSomeBench } from "./faces.ts";
 import { serverOver } from "./serve.ts";
+import type { Answer } from "./serve.ts";
 
 let bench: Bench;
 let app: FastifyInstance;
@@ -61,13 +62,17 @@ test("GET answers the state with its document, its ETag, and which copy answered
   const strong = await get(`states/${id}?consistency=strong`);
   expect(strong.headers).toMatchObject({ etag: '"1"', "served-by": "main" });
   expect(strong.json()).toMatchObject({
-    ...{ id, type: "note", scope: `${id}-s`, version: "1", step: "1", phase: null },
-    ...{ data: { n: 1 }, expiresAt: "2099-01-01T00:00:00.000Z" },
+    id,
+    type: "note",
+    scope: `${id}-s`,
+    version: "1",
+    data: { n: 1 },
+    expiresAt: "2099-01-01T00:00:00.000Z",
   });
   expect((await get(`states/${id}`)).headers["served-by"]).toBe("l1");
   await put(id, note({ n: 2 }));
   const old = await get(`states/${id}?version=1`);
-  expect([old.headers.etag, old.json().data]).toEqual(['"1"', { n: 1 }]);
+  expect([old.headers.etag, old.json<Answer>().data]).toEqual(['"1"', { n: 1 }]);
 });
 
 test("GET with an ETag that is still right answers 304 without a body", async () => {
@@ -110,10 +115,10 @@ test("the same condition in the body is 409", async () => {
   const id = randomUUID();
   await put(id, note(1));
   const late = await put(id, { ...note(2), expectedVersion: "7" });
-  expect([late.statusCode, late.json().code]).toEqual([409, "VERSION_CONFLICT"]);
+  expect([late.statusCode, late.json<Answer>().code]).toEqual([409, "VERSION_CONFLICT"]);
   expect((await put(id, { ...note(2), expectedVersion: "1" })).statusCode).toBe(200);
   const both = await put(id, { ...note(2), expectedVersion: "2" }, { "if-match": '"2"' });
-  expect([both.statusCode, both.json().code]).toEqual([400, "INVALID_REQUEST"]);
+  expect([both.statusCode, both.json<Answer>().code]).toEqual([400, "INVALID_REQUEST"]);
 });
 
 test("If-None-Match: * only creates, also after a delete", async () => {
@@ -121,7 +126,7 @@ test("If-None-Match: * only creates, also after a delete", async () => {
   const create = () => put(id, note(1), { "if-none-match": "*" });
   expect((await create()).statusCode).toBe(201);
   const again = await create();
-  expect([again.statusCode, again.json().current.version]).toEqual([412, "1"]);
+  expect([again.statusCode, again.json<Answer>().current.version]).toEqual([412, "1"]);
   await app.inject({ method: "DELETE", url: `/v1/states/${id}` });
   expect([(await create()).statusCode]).toEqual([201]);
   expect((await put(id, note(1), { "if-none-match": '"3"' })).statusCode).toBe(400);
@@ -137,7 +142,7 @@ test("If-Match: * only updates, whatever the version", async () => {
   await app.inject({ method: "DELETE", url: `/v1/states/${id}` });
   expect((await update()).statusCode).toBe(412);
   const keyed = await put(id, note(1), { "if-match": "*", "idempotency-key": id });
-  expect([keyed.statusCode, keyed.json().field]).toEqual([400, "If-Match"]);
+  expect([keyed.statusCode, keyed.json<Answer>().field]).toEqual([400, "If-Match"]);
 });
 
 test("PATCH takes both kinds of patch, and says so where it is sent another", async () => {
@@ -147,9 +152,9 @@ test("PATCH takes both kinds of patch, and says so where it is sent another", as
   expect([merged.statusCode, merged.headers.etag]).toEqual([200, '"2"']);
   const operations = [{ op: "add", path: "/list/-", value: 2 }];
   await patch(id, operations, { "content-type": "application/json-patch+json; charset=utf-8" });
-  expect((await get(`states/${id}`)).json().data).toEqual({ b: 2, list: [1, 2] });
+  expect((await get(`states/${id}`)).json<Answer>().data).toEqual({ b: 2, list: [1, 2] });
   const wrong = await patch(id, {}, { "content-type": "application/json" });
-  expect([wrong.statusCode, wrong.json().code]).toEqual([415, "UNSUPPORTED_MEDIA_TYPE"]);
+  expect([wrong.statusCode, wrong.json<Answer>().code]).toEqual([415, "UNSUPPORTED_MEDIA_TYPE"]);
   expect(wrong.headers["accept-patch"]).toContain("application/merge-patch+json");
 });
 
@@ -165,7 +170,7 @@ test("PATCH and DELETE take in the query what has no place in their bodies", asy
   });
   expect(answer.json()).toMatchObject({ version: "2", phase: "ready" });
   await app.inject({ method: "DELETE", url: `/v1/states/${id}?actor=you&idempotencyKey=${id}` });
-  const { items } = (await get(`states/${id}/history`)).json();
+  const { items } = (await get(`states/${id}/history`)).json<Answer>();
   expect(items).toMatchObject([
     { kind: "delete", actor: "you", idempotencyKey: id },
     { phase: "ready", actor: "me", cause: "it is time" },
@@ -181,9 +186,9 @@ test("an Idempotency-Key makes a repeat harmless, and a key used otherwise is to
   const again = await put(id, note(1), key);
   expect(again.statusCode).toBe(201);
   expect(again.json()).toEqual({ ...first.json(), replayed: true });
-  expect((await put(id, note(2), key)).json().code).toBe("IDEMPOTENCY_KEY_REUSED");
+  expect((await put(id, note(2), key)).json<Answer>().code).toBe("IDEMPOTENCY_KEY_REUSED");
   const differs = await put(id, { ...note(1), idempotencyKey: "other" }, key);
-  expect([differs.statusCode, differs.json().field]).toEqual([400, "idempotencyKey"]);
+  expect([differs.statusCode, differs.json<Answer>().field]).toEqual([400, "idempotencyKey"]);
 });
 
 test("a Session-Token collects what the session wrote, and garbage is refused", async () => {
@@ -196,7 +201,7 @@ test("a Session-Token collects what the session wrote, and garbage is refused", 
   expect(both).toContain(b);
   expect((await get(`states/${a}`, { "session-token": both })).statusCode).toBe(200);
   const garbage = await get(`states/${a}`, { "session-token": "garbage" });
-  expect([garbage.statusCode, garbage.json().field]).toEqual([400, "Session-Token"]);
+  expect([garbage.statusCode, garbage.json<Answer>().field]).toEqual([400, "Session-Token"]);
 });
 
 test("Agent-Namespace says whose states are meant", async () => {
@@ -206,23 +211,23 @@ test("Agent-Namespace says whose states are meant", async () => {
   const theirs = await get(`states/${id}`, { "agent-namespace": "tenant-1" });
   expect(theirs.json()).toMatchObject({ namespace: "tenant-1", data: "theirs" });
   const bad = await get(`states/${id}`, { "agent-namespace": "no/slash" });
-  expect([bad.statusCode, bad.json().code]).toEqual([400, "INVALID_NAMESPACE"]);
+  expect([bad.statusCode, bad.json<Answer>().code]).toEqual([400, "INVALID_NAMESPACE"]);
 });
 
 test("a list comes in pages, a diff in two forms, and a scope as of a step", async () => {
   const prefix = randomUUID();
   for (const n of [1, 2, 3]) await put(`${prefix}-${n}`, { ...note(n), scope: prefix });
   await put(`${prefix}-1`, note({ later: true }));
-  const page = (await get(`states?idPrefix=${prefix}&limit=2&type=note`)).json();
-  expect(page.items.map(({ id }: { id: string }) => id)).toEqual([`${prefix}-1`, `${prefix}-2`]);
+  const page = (await get(`states?idPrefix=${prefix}&limit=2&type=note`)).json<Answer>();
+  expect(page.items.map(({ id }) => id)).toEqual([`${prefix}-1`, `${prefix}-2`]);
   const rest = (await get(`states?idPrefix=${prefix}&limit=2&after=${page.next}`)).json();
   expect(rest).toEqual({ items: [expect.objectContaining({ id: `${prefix}-3` })] });
-  const diff = (await get(`states/${prefix}-1/diff?from=1&to=2`)).json();
+  const diff = (await get(`states/${prefix}-1/diff?from=1&to=2`)).json<Answer>();
   expect(diff).toMatchObject({ from: "1", to: "2", readable: expect.any(String) });
   expect(diff.patch).toHaveLength(1);
   expect((await get(`scopes/${prefix}`)).json()).toMatchObject({ scope: prefix, step: "4" });
-  const before = (await get(`scopes/${prefix}/states?step=3`)).json();
-  expect(before.items.map(({ data }: { data: unknown }) => data)).toEqual([1, 2, 3]);
+  const before = (await get(`scopes/${prefix}/states?step=3`)).json<Answer>();
+  expect(before.items.map(({ data }) => data)).toEqual([1, 2, 3]);
 });
 
 test("a step commits all of its changes or none", async () => {
@@ -246,8 +251,8 @@ test("a step commits all of its changes or none", async () => {
       { op: "merge", id: `${scope}-b`, patch: {}, phase: "completed" },
     ],
   });
-  expect([refused.statusCode, refused.json().code]).toEqual([422, "ILLEGAL_TRANSITION"]);
-  expect((await get(`scopes/${scope}`)).json().step).toBe("1");
+  expect([refused.statusCode, refused.json<Answer>().code]).toEqual([422, "ILLEGAL_TRANSITION"]);
+  expect((await get(`scopes/${scope}`)).json<Answer>().step).toBe("1");
 });
 
 test("an id is any printable text, percent-encoded, and a colon in it is no method", async () => {
@@ -257,7 +262,7 @@ test("an id is any printable text, percent-encoded, and a colon in it is no meth
     "x".repeat(180) + randomUUID().slice(0, 20),
   ]) {
     const answer = await put(encodeURIComponent(id), note(1));
-    expect([answer.statusCode, answer.json().id]).toEqual([201, id]);
+    expect([answer.statusCode, answer.json<Answer>().id]).toEqual([201, id]);
   }
   const longest = "😀".repeat(200);
   expect((await put(encodeURIComponent(longest), note(1))).statusCode).toBeLessThan(300);
