@@ -6,13 +6,15 @@ begin
                   where t.type = new.type and t.to_phase = new.phase
                     and t.from_phase = case when tg_op = 'INSERT' or old.deleted then '' else coalesce(old.phase, '') end) then
     raise exception using errcode = 'PT422', message = 'ILLEGAL_TRANSITION',
-      detail = format('a state of type %s may not go to phase %s', new.type, new.phase);
+      detail = format('a state of type %s may not go to phase %s', new.type, coalesce(new.phase, '(none)'));
   end if;
   return new;
 end $$;
 
-create or replace trigger phase_moves_are_legal before update of phase on agent_state.states
-  for each row when (new.phase is not null and new.phase is distinct from old.phase)
+-- Losing the phase, changing the type and coming back from a tombstone are moves as well.
+create or replace trigger phase_moves_are_legal before update of phase, type, deleted on agent_state.states
+  for each row when (new.phase is distinct from old.phase or new.type <> old.type
+                     or (old.deleted and not new.deleted and new.phase is not null))
   execute function agent_state.guard_phase();
 
 create or replace trigger first_phase_is_legal before insert on agent_state.states
