@@ -1,0 +1,120 @@
+import { randomUUID } from "node:crypto";
+import { chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import pg from "pg";
+import type { Parts, PostgresBinaries } from "../../scripts/parts.d.mts";
+import { packageRoot } from "../../src/service/package-root.ts";
+import { serverOwner } from "../../test/support/servers.ts";
+import { Program } from "./program.ts";
+import type { Workshop } from "./workshop.ts";
+
+/** A PostgreSQL of this run's own: durable, tuned as one would for this load. */
+export class Postgres {
+  readonly pid: number;
+  readonly binaries: PostgresBinaries;
+  readonly port: number;
+  readonly password: string;
+
+  private constructor(program: Program, facts: Pick<Postgres, "binaries" | "port" | "password">) {
+    this.pid = program.pid;
+    this.binaries = facts.binaries;
+    this.port = facts.port;
+    this.password = facts.password;
+  }
+
+  static async start(workshop: Workshop, sharedBuffers: string): Promise<Postgres> {
+    const binaries = await findPostgres();
+    const owner = serverOwner();
+    const folder = join(workshop.folder, "postgres");
+    mkdirSync(folder);
+    const password = randomUUID();
+    const passwordFile = join(folder, "password");
+    writeFileSync(passwordFile, password, { mode: 0o600 });
+    for (const file of [folder, passwordFile]) {
+      if (owner.uid !== undefined) chownSync(file, owner.uid, owner.gid!);
+    }
+    const data = join(folder, "data");
+    // md5, as a connection by scram costs milliseconds of CPU and pgbench makes 64 at each slice.
+    await Program.start(join(binaries.bin, "initdb"), {
+      args: ["-D", data, "-U", "postgres", "-E", "UTF8", "--no-locale", "--auth=md5"].concat(
+        `--pwfile=${passwordFile}`,
+      ),
+      cwd: "/",
+      ...owner,
+    }).output();
+    const port = await freePort();
+    const args = ["-D", data, "-p", String(port), ...settings(folder, sharedBuffers)];
+    const command = join(binaries.bin, "postgres");
+    const program = Program.start(command, { args, cwd: "/", detached: true, ...owner });
+    workshop.keep(program);
+    await program.says(/ready to accept connections/);
+    workshop.atEnd(() => program.stop("SIGINT"));
+    return new Postgres(program, { binaries, port, password });
+  }
+
+  /** A connection string, over loopback TCP. */
+  url(database: string): string {
+    return `postgres://postgres:${this.password}@127.0.0.1:${this.port}/${database}`;
+  }
+
+  /** Rows of one statement in a database. */
+  async query<Row extends pg.QueryResultRow>(
+    database: string,
+    statement: string,
+    values: readonly unknown[] = [],
+  ): Promise<Row[]> {
+    const client = new pg.Client({ connectionString: this.url(database) });
+    await client.connect();
+    try {
+      const { rows } = await client.query<Row>(statement, values as unknown[]);
+      return rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  async createDatabase(name: string, template?: string): Promise<void> {
+    const copy = template === undefined ? "" : ` template ${template} strategy file_copy`;
+    await this.query("postgres", `create database ${name}${copy}`);
+  }
+
+  async dropDatabase(name: string): Promise<void> {
+    await this.query("postgres", `drop database ${name} with (force)`);
+  }
+}
+
+function settings(socketFolder: string, sharedBuffers: string): string[] {
+  const values = {
+    fsync: "on",
+    synchronous_commit: "on",
+    full_page_writes: "on",
+    shared_buffers: sharedBuffers,
+    max_wal_size: "8GB",
+    min_wal_size: "1GB",
+    checkpoint_timeout: "15min",
+    maintenance_work_mem: "512MB",
+    max_connections: "200",
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: socketFolder,
+  };
+  return Object.entries(values).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+}
+
+async function findPostgres(): Promise<PostgresBinaries> {
+  // Loaded by its path: it is plain JavaScript, which the compiler does not copy beside us.
+  const file = pathToFileURL(join(packageRoot(), "scripts", "parts.mjs")).href;
+  const { findParts } = (await import(file)) as { readonly findParts: () => Parts };
+  const { postgres } = findParts();
+  if (postgres.missing === undefined) return postgres;
+  throw new Error(`the benchmark needs ${postgres.missing}`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -1,0 +1,53 @@
+import { chmodSync, mkdirSync, mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Guard } from "../../test/support/guard.ts";
+import type { Program } from "./program.ts";
+
+/**
+ * Where a run happens: a temporary folder, and all that was started for it.
+ *
+ * A guard outside of this process ends the servers and removes the folder, however this one ends.
+ */
+export class Workshop {
+  readonly folder: string;
+  /** Aborts when the run is to end early. */
+  readonly signal: AbortSignal;
+  readonly #guard: Guard;
+  readonly #undo: (() => Promise<void>)[] = [];
+
+  constructor(signal: AbortSignal) {
+    this.folder = mkdtempSync(join(tmpdir(), "art-bench-"));
+    chmodSync(this.folder, 0o711); // Servers run as other users: they may pass, and see nothing.
+    this.signal = signal;
+    this.#guard = new Guard(this.folder);
+  }
+
+  /** A folder of its own below the run's. */
+  newFolder(name: string): string {
+    const folder = join(this.folder, name);
+    mkdirSync(folder, { mode: 0o700 });
+    return folder;
+  }
+
+  /** The program ends with the run. */
+  keep(program: Program): Program {
+    this.#guard.watch(program.child);
+    return program;
+  }
+
+  /** Done at the end, last first. */
+  atEnd(undo: () => Promise<void>): void {
+    this.#undo.push(undo);
+  }
+
+  async close(): Promise<void> {
+    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
+      await undo().catch((error: unknown) => console.error(error));
+    }
+    // Nothing else may be left that would keep this process alive until the guard is done.
+    const alive = setInterval(() => undefined, 1_000);
+    await this.#guard.release();
+    clearInterval(alive);
+  }
+}

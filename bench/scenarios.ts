@@ -1,0 +1,29 @@
+import type { Scenario } from "./bench.ts";
+import { cache } from "./scenarios/cache.ts";
+import { embedded } from "./scenarios/embedded.ts";
+import { growth } from "./scenarios/growth.ts";
+import { hot } from "./scenarios/hot.ts";
+import { http } from "./scenarios/http.ts";
+import { memory } from "./scenarios/memory.ts";
+import { recorded } from "./scenarios/recorded.ts";
+import { scale } from "./scenarios/scale.ts";
+import { single } from "./scenarios/single.ts";
+import { start } from "./scenarios/start.ts";
+import { turns } from "./scenarios/turns.ts";
+import { updates } from "./scenarios/updates.ts";
+
+/** All there is to measure, in the order of the table. */
+export const SCENARIOS: readonly Scenario[] = [
+  updates,
+  hot,
+  single,
+  cache,
+  http,
+  embedded,
+  memory,
+  scale,
+  start,
+  recorded,
+  turns,
+  growth,
+];
