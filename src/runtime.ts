@@ -75,7 +75,7 @@ export async function startRuntime(
         dataDepth: config.limits.dataDepth,
         changesetChanges: config.limits.changesetChanges,
         watchClients: config.limits.watchClients,
-        closeMs: config.shutdown.graceMs,
+        closeMs: config.shutdown.graceMs / 2, // The other half is for what the manager has accepted.
       },
       auth: { tokens: config.auth.tokens },
     });

@@ -9,6 +9,9 @@
 --   expires        null keeps, 'infinity' takes back
 --   reserve        false: the caller believes that all these states exist; wrong costs a second look
 --
+-- A batch whose units depend on each other goes unit by unit; where it then has to look again, a change
+-- comes more than once, and its last row counts.
+--
 -- Writers of one scope are serialised by the log's unique (scope_no, step, position): the slower one
 -- looks again. Nothing is locked that is not written. The statement joins its own parts nowhere: the
 -- planner expects one row, and a join would be a loop in a loop.
