@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { checkNamespace } from "../state/identifiers.ts";
+import { checkHost } from "./host.ts";
 import type { AuthToken } from "./options.ts";
 
 declare module "fastify" {
@@ -27,7 +28,8 @@ export function createGate(tokens: readonly AuthToken[]): (request: FastifyReque
     const header = request.headers["agent-namespace"];
     const asked = header === undefined ? undefined : checkNamespace(header);
     request.namespace = asked;
-    if (byDigest.size === 0 || OPEN_PATHS.has(request.url)) return;
+    if (byDigest.size === 0) return checkHost(request);
+    if (OPEN_PATHS.has(request.url)) return;
     const token = findToken(byDigest, request.headers.authorization);
     if (token.role === "reader" && !READING.has(request.method)) {
       throw new AgentRuntimeError(

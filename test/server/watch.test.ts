@@ -174,7 +174,7 @@ test("one watcher more than the limit is told to come later; who leaves makes ro
 /** A client that asks to watch and then reads nothing. */
 async function deafClient(url: string): Promise<Socket> {
   const socket = connect(Number(new URL(url).port), "127.0.0.1");
-  socket.write("GET /v1/watch HTTP/1.1\r\nhost: x\r\n\r\n");
+  socket.write("GET /v1/watch HTTP/1.1\r\nhost: localhost\r\n\r\n");
   socket.pause();
   socket.on("error", () => undefined);
   open.push(async () => void socket.destroy());
