@@ -1,12 +1,11 @@
-import { readFileSync, realpathSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { StateManager } from "../../src/index.ts";
 import { proofLength } from "../support/length.ts";
+import { embeddedConnection, scratchDataDir } from "./embedded-place.ts";
 import { judge, SOUND } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
 import { startLoad } from "./load.ts";
@@ -106,13 +105,12 @@ describe.skipIf(missing !== undefined)("under load, PostgreSQL", () => {
 });
 
 test("under load, the embedded server is killed and brought back", { timeout }, async () => {
-  const dataDir = realpathSync(await mkdtemp(join(tmpdir(), "art-revived-")));
-  onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
+  const dataDir = await scratchDataDir();
   const manager = await StateManager.open({ dataDir });
   onTestFinished(() => manager.close());
   await survives({
     manager,
-    connection: { host: join(dataDir, "run"), port: 5432, user: "postgres", database: "postgres" },
+    connection: embeddedConnection(dataDir),
     fault: async () => {
       const pid = readFileSync(join(dataDir, "main", "postmaster.pid"), "utf8");
       signalTo(Number.parseInt(pid, 10), "SIGKILL");

@@ -1,7 +1,3 @@
-import { readdirSync, readlinkSync, realpathSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type pg from "pg";
 import { expect, onTestFinished, test } from "vitest";
 import { HttpStateClient } from "../../src/client/http-client.ts";
@@ -9,6 +5,7 @@ import { startService } from "../support/child.ts";
 import { describeOnHomes } from "../support/homes.ts";
 import type { TestHome } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
+import { embeddedConnection, scratchDataDir, serverPids } from "./embedded-place.ts";
 import { judge, SOUND } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
 import { startLoad } from "./load.ts";
@@ -76,25 +73,11 @@ async function placeOf(home: TestHome): Promise<Place> {
 }
 
 async function embeddedPlace(): Promise<Place> {
-  const dataDir = realpathSync(await mkdtemp(join(tmpdir(), "art-killed-")));
-  onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
+  const dataDir = await scratchDataDir();
   return {
     args: ["--data-dir", dataDir],
     env: {},
-    connection: { host: join(dataDir, "run"), port: 5432, user: "postgres", database: "postgres" },
-    serverPids: () => processesIn(join(dataDir, "main")),
+    connection: embeddedConnection(dataDir),
+    serverPids: () => serverPids(dataDir),
   };
-}
-
-/** The processes whose working directory it is, as that of every PostgreSQL process is its data. */
-function processesIn(folder: string): number[] {
-  return readdirSync("/proc")
-    .map(Number)
-    .filter((pid) => {
-      try {
-        return pid > 1 && readlinkSync(`/proc/${pid}/cwd`) === folder;
-      } catch {
-        return false; // it ended while we looked
-      }
-    });
 }

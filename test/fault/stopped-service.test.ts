@@ -1,0 +1,69 @@
+import { expect, test } from "vitest";
+import { HttpStateClient } from "../../src/client/http-client.ts";
+import { startService } from "../support/child.ts";
+import { proofLength } from "../support/length.ts";
+import { embeddedConnection, scratchDataDir, serverPids } from "./embedded-place.ts";
+import { happenedOpen, judge, SOUND } from "./judge.ts";
+import { Ledger } from "./ledger.ts";
+import { startLoad } from "./load.ts";
+
+const ROUNDS = proofLength({ short: 1, full: 5 });
+const WRITERS = 256;
+/** `shutdown.graceMs` is 10 s, and nothing here hangs. */
+const STOP_MS = 8_000;
+const timeout = 60_000 + ROUNDS * 20_000;
+
+/** Load, signals in the middle of it, a new start; how the service ended and what was found. */
+async function stopUnderLoad(signals: readonly NodeJS.Signals[]) {
+  const dataDir = await scratchDataDir();
+  const args = ["--data-dir", dataDir];
+  const ledger = new Ledger();
+  const ends: unknown[] = [];
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    const service = await startService(args);
+    const face = HttpStateClient.open({ url: service.url });
+    const load = startLoad({ ledger, faces: [face], writers: WRITERS, name: `stop-${round}` });
+    await ledger.more(200);
+    const from = performance.now();
+    const ended = signals.map((signal) => service.child.kill(signal));
+    const end = await ended[0];
+    await Promise.all([load.stop(), face.close()]);
+    ends.push({ ...end, inTime: performance.now() - from < STOP_MS, left: serverPids(dataDir) });
+  }
+  const last = await startService(args);
+  const connection = embeddedConnection(dataDir);
+  const verdict = await judge(connection, ledger);
+  const unanswered = await happenedOpen(connection, ledger);
+  const again = HttpStateClient.open({ url: last.url });
+  await ledger.retryUnsettled(again);
+  await again.close();
+  const settled = await judge(connection, ledger);
+  await last.child.kill("SIGTERM");
+  return { ends, verdict, unanswered, settled, unsettled: ledger.unsettled };
+}
+
+test(
+  "SIGTERM under load: every accepted write is answered, and the end is in order",
+  { timeout },
+  async () => {
+    const found = await stopUnderLoad(["SIGTERM"]);
+    const inOrder = { code: 0, signal: null, inTime: true, left: [] };
+    expect(found.ends).toEqual(Array.from({ length: ROUNDS }, () => inOrder));
+    expect(found.verdict).toEqual(SOUND);
+    expect(found.unanswered).toEqual([]);
+    expect(found.unsettled).toEqual([]);
+    expect(found.settled).toEqual(SOUND);
+  },
+);
+
+test(
+  "SIGTERM twice under load: it ends at once, and nothing acknowledged is lost",
+  { timeout },
+  async () => {
+    const found = await stopUnderLoad(["SIGTERM", "SIGTERM"]);
+    for (const end of found.ends) expect(end).toMatchObject({ signal: null, inTime: true });
+    expect(found.verdict).toEqual(SOUND);
+    expect(found.unsettled).toEqual([]);
+    expect(found.settled).toEqual(SOUND);
+  },
+);
