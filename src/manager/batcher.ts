@@ -4,7 +4,7 @@ import type { ChangeRow, PreparedUnit, StateStore } from "../state/ports.ts";
 import { laneOf } from "./lane-of.ts";
 
 export interface BatcherOptions {
-  readonly store: Pick<StateStore, "lanes" | "commitBatch">;
+  readonly store: Pick<StateStore, "lanes" | "commitBatch" | "disown">;
   /** Changesets that share a transaction at most. */
   readonly batchLimit: number;
   /** Changesets that may wait; one more is refused. */
@@ -26,6 +26,7 @@ export interface Ticket {
 }
 
 interface Waiting {
+  readonly lane: Lane;
   readonly unit: PreparedUnit;
   readonly reserve: boolean;
   readonly bytes: number;
@@ -38,6 +39,8 @@ interface Waiting {
 interface Lane {
   readonly number: number;
   queue: Waiting[];
+  /** How many of the queue were taken back, at most. */
+  canceled: number;
   /** The transaction that is under way. */
   sent: readonly Waiting[];
   busy: boolean;
@@ -47,6 +50,8 @@ interface Lane {
 /** Bytes of documents in one transaction: more would only make the others wait. */
 const FLUSH_BYTES = 8 * 1024 * 1024;
 const RETRY_AFTER_MS = 250;
+
+const SWEEP_FROM = 100;
 
 /** How often in its time a changeset is looked at: a timer for each would cost more than its share of a commit. */
 const LOOKS = 20;
@@ -70,7 +75,7 @@ export class Batcher {
   constructor(options: BatcherOptions) {
     this.#options = options;
     this.#lanes = Array.from({ length: options.store.lanes }, (_, number) => {
-      return { number, queue: [], sent: [], busy: false, armed: false };
+      return { number, queue: [], canceled: 0, sent: [], busy: false, armed: false };
     });
     this.#clock = setInterval(() => this.#expire(), Math.ceil(options.timeoutMs / LOOKS)).unref();
   }
@@ -92,19 +97,23 @@ export class Batcher {
   add(unit: PreparedUnit, scope: string, reserve: boolean): Ticket {
     const bytes = unit.changes.reduce((sum, change) => sum + (change.body?.length ?? 0), 0);
     this.#admit(bytes);
+    const lane = this.#lanes[laneOf(unit.namespace, scope, this.#lanes.length)]!;
     let waiting!: Waiting;
     const rows = new Promise<readonly ChangeRow[]>((resolve, reject) => {
       const sinceMs = performance.now();
-      waiting = { unit, reserve, bytes, sinceMs, state: "waiting", resolve, reject };
+      waiting = { lane, unit, reserve, bytes, sinceMs, state: "waiting", resolve, reject };
     });
     this.#waiting++;
     this.#bytes += bytes;
-    const lane = this.#lanes[laneOf(unit.namespace, scope, this.#lanes.length)]!;
     lane.queue.push(waiting);
     this.#arm(lane);
     return {
       rows,
-      cancel: () => this.#cancel(waiting),
+      cancel: () => {
+        const taken = this.#cancel(waiting);
+        if (taken) waiting.reject(takenBack());
+        return taken;
+      },
     };
   }
 
@@ -116,11 +125,7 @@ export class Batcher {
   }
 
   #admit(bytes: number): void {
-    if (this.#closed) {
-      throw new AgentRuntimeError("UNAVAILABLE", "The state manager is closed. Nothing happened.", {
-        mayHaveHappened: false,
-      });
-    }
+    if (this.#closed) throw closed();
     const { queueLimit, queueBytes } = this.#options;
     if (this.#waiting < queueLimit && this.#bytes + bytes <= Math.max(queueBytes, bytes)) return;
     throw new AgentRuntimeError(
@@ -170,6 +175,13 @@ export class Batcher {
     if (waiting.state !== "waiting") return false;
     waiting.state = "canceled";
     this.#settle(waiting);
+    const { lane } = waiting;
+    lane.canceled++;
+    // A lane that is stuck behind a silent database would else gather what nobody waits for.
+    if (lane.canceled > SWEEP_FROM && lane.canceled > lane.queue.length / 2) {
+      lane.queue = lane.queue.filter(({ state }) => state === "waiting");
+      lane.canceled = 0;
+    }
     return true;
   }
 
@@ -181,6 +193,8 @@ export class Batcher {
       for (const waiting of [...sent, ...queue]) {
         if (waiting.sinceMs > since || waiting.state === "canceled") continue;
         const mayHaveHappened = (): boolean => !this.#cancel(waiting);
+        // Its answer may still come, and then nobody is there to learn from it.
+        if (waiting.state === "sent") this.#options.store.disown();
         waiting.reject(timedOut({ what: "The write", timeoutMs, mayHaveHappened }));
       }
     }
@@ -192,6 +206,19 @@ export class Batcher {
     if (this.#waiting > 0) return;
     for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
+}
+
+function takenBack(): AgentRuntimeError {
+  return new AgentRuntimeError("CANCELED", "The write was taken back. Nothing happened.", {
+    mayHaveHappened: false,
+  });
+}
+
+/** What is answered from the moment on that somebody closes. */
+export function closed(): AgentRuntimeError {
+  return new AgentRuntimeError("UNAVAILABLE", "The state manager is closed. Nothing happened.", {
+    mayHaveHappened: false,
+  });
 }
 
 /**

@@ -107,6 +107,11 @@ export class StateCache {
     this.#entries.set(cacheKey(key), entry, ENTRY_BYTES);
   }
 
+  /** Nothing is known of the state any more. */
+  forget(key: StateKey): void {
+    this.#entries.delete(cacheKey(key));
+  }
+
   clear(): void {
     this.#entries.clear();
   }

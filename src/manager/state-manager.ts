@@ -299,7 +299,7 @@ export class StateManager implements StateFace {
 
   async #close(): Promise<void> {
     await Promise.all(this.#loops.map((loop) => loop.stop()));
-    await this.#batcher.drain();
+    await this.#writer.drain();
     this.#closed.abort();
     await this.#tail.close();
     await this.#options.store.close();

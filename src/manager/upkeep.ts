@@ -52,9 +52,9 @@ async function removeExpired(
       cause: "expired",
     });
   } catch (error) {
-    // Somebody wrote it meanwhile: it may have been given more time.
-    if (error instanceof AgentRuntimeError && ["VERSION_CONFLICT", "GONE"].includes(error.code))
-      return;
+    // Somebody wrote it meanwhile: it may have been given more time. Or its scope was put on hold.
+    const passing = ["VERSION_CONFLICT", "GONE", "SCOPE_ON_HOLD"];
+    if (error instanceof AgentRuntimeError && passing.includes(error.code)) return;
     throw error;
   }
 }

@@ -1,16 +1,19 @@
 import { withDeadline } from "../service/deadline.ts";
 import { applyDelta, deltaBetween } from "../state/delta.ts";
 import type { Delta } from "../state/delta.ts";
+import { isUncertain } from "../state/errors.ts";
 import type { Json } from "../state/json.ts";
 import type {
   ChangeRow,
   PreparedChange,
   PreparedUnit,
+  StateKey,
   StateStore,
   StoredState,
 } from "../state/ports.ts";
 import type { CallOptions } from "../state/request.ts";
 import type { Committed, Written } from "../state/state.ts";
+import { closed } from "./batcher.ts";
 import type { Batcher, Ticket } from "./batcher.ts";
 import type { Reader } from "./reader.ts";
 import { refusal, wantsCurrent } from "./refusal.ts";
@@ -34,6 +37,9 @@ export interface WriterOptions {
 /** Takes changesets through the batcher and makes answers of what the database says. */
 export class Writer {
   readonly #options: WriterOptions;
+  #active = 0;
+  #closed = false;
+  readonly #whenIdle: (() => void)[] = [];
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -49,7 +55,28 @@ export class Writer {
     );
   }
 
+  /** Takes nothing more, and waits for what was taken. Safe twice. */
+  async drain(): Promise<void> {
+    this.#closed = true;
+    if (this.#active > 0) await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+    await this.#options.batcher.drain();
+  }
+
   async #write(unit: PreparedUnit, onTicket?: (ticket: Ticket) => void): Promise<Committed> {
+    if (this.#closed) throw closed();
+    this.#active++;
+    try {
+      return await this.#attempt(unit, onTicket);
+    } catch (error) {
+      if (isUncertain(error)) this.#doubt(unit);
+      throw error;
+    } finally {
+      this.#active--;
+      if (this.#active === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
+    }
+  }
+
+  async #attempt(unit: PreparedUnit, onTicket?: (ticket: Ticket) => void): Promise<Committed> {
     const smaller = this.#asDelta(unit);
     const rows = await this.#send(smaller ?? unit, onTicket);
     // The delta was made from a version that is no longer the newest: then the whole document goes.
@@ -108,6 +135,7 @@ export class Writer {
     if (row.code === "REPLAYED") {
       const first = await store.readStep(unit.namespace, row.scope, row.step);
       const byId = new Map(first.map((one) => [one.id, one]));
+      for (const one of first) this.#note({ namespace: unit.namespace, id: one.id }, one);
       return committed(
         unit,
         unit.changes.map((change) => byId.get(change.id) ?? row),
@@ -123,24 +151,43 @@ export class Writer {
     const { cache, reader } = this.#options;
     const key = { namespace: unit.namespace, id: change.id };
     reader.outdate(key);
-    const before = cache.peek(key);
-    const createdAt = row.created ? row.at : before?.head?.createdAt;
+    const known = cache.peek(key);
+    // Of an older version nothing is kept: another process may have changed what a write leaves alone.
+    const before = known?.version === row.version - 1n ? known.head : null;
+    const createdAt = row.created ? row.at : before?.createdAt;
     if (createdAt === undefined || change.op === "delete") {
       cache.note(key, row.version, row.scope);
       return;
     }
-    const head = headOf(key, change, row, { createdAt, before: before?.head ?? null });
+    const head = headOf(key, change, row, { createdAt, before });
     if (change.op === "update") {
       cache.put({ ...head, text: change.body });
       return;
     }
-    const known = cache.data(key);
-    if (known === undefined || known.version !== row.version - 1n) {
+    const document = cache.data(key);
+    if (document === undefined || document.version !== row.version - 1n) {
       cache.note(key, row.version, row.scope);
       return;
     }
-    const data = applyDelta(known.data, JSON.parse(change.body!) as Delta);
-    cache.putValue(head, data, known.characters + change.body!.length);
+    const data = applyDelta(document.data, JSON.parse(change.body!) as Delta);
+    cache.putValue(head, data, document.characters + change.body!.length);
+  }
+
+  /** The state is at this version at least; what is being read of it may be older. */
+  #note(key: StateKey, row: ChangeRow): void {
+    const { cache, reader } = this.#options;
+    reader.outdate(key);
+    cache.note(key, row.version, row.scope);
+  }
+
+  /** It may have been written: nothing that is known here of its states is sure. */
+  #doubt(unit: PreparedUnit): void {
+    const { cache, reader } = this.#options;
+    for (const { id } of unit.changes) {
+      const key = { namespace: unit.namespace, id };
+      reader.outdate(key);
+      cache.forget(key);
+    }
   }
 }
 

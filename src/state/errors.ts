@@ -86,3 +86,8 @@ export class AgentRuntimeError extends Error {
     return this.code === "UNAVAILABLE" || this.code === "RATE_LIMITED";
   }
 }
+
+/** Whether what failed so may have happened all the same. */
+export function isUncertain(error: unknown): boolean {
+  return error instanceof AgentRuntimeError && error.facts.mayHaveHappened === true;
+}

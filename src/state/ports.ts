@@ -119,6 +119,11 @@ export interface StateStore {
     units: readonly PreparedUnit[],
     reserve: boolean,
   ): Promise<ChangeRow[][]>;
+  /**
+   * From now on, what this store committed so far counts as another writer's in `feed.foreign`: for
+   * commits whose answer did not come.
+   */
+  disown(): void;
   readStates(keys: readonly StateKey[]): Promise<(StoredState | null)[]>;
   readVersion(key: StateKey, version: Version): Promise<StoredState | null>;
   readStep(namespace: string, scope: string, step: Step): Promise<(ChangeRow & { id: string })[]>;

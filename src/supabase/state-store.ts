@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { isUncertain } from "../state/errors.ts";
 import type { ChangeFeed, StateStore, Upkeep } from "../state/ports.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
@@ -27,12 +28,23 @@ const MAX_WRITER = 2 ** 31 - 1;
 export function openStateStore(options: StoreOptions): StateStore {
   const lanes = Array.from({ length: options.lanes }, () => new Connection(options));
   const pool = new ReadPool(options, options.readers);
-  const writer = randomInt(1, MAX_WRITER);
+  let writer = randomInt(1, MAX_WRITER);
+  const disown = (): void => {
+    writer = randomInt(1, MAX_WRITER);
+  };
   let closing: Promise<void> | undefined;
   return {
     lanes: lanes.length,
-    commitBatch: (lane, units, reserve) =>
-      commitBatch(lanes[lane]!, units, { dataBytes: options.dataBytes, reserve, writer }),
+    commitBatch: async (lane, units, reserve) => {
+      const settings = { dataBytes: options.dataBytes, reserve, writer };
+      try {
+        return await commitBatch(lanes[lane]!, units, settings);
+      } catch (error) {
+        if (isUncertain(error)) disown();
+        throw error;
+      }
+    },
+    disown,
     readStates: (keys) => readStates(pool, keys),
     readVersion: (key, version) => readVersion(pool, key, version),
     readStep: (namespace, scope, step) => readStep(pool, { namespace, scope }, step),
@@ -40,7 +52,7 @@ export function openStateStore(options: StoreOptions): StateStore {
     history: (key, before, limit) => readHistory(pool, key, { before, limit }),
     scope: (namespace, scope) => readScope(pool, namespace, scope),
     scopeStates: (namespace, scope, page) => readScopeStates(pool, { namespace, scope }, page),
-    feed: feedOf(pool, writer),
+    feed: feedOf(pool, () => writer),
     upkeep: upkeepOf(pool),
     describe: async () => {
       const [row] = await pool.query(`select current_setting('server_version')`);
@@ -53,11 +65,16 @@ export function openStateStore(options: StoreOptions): StateStore {
   };
 }
 
-function feedOf(pool: ReadPool, writer: number): ChangeFeed {
+function feedOf(pool: ReadPool, writer: () => number): ChangeFeed {
   return {
     bounds: () => readFeedBounds(pool),
     read: (after, limit) => readFeed(pool, after, limit),
-    foreign: (after, limit) => readForeignChanges(pool, writer, { after, limit }),
+    foreign: async (after, limit) => {
+      const mine = writer();
+      const changes = await readForeignChanges(pool, mine, { after, limit });
+      // Disowned meanwhile: what was left out as this store's own may be unknown here.
+      return mine === writer() ? changes : { ...changes, complete: false };
+    },
     document: (stateNo, version) => readDocument(pool, stateNo, version),
   };
 }
