@@ -3,6 +3,9 @@ import { failureOf } from "./failure.ts";
 import { AS_TEXT } from "./rows.ts";
 import type { Row } from "./rows.ts";
 
+/** How long a server may take to answer a farewell; one that is silent is left without. */
+const FAREWELL_MS = 1_000;
+
 /** How to reach a database: a `postgres://` URL, or a folder of unix sockets. */
 export type Address =
   | { readonly url: string }
@@ -70,7 +73,10 @@ export class Connection {
   async close(): Promise<void> {
     const client = this.#client ?? (await this.#connecting?.catch(() => undefined));
     this.#client = undefined;
-    await client?.end().catch(() => undefined);
+    if (client === undefined) return;
+    const cut = setTimeout(() => destroy(client), FAREWELL_MS);
+    await client.end().catch(() => undefined);
+    clearTimeout(cut);
   }
 
   async #connect(): Promise<pg.Client> {
