@@ -140,7 +140,7 @@ begin
     exception when unique_violation or deadlock_detected or sqlstate 'PT503' then
       v_reserve := true;
       v_tries := v_tries + 1;
-      if v_tries = 20 then raise; end if;
+      if v_tries = 20 then perform agent_state.lost_race(); end if;
     end;
   end loop;
 end $$;

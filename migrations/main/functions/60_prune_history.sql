@@ -31,13 +31,14 @@ begin
   return v_count;
 end $$;
 
--- States whose time has come, with the version to delete them at.
+-- States whose time has come, with the version to delete them at; those on hold have to wait.
 create or replace function agent_state_api.expired_states(p_limit integer)
 returns table (namespace text, id text, version bigint)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select s.namespace, s.id, s.version
     from agent_state.states s
    where s.expires_at <= clock_timestamp() and not s.deleted
+     and not exists (select from agent_state.holds o where o.scope_no = s.scope_no)
    order by s.expires_at limit p_limit
 $$;
 
