@@ -1,3 +1,6 @@
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import pg from "pg";
 import { StateManager } from "../../src/manager/state-manager.ts";
 import type { ManagerOptions } from "../../src/manager/state-manager.ts";
@@ -7,6 +10,7 @@ import { migrate } from "../../src/supabase/migrate.ts";
 import { openStateStore } from "../../src/supabase/state-store.ts";
 import type { StoreOptions } from "../../src/supabase/state-store.ts";
 import type { TestDatabase, TestHome } from "./homes.ts";
+import { Proxy } from "./proxy.ts";
 
 /** A migrated database of a test, with what is opened on it; `close` ends it all. */
 export interface Bench {
@@ -41,6 +45,22 @@ export async function openBench(home: TestHome): Promise<Bench> {
 /** How the tests reach a database. */
 export function connectionTo(url: string): ConnectionOptions {
   return { address: { url }, connectTimeoutMs: 10_000, statementTimeoutMs: 30_000 };
+}
+
+/** The same database through a proxy that can cut, freeze and delay what comes by. */
+export async function proxied(database: TestDatabase): Promise<{ proxy: Proxy; url: string }> {
+  const { url } = database;
+  const settings = new URLSearchParams(url.split("?")[1]);
+  const folder = settings.get("host");
+  if (folder === null) {
+    const [, host, port] = /@([^:/]+):(\d+)\//.exec(url)!;
+    const proxy = await Proxy.open({ host: host!, port: Number(port) });
+    return { proxy, url: url.replace(`@${host}:${port}/`, `@127.0.0.1:${proxy.port}/`) };
+  }
+  const socket = `.s.PGSQL.${settings.get("port")}`;
+  const ours = await mkdtemp(join(tmpdir(), "art-proxy-"));
+  const proxy = await Proxy.open({ path: join(folder, socket) }, { path: join(ours, socket) });
+  return { proxy, url: url.replace(encodeURIComponent(folder), encodeURIComponent(ours)) };
 }
 
 function benchOn(database: TestDatabase): Bench {

@@ -1,0 +1,227 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { StateManager } from "../../src/manager/state-manager.ts";
+import type { Json } from "../../src/state/json.ts";
+import type { State } from "../../src/state/state.ts";
+import { describeOnHomes } from "../support/homes.ts";
+import { proofLength } from "../support/length.ts";
+import { openBench } from "../support/manager.ts";
+import type { Bench } from "../support/manager.ts";
+import { until } from "../support/until.ts";
+
+const numRuns = proofLength({ short: 25, full: 400 });
+
+/** One call; those of a group run at once. */
+interface Call {
+  readonly who: 0 | 1;
+  readonly id: number;
+  readonly what: "write" | "merge" | "read" | "read the other's";
+}
+
+const call: fc.Arbitrary<Call> = fc.record({
+  who: fc.constantFrom(0, 1),
+  id: fc.nat(2),
+  what: fc.constantFrom("write", "merge", "read", "read", "read the other's"),
+});
+
+const groups = fc.array(fc.array(call, { minLength: 1, maxLength: 6 }), {
+  minLength: 1,
+  maxLength: 12,
+});
+
+const long = "x".repeat(3_000); // long enough that an update travels as a delta
+
+describeOnHomes("what a process keeps in memory", (home) => {
+  let bench: Bench;
+  let count = 0;
+
+  beforeAll(async () => {
+    bench = await openBench(home);
+  });
+
+  afterAll(() => bench.close());
+
+  test("is never older than what its session wrote or was told, and always what that version holds", async () => {
+    const managers = [bench.openManager({ pollMs: 3 }), bench.openManager({ pollMs: 3 })] as const;
+    await fc.assert(
+      fc.asyncProperty(groups, async (all) => {
+        const session = new Session(managers, `run${++count}`);
+        for (const group of all) await session.play(group);
+        await session.compareWithDisk();
+      }),
+      { numRuns },
+    );
+    await Promise.all(managers.map((manager) => manager.close()));
+  });
+
+  test("follows what other processes write, delete and create again", async () => {
+    const [here, there] = [bench.openManager(), bench.openManager()];
+    await here.updateState("foreign", "note", { turn: 1 });
+    expect(await there.getState("foreign")).toMatchObject({ version: 1n });
+    await here.updateState("foreign", "note", { turn: 2 });
+    await until(async () => (await there.getState("foreign")).version === 2n);
+    await here.deleteState("foreign");
+    await until(() =>
+      there.getState("foreign").then(
+        () => false,
+        (error: { code: string }) => error.code === "GONE",
+      ),
+    );
+    await here.updateState("foreign", "note", { turn: 4 });
+    expect(await until(() => there.getState("foreign"))).toMatchObject({
+      version: 4n,
+      data: { turn: 4 },
+    });
+  });
+
+  test("is forgotten where more changed elsewhere than can be followed one by one", async () => {
+    const [here, there] = [bench.openManager(), bench.openManager()];
+    await there.updateState("many-0", "note", 0);
+    const writes = Array.from({ length: 2_500 }, (_, i) =>
+      here.updateState(`many-${i}`, "note", 1),
+    );
+    await Promise.all(writes);
+    await until(async () => (await there.getState("many-0")).version === 2n);
+  });
+
+  test("cannot be changed by those who read it, nor by what they wrote it from", async () => {
+    const manager = bench.openManager();
+    const data = { list: [1], deep: { er: true } };
+    await manager.updateState("frozen", "note", data);
+    data.list.push(2);
+    const state = await manager.getState("frozen");
+    expect(state.data).toEqual({ list: [1], deep: { er: true } });
+    expect(() => (state.data as { list: number[] }).list.push(3)).toThrow(TypeError);
+    expect(() => Object.assign(state, { version: 9n })).toThrow(TypeError);
+    expect(() => Object.assign((state.data as { deep: object }).deep, { er: false })).toThrow(
+      TypeError,
+    );
+    await manager.appendState("frozen", "/list", [4]);
+    expect((await manager.getState("frozen")).data).toEqual({ list: [1, 4], deep: { er: true } });
+    expect(state.data).toEqual({ list: [1], deep: { er: true } });
+    expect(Object.isFrozen((await manager.getState("frozen")).data)).toBe(true);
+  });
+
+  test("is passed by where a strong read asks, or a token is ahead", async () => {
+    const here = bench.openManager();
+    const deaf = bench.openManager({ pollMs: 1_000_000 });
+    await here.updateState("strong", "note", 1);
+    await deaf.getState("strong");
+    await here.updateState("strong", "note", 2);
+    expect((await deaf.getState("strong")).data).toBe(1); // it does not know: session reads may lag
+    expect((await deaf.getState("strong", { minVersion: 2n })).data).toBe(2);
+    await here.updateState("strong", "note", 3);
+    const read = await deaf.readState("strong", { consistency: "strong" });
+    expect(read).toMatchObject({ servedBy: "main", state: { data: 3 } });
+    expect(await deaf.readState("strong", {})).toMatchObject({
+      servedBy: "l1",
+      state: { version: 3n },
+    });
+  });
+
+  test("does not mix a write with an older version's dates, where another process wrote between", async () => {
+    const here = bench.openManager();
+    const deaf = bench.openManager({ pollMs: 1_000_000 });
+    await deaf.updateState("dates", "note", 1);
+    await here.deleteState("dates");
+    await here.updateState("dates", "note", 2, { expiresAt: new Date("2100-01-01") });
+    await deaf.updateState("dates", "note", 3);
+    const seen = await deaf.getState("dates");
+    expect(seen).toEqual(await deaf.getState("dates", { consistency: "strong" }));
+    expect(seen.expiresAt).toEqual(new Date("2100-01-01"));
+  });
+
+  test("is no older than what a repeated idempotency key was answered with", async () => {
+    const here = bench.openManager();
+    const deaf = bench.openManager({ pollMs: 1_000_000 });
+    await deaf.updateState("replayed", "note", 1);
+    await deaf.getState("replayed");
+    const options = { idempotencyKey: "once" };
+    await here.updateState("replayed", "note", 2, options);
+    const again = await deaf.updateState("replayed", "note", 2, options);
+    expect(again).toMatchObject({ replayed: true, version: 2n });
+    expect((await deaf.getState("replayed")).version).toBe(2n);
+  });
+});
+
+/** What one caller does, at two processes, and what it may expect of them. */
+class Session {
+  readonly #managers: readonly [StateManager, StateManager];
+  readonly #namespace: string;
+  /** The newest version that each process acknowledged, by id; and what every version holds. */
+  readonly #acknowledged = [new Map<string, bigint>(), new Map<string, bigint>()] as const;
+  readonly #contents = new Map<string, Json>();
+  #turn = 0;
+
+  constructor(managers: readonly [StateManager, StateManager], namespace: string) {
+    this.#managers = managers;
+    this.#namespace = namespace;
+  }
+
+  async play(group: readonly Call[]): Promise<void> {
+    const before = this.#acknowledged.map((versions) => new Map(versions));
+    const reads: State[] = [];
+    await Promise.all(
+      group.map(async ({ who, id: number, what }) => {
+        const id = `s${number}`;
+        const { namespace } = this.#here();
+        const manager = this.#managers[who];
+        if (what === "write" || what === "merge") return this.#write(who, id, what);
+        const other = what === "read" ? undefined : before[1 - who]!.get(id);
+        const options = { namespace, ...(other === undefined ? {} : { minVersion: other }) };
+        const state = await manager.getState(id, options).catch(notThere);
+        const own = before[who]!.get(id) ?? 0n;
+        const least = other !== undefined && other > own ? other : own;
+        expect(state?.version ?? 0n).toBeGreaterThanOrEqual(least);
+        if (state !== null) reads.push(state);
+      }),
+    );
+    // Concurrent merges have no content that is known beforehand; what was read tells.
+    for (const { id, version, data } of reads) {
+      const known = this.#contents.get(`${id}@${version}`);
+      if (known !== undefined) expect(data).toEqual(known);
+    }
+  }
+
+  /** What either process keeps is what is on disk, dates and digests too. */
+  async compareWithDisk(): Promise<void> {
+    const { namespace } = this.#here();
+    for (const manager of this.#managers) {
+      for (const id of ["s0", "s1", "s2"]) {
+        const kept = await manager.getState(id, { namespace }).catch(notThere);
+        const disk = await manager
+          .getState(id, { namespace, version: kept?.version ?? 1n })
+          .catch(notThere);
+        if (kept !== null) expect(kept).toEqual(disk);
+        const strong = await manager
+          .getState(id, { namespace, consistency: "strong" })
+          .catch(notThere);
+        if (strong?.version === kept?.version) expect(kept).toEqual(strong);
+      }
+    }
+  }
+
+  async #write(who: 0 | 1, id: string, what: "write" | "merge"): Promise<void> {
+    const { namespace } = this.#here();
+    const manager = this.#managers[who];
+    const turn = ++this.#turn;
+    const data = { long, turn };
+    const written =
+      what === "write"
+        ? await manager.updateState(id, "note", data, { namespace })
+        : await manager.mergeState(id, { turn }, { namespace }).catch(notThere);
+    if (written === null) return;
+    this.#contents.set(`${id}@${written.version}`, data);
+    const versions = this.#acknowledged[who];
+    if ((versions.get(id) ?? 0n) < written.version) versions.set(id, written.version);
+  }
+
+  #here(): { readonly namespace: string } {
+    return { namespace: this.#namespace };
+  }
+}
+
+function notThere(error: { readonly code?: string }): null {
+  if (error.code !== "STATE_NOT_FOUND") throw error as Error;
+  return null;
+}
