@@ -8,29 +8,33 @@ returns jsonb language plpgsql security definer set search_path = pg_catalog, pg
 declare
   v_set     jsonb := case jsonb_typeof(p_changeset) when 'string' then (p_changeset #>> '{}')::jsonb else p_changeset end;
   v_space   text := coalesce(v_set ->> 'namespace', 'default');
-  v_count   integer := jsonb_array_length(v_set -> 'changes');
+  v_fault   text[] := agent_state.changeset_fault(v_set);
   v_rows    jsonb;
   v_refusal jsonb;
 begin
-  if coalesce(v_count, 0) not between 1 and 1000 then
-    raise exception using errcode = 'PT400', message = 'INVALID_REQUEST', detail = 'a changeset has 1 to 1,000 changes';
+  if v_fault is not null then
+    raise exception using errcode = case v_fault[1] when 'PAYLOAD_TOO_LARGE' then 'PT413' else 'PT400' end,
+      message = v_fault[1], detail = v_fault[2];
   end if;
   select jsonb_agg(to_jsonb(r) order by r.n) into v_rows
-    from (select array_agg(1 order by n) as unit, array_agg(v_space order by n) as namespace, array_agg(c ->> 'id' order by n) as id,
-                 array_agg(c ->> 'type' order by n) as type, array_agg(v_set ->> 'scope' order by n) as scope,
-                 array_agg(case coalesce(c ->> 'op', 'update') when 'update' then 'u' when 'delete' then 'd' else 'c' end order by n) as op,
-                 array_agg(case coalesce(c ->> 'op', 'update')
-                     when 'update' then (c -> 'data')::json
-                     when 'merge' then json_build_object('m', c -> 'patch')
-                     when 'patch' then json_build_object('p', c -> 'patch')
-                     when 'append' then json_build_object('a', json_build_object(c ->> 'path', c -> 'items')) end order by n) as body,
-                 array_agg(c ->> 'phase' order by n) as phase, array_agg((c ->> 'expectedVersion')::bigint order by n) as expected,
-                 array_agg((v_set ->> 'expectedStep')::bigint order by n) as expected_step, array_agg(v_set ->> 'actor' order by n) as actor,
-                 array_agg(v_set ->> 'cause' order by n) as cause, array_agg(v_set ->> 'idempotencyKey' order by n) as key,
-                 array_agg((c ->> 'expiresAt')::timestamptz order by n) as expires
-            from jsonb_array_elements(v_set -> 'changes') with ordinality e(c, n)) a,
-         agent_state_api.commit_batch(a.unit, a.namespace, a.id, a.type, a.scope, a.op, a.body, a.phase, a.expected, null, a.expected_step,
-                                      a.actor, a.cause, a.key, a.expires, 1048576) r;
+    from (select distinct on (b.n) b.*
+            from (select array_agg(1 order by n) as unit, array_agg(v_space order by n) as namespace, array_agg(c ->> 'id' order by n) as id,
+                         array_agg(c ->> 'type' order by n) as type, array_agg(v_set ->> 'scope' order by n) as scope,
+                         array_agg(case coalesce(c ->> 'op', 'update') when 'update' then 'u' when 'delete' then 'd' else 'c' end order by n) as op,
+                         array_agg(case coalesce(c ->> 'op', 'update')
+                             when 'update' then (c -> 'data')::json
+                             when 'merge' then json_build_object('m', c -> 'patch')
+                             when 'patch' then json_build_object('p', c -> 'patch')
+                             when 'append' then json_build_object('a', json_build_object(c ->> 'path', c -> 'items')) end order by n) as body,
+                         array_agg(c ->> 'phase' order by n) as phase, array_agg((c ->> 'expectedVersion')::bigint order by n) as expected,
+                         array_agg((v_set ->> 'expectedStep')::bigint order by n) as expected_step, array_agg(v_set ->> 'actor' order by n) as actor,
+                         array_agg(v_set ->> 'cause' order by n) as cause, array_agg(v_set ->> 'idempotencyKey' order by n) as key,
+                         array_agg((c ->> 'expiresAt')::timestamptz order by n) as expires
+                    from jsonb_array_elements(v_set -> 'changes') with ordinality e(c, n)) a,
+                 agent_state_api.commit_batch(a.unit, a.namespace, a.id, a.type, a.scope, a.op, a.body, a.phase, a.expected, null,
+                                              a.expected_step, a.actor, a.cause, a.key, a.expires, 1048576)
+                   with ordinality b(n, code, detail, type, scope, version, step, phase, digest, created, at, nth)
+           order by b.n, b.nth desc) r;
 
   select r into v_refusal from jsonb_array_elements(v_rows) r
    where r ->> 'code' not in ('UNIT_REFUSED', 'REPLAYED') limit 1;
