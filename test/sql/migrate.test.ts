@@ -1,0 +1,217 @@
+import pg from "pg";
+import { afterEach, expect, test } from "vitest";
+import { packageVersion } from "../../src/service/package-root.ts";
+import { migrate } from "../../src/supabase/migrate.ts";
+import { describeOnHomes, testHomes } from "../support/homes.ts";
+import type { TestDatabase, TestHome } from "../support/homes.ts";
+import { connectionTo } from "../support/manager.ts";
+import { until } from "../support/until.ts";
+
+const ALL = ["0001_state.sql", "functions"];
+
+describeOnHomes("migrate", (home) => {
+  let database: TestDatabase | undefined;
+  let clients: pg.Client[] = [];
+
+  afterEach(async () => {
+    for (const client of clients) await client.end().catch(() => undefined);
+    clients = [];
+    await database?.drop();
+    database = undefined;
+  });
+
+  /** An empty database, and a superuser's connection to it. */
+  async function open(): Promise<{ url: string; admin: pg.Client }> {
+    database = await home.createDatabase();
+    const admin = new pg.Client({ connectionString: database.adminUrl });
+    admin.on("error", () => undefined);
+    clients.push(admin);
+    await admin.connect();
+    return { url: database.url, admin };
+  }
+
+  const run = (url: string): ReturnType<typeof migrate> => migrate(connectionTo(url));
+
+  test("makes a schema that works, and the second time finds nothing to do", async () => {
+    const { url, admin } = await open();
+    expect(await run(url)).toEqual({ applied: ALL });
+    await admin.query(
+      `select agent_state_api.commit('{"changes": [{"id": "a", "type": "note", "data": 1}]}')`,
+    );
+    expect(await run(url)).toEqual({ applied: [] });
+    const { rows } = await admin.query(
+      "select number, name, program from agent_state.migrations order by number",
+    );
+    expect(rows).toEqual([
+      { number: 0, name: "functions", program: packageVersion() },
+      { number: 1, name: "0001_state.sql", program: packageVersion() },
+    ]);
+  });
+
+  test("may be run by ten programs at once: each step is done by one of them", async () => {
+    const { url } = await open();
+    const results = await Promise.all(Array.from({ length: 10 }, () => run(url)));
+    expect(results.flatMap(({ applied }) => applied).toSorted()).toEqual(ALL);
+  });
+
+  test("replaces functions that are not this program's, and keeps what is stored", async () => {
+    const { url, admin } = await open();
+    await run(url);
+    await admin.query(
+      `select agent_state_api.commit('{"changes": [{"id": "a", "type": "note", "data": 1}]}')`,
+    );
+    await admin.query(
+      "create or replace function agent_state_api.get(q jsonb) returns jsonb language sql as 'select null::jsonb'",
+    );
+    await admin.query(
+      "update agent_state.migrations set checksum = 'old', program = '0.0.1' where number = 0",
+    );
+    expect(await run(url)).toEqual({ applied: ["functions"] });
+    const { rows } = await admin.query(
+      `select agent_state_api.get('{"id": "a"}') -> 'data' as data`,
+    );
+    expect(rows).toEqual([{ data: 1 }]);
+  });
+
+  test.each([
+    [
+      "a step that this program does not know",
+      "insert into agent_state.migrations values (2, '0002_next.sql', 'x', '9.9.9')",
+      /newer version.*0002_next\.sql/,
+    ],
+    [
+      "functions of a newer program",
+      "update agent_state.migrations set checksum = 'x', program = '99.0.0' where number = 0",
+      /functions of version 99\.0\.0/,
+    ],
+    [
+      "another text of a step",
+      "update agent_state.migrations set checksum = 'x' where number = 1",
+      /another text of 0001_state\.sql/,
+    ],
+  ])("refuses a database with %s, and changes nothing", async (_name, statement, message) => {
+    const { url, admin } = await open();
+    await run(url);
+    await admin.query(statement);
+    const before = await catalog(admin);
+    await expect(run(url)).rejects.toMatchObject({
+      code: "SCHEMA_MISMATCH",
+      message: expect.stringMatching(message),
+    });
+    expect(await catalog(admin)).toEqual(before);
+  });
+
+  test("refuses a server older than PostgreSQL 15", async () => {
+    const { admin } = await open();
+    // A double of an old server: what it says of itself comes from a function that stands before the real one.
+    await admin.query(`create schema old;
+      create function old.current_setting(text) returns text language sql as
+        $$ select case $1 when 'server_version_num' then '140012' else '14.12' end $$;
+      alter database ${database!.name} set search_path = old, pg_catalog`);
+    await expect(run(database!.adminUrl)).rejects.toMatchObject({
+      code: "SCHEMA_MISMATCH",
+      message: expect.stringContaining("14.12"),
+    });
+  });
+
+  test("says that a database which is not there cannot be reached", async () => {
+    const { url } = await open();
+    const nowhere = url
+      .replace(/@[^:/]*(:\d+)?\//, "@127.0.0.1:1/")
+      .replace(/host=[^&]*/, "host=127.0.0.1")
+      .replace(/port=\d+/, "port=1");
+    await expect(run(nowhere)).rejects.toMatchObject({ code: "UNAVAILABLE" });
+  });
+
+  test.each([
+    ["in a step", "CREATE TYPE", []],
+    ["in the functions", "CREATE AGGREGATE", [{ number: 1 }]],
+  ])(
+    "killed %s leaves the database as it was before it, and can be run again",
+    async (_name, tag, books) => {
+      const { url, admin } = await open();
+      // Waits, half-way through, for a lock that this test holds.
+      await admin.query(`create function wait_for_test() returns event_trigger language plpgsql as
+        'begin perform pg_advisory_xact_lock(4712); end';
+      create event trigger half_way on ddl_command_start when tag in ('${tag}') execute function wait_for_test();
+      select pg_advisory_lock(4712)`);
+      const killed = run(url).catch((error: unknown) => error);
+      const waits = `select pid from pg_locks where locktype = 'advisory' and objid = 4712 and not granted
+                      and database = (select oid from pg_database where datname = current_database())`;
+      const { pid } = await until(async () => (await admin.query<{ pid: number }>(waits)).rows[0]);
+      await admin.query("select pg_terminate_backend($1)", [pid]);
+      expect(await killed).toMatchObject({ code: "UNAVAILABLE" });
+      await admin.query("select pg_advisory_unlock(4712)");
+      await admin.query("drop event trigger half_way");
+      expect(await booksOf(admin)).toEqual(books);
+      const { rows } = await admin.query(
+        "select from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname like 'agent\\_state%'",
+      );
+      expect(rows).toEqual([]);
+      expect((await run(url)).applied).toEqual(ALL.slice(books.length));
+      await admin.query(
+        `select agent_state_api.commit('{"changes": [{"id": "a", "type": "note", "data": 1}]}')`,
+      );
+    },
+  );
+});
+
+test("the schema is the same on every home", async () => {
+  const homes = testHomes().filter(({ available }) => available === true);
+  const [first, ...others] = await Promise.all(homes.map(schemaOn));
+  expect(first!.length).toBeGreaterThan(100);
+  for (const other of others) expect(other).toEqual(first);
+});
+
+async function schemaOn(home: TestHome): Promise<unknown[]> {
+  const database = await home.createDatabase();
+  await migrate(connectionTo(database.url));
+  const admin = new pg.Client({ connectionString: database.adminUrl });
+  await admin.connect();
+  const found = await catalog(admin);
+  await admin.end();
+  await database.drop();
+  return found;
+}
+
+async function booksOf(admin: pg.Client): Promise<unknown[]> {
+  const { rows } = await admin.query<{ books: string | null }>(
+    "select to_regclass('agent_state.migrations') as books",
+  );
+  if (rows[0]!.books === null) return [];
+  return (await admin.query("select number from agent_state.migrations order by number")).rows;
+}
+
+/** Columns, constraints, indexes, functions, triggers, rights and lifecycles, in words. */
+async function catalog(admin: pg.Client): Promise<unknown[]> {
+  const { rows } = await admin.query<{ what: string }>(`
+    with ours as (select oid, nspname from pg_namespace where nspname like 'agent\\_state%')
+    select what from (
+      select format('column %s.%s.%s %s %s %s %s', nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, pg_get_expr(d.adbin, d.adrelid)) as what
+        from pg_attribute a join pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'c') join ours on ours.oid = c.relnamespace
+        left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum where a.attnum > 0
+      -- PostgreSQL 18 lists "not null" among the constraints as well.
+      union all select format('constraint %s on %s: %s', conname, conrelid::regclass, pg_get_constraintdef(k.oid))
+        from pg_constraint k join ours on ours.oid = k.connamespace where contype <> 'n'
+      union all select pg_get_indexdef(i.indexrelid) from pg_index i join pg_class c on c.oid = i.indrelid join ours on ours.oid = c.relnamespace
+      union all select format('%s rows %s %s', nspname, c.relname, c.relrowsecurity) || coalesce(array_to_string(c.reloptions, ','), '')
+        from pg_class c join ours on ours.oid = c.relnamespace where c.relkind = 'r'
+      union all select case p.prokind when 'a' then p.oid::regprocedure::text else pg_get_functiondef(p.oid) end || array_to_string(array(select unnest(p.proacl)::text order by 1), ' ')
+        from pg_proc p join ours on ours.oid = p.pronamespace
+      union all select pg_get_triggerdef(t.oid) from pg_trigger t join pg_class c on c.oid = t.tgrelid join ours on ours.oid = c.relnamespace
+        where not t.tgisinternal) s
+    order by what collate "C"`);
+  const books = await booksOf(admin);
+  const moves = await admin.query(
+    "select * from agent_state.transitions order by type, from_phase, to_phase",
+  );
+  // The superuser that owns it all has another name on each server.
+  const {
+    rows: [me],
+  } = await admin.query<{ name: string }>("select current_user as name");
+  return [
+    ...rows.map(({ what }) => what.replaceAll(me!.name, "OWNER")),
+    ...books,
+    ...(moves.rows as unknown[]),
+  ];
+}
