@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { StateManager } from "../../src/manager/state-manager.ts";
+import { testHomes } from "../support/homes.ts";
+import { proofLength } from "../support/length.ts";
+import { openBench } from "../support/manager.ts";
+import type { Bench } from "../support/manager.ts";
+
+const turns = 2_000;
+/** Versions that are read back. */
+const samples = proofLength({ short: 12, full: 200 });
+
+type Message = Readonly<Record<string, string | number>>;
+
+/** One way to write a conversation down, turn by turn. */
+type Way = (manager: StateManager, id: string, turn: number) => Promise<unknown>;
+
+const ways: Readonly<Record<string, Way>> = {
+  "by append": (manager, id, turn) => manager.appendState(id, "/messages", [messageOf(turn)]),
+  "as the whole document": (manager, id, turn) => manager.updateState(id, "note", documentAt(turn)),
+  "by append and merge in one patch": (manager, id, turn) =>
+    manager
+      .commit({
+        changes: [{ op: "append", id, path: "/messages", items: [messageOf(turn)] }],
+      })
+      .then(() => (turn % 10 === 0 ? manager.mergeState(id, { usage: { turn } }) : undefined)),
+};
+
+// On one home: what is stored is the same bytes on each.
+describe("a conversation of 2,000 turns", () => {
+  let bench: Bench;
+
+  beforeAll(async () => {
+    bench = await openBench(testHomes().find(({ name }) => name === "embedded")!);
+  });
+
+  afterAll(() => bench.close());
+
+  test.each(Object.keys(ways))(
+    "written %s costs what was said, early and late, and every version reads right",
+    async (name) => {
+      const manager = bench.openManager();
+      const id = name.replaceAll(" ", "-");
+      await manager.updateState(id, "note", documentAt(0));
+      const versionOf = new Map<number, bigint>([[0, 1n]]);
+      for (let turn = 1; turn <= turns; turn++) {
+        await ways[name]!(manager, id, turn);
+        versionOf.set(turn, (await manager.getState(id)).version);
+      }
+      const stored = await bench.sql<{ version: string; stored: string; bytes: number }>(
+        `select c.version, c.stored, octet_length(c.body::text) as bytes from agent_state.changes c
+         join agent_state.states s using (state_no) where s.id = $1 order by c.version`,
+        [id],
+      );
+      const said = Buffer.byteLength(JSON.stringify(documentAt(turns)));
+      const perTurn = (from: number, to: number): number => {
+        const rows = stored.slice(Number(versionOf.get(from)), Number(versionOf.get(to)));
+        return (
+          rows.filter((row) => row.stored === "d").reduce((sum, row) => sum + row.bytes, 0) /
+          (to - from)
+        );
+      };
+      expect(perTurn(1_900, 2_000)).toBeLessThanOrEqual(perTurn(100, 200) * 1.2);
+      // A full copy comes when the deltas since the last one outweigh it: the copies double in size, all of
+      // them together cost less than twice the newest, and no version is far from one.
+      const copies = stored.filter((row) => row.stored === "f" && row.bytes > 4_096);
+      expect(copies.length).toBeGreaterThan(3);
+      copies
+        .slice(1)
+        .forEach(({ bytes }, index) => expect(bytes).toBeGreaterThan(copies[index]!.bytes * 1.8));
+      // So what was spent up to any turn is in proportion to what was said up to it.
+      const spent = stored.map((row) => row.bytes);
+      for (let turn = 100; turn <= turns; turn += 50) {
+        const up = spent
+          .slice(0, Number(versionOf.get(turn)))
+          .reduce((sum, bytes) => sum + bytes, 0);
+        expect(up / turn).toBeLessThan((3.4 * said) / turns + 8_192 / turn);
+      }
+      await readBack(manager, id, versionOf);
+    },
+    120_000,
+  );
+
+  async function readBack(
+    manager: StateManager,
+    id: string,
+    versionOf: ReadonlyMap<number, bigint>,
+  ): Promise<void> {
+    const merges = id.includes("merge");
+    const took: number[] = [];
+    for (let sample = 0; sample < samples; sample++) {
+      const turn = Math.floor((sample * turns) / (samples - 1));
+      const from = performance.now();
+      const state = await manager.getState(id, { version: versionOf.get(turn)! });
+      took.push(performance.now() - from);
+      expect(state.data).toEqual(documentAt(turn, merges));
+    }
+    // Putting a document together takes a time that is bounded, not one that grows with every turn.
+    expect(Math.max(...took)).toBeLessThan(1_000);
+  }
+});
+
+function documentAt(
+  turn: number,
+  merges = false,
+): { messages: Message[]; usage?: { turn: number } } {
+  const messages = Array.from({ length: turn }, (_, index) => messageOf(index + 1));
+  const usage = merges && turn >= 10 ? { usage: { turn: turn - (turn % 10) } } : {};
+  return { messages, ...usage };
+}
+
+/** About as long as what people and models say; never the same twice, so that nothing compresses it away. */
+function messageOf(turn: number): Message {
+  const words = Array.from({ length: 8 }, (_, i) =>
+    ((turn * 7_919 + i * 104_729) % 1_000_003).toString(36),
+  );
+  return { role: turn % 2 === 0 ? "user" : "assistant", turn, content: words.join(" ") };
+}
