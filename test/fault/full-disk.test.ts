@@ -4,10 +4,11 @@ import { rmSync, symlinkSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import type { TestContext } from "vitest";
 import { HttpStateClient } from "../../src/client/http-client.ts";
 import { startService } from "../support/child.ts";
 import { until } from "../support/until.ts";
-import { embeddedConnection, scratchDataDir } from "./embedded-place.ts";
+import { embeddedConnection, scratchDataDir } from "./place.ts";
 import { judge, SOUND } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
 import { startLoad } from "./load.ts";
@@ -18,21 +19,21 @@ const DOCUMENT_BYTES = 30_000;
 const HEALED_MS = 20_000;
 const timeout = 120_000;
 
-/** A small disk of its own, or why there is none. */
-function mountDisk(): { readonly folder: string } | { readonly missing: string } {
-  if (process.getuid?.() !== 0) return { missing: "only root may mount a small disk" };
+/** The folder of a small disk of the test's own; where none can be had, the test is left out. */
+function mountDisk(context: TestContext): string {
+  if (process.getuid?.() !== 0) return context.skip("only root may mount a small disk");
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "art-disk-")));
   const options = ["-t", "tmpfs", "-o", `size=${DISK_MIB}m`, "tmpfs", folder];
   const { status, stderr, error } = spawnSync("mount", options, { encoding: "utf8" });
   if (status !== 0) {
     rmSync(folder, { recursive: true });
-    return { missing: `a small disk cannot be mounted (${error?.message ?? stderr.trim()})` };
+    return context.skip(`a small disk cannot be mounted (${error?.message ?? stderr.trim()})`);
   }
   onTestFinished(() => {
     execFileSync("umount", ["--lazy", folder]);
     rmSync(folder, { recursive: true });
   });
-  return { folder };
+  return folder;
 }
 
 /** Takes all the space that is left. */
@@ -70,18 +71,17 @@ function startHeavyLoad(face: HttpStateClient, ledger: Ledger): Load {
 for (const what of ["all", "log"] as const) {
   const name = what === "all" ? "a full disk" : "a full disk under the write-ahead log";
   test(`${name} refuses writes, loses nothing, and is got over`, { timeout }, async (context) => {
-    const disk = mountDisk();
-    if ("missing" in disk) return context.skip(disk.missing);
-    const dataDir = await openPlace(disk.folder, what);
+    const disk = mountDisk(context);
+    const dataDir = await openPlace(disk, what);
     const connection = embeddedConnection(dataDir);
     const service = await startService(["--data-dir", dataDir]);
     const face = HttpStateClient.open({ url: service.url });
     const ledger = new Ledger();
     const load = startHeavyLoad(face, ledger);
     await ledger.more(50);
-    fillUp(join(disk.folder, "ballast"));
+    fillUp(join(disk, "ballast"));
     await ledger.more(50, "failed");
-    rmSync(join(disk.folder, "ballast"));
+    rmSync(join(disk, "ballast"));
 
     const from = performance.now();
     await until(() => face.updateState("after", "shared", null), {
@@ -102,19 +102,18 @@ for (const what of ["all", "log"] as const) {
 }
 
 test("a service that stops while its disk is full starts again", { timeout }, async (context) => {
-  const disk = mountDisk();
-  if ("missing" in disk) return context.skip(disk.missing);
-  const dataDir = await openPlace(disk.folder, "all");
+  const disk = mountDisk(context);
+  const dataDir = await openPlace(disk, "all");
   const service = await startService(["--data-dir", dataDir]);
   const face = HttpStateClient.open({ url: service.url });
   const ledger = new Ledger();
   const load = startHeavyLoad(face, ledger);
   await ledger.more(50);
-  fillUp(join(disk.folder, "ballast"));
+  fillUp(join(disk, "ballast"));
   await ledger.more(20, "failed");
   const ended = service.child.kill("SIGTERM");
   await Promise.all([ended, load.stop(), face.close()]);
-  rmSync(join(disk.folder, "ballast"));
+  rmSync(join(disk, "ballast"));
 
   const again = await startService(["--data-dir", dataDir]);
   expect(await judge(embeddedConnection(dataDir), ledger)).toEqual(SOUND);

@@ -5,14 +5,15 @@ import type pg from "pg";
 import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { StateManager } from "../../src/index.ts";
 import { proofLength } from "../support/length.ts";
-import { embeddedConnection, scratchDataDir } from "./embedded-place.ts";
+import { embeddedConnection, scratchDataDir } from "./place.ts";
 import { judge, SOUND } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
-import { startLoad } from "./load.ts";
+import { startLoad, startReaders } from "./load.ts";
 import { missingPostgres, PrivatePostgres, signalTo } from "./private-postgres.ts";
 
 const ROUNDS = proofLength({ short: 1, full: 5 });
 const WRITERS = 128;
+const READERS = 16;
 const TIMEOUT_MS = 3_000;
 /** A timer that fires late on a busy machine is no call that hangs. */
 const LATE_MS = 1_500;
@@ -30,7 +31,7 @@ interface Subject {
   readonly manager: StateManager;
   readonly connection: pg.ClientConfig;
   /** Resolves when the database is back, or is about to be without us. */
-  readonly fault: () => Promise<void>;
+  readonly fault: (ledger: Ledger) => Promise<void>;
 }
 
 /** Load, fault, and after it: everyone was answered in time and truly, and the same manager goes on. */
@@ -40,14 +41,15 @@ async function survives({ manager, connection, fault }: Subject): Promise<void> 
     const call = { timeoutMs: TIMEOUT_MS };
     const name = `round-${round}`;
     const load = startLoad({ ledger, faces: [manager], writers: WRITERS, name, ...call });
+    const readers = startReaders({ ledger, face: manager, readers: READERS, ...call });
     await ledger.more(300);
     const felt = ledger.more(1, "failed");
-    await Promise.all([fault(), felt]);
+    await Promise.all([fault(ledger), felt]);
     const from = performance.now();
     await ledger.more(1);
     const healedMs = Math.round(performance.now() - from);
     await ledger.more(300);
-    await load.stop();
+    await Promise.all([load.stop(), readers.stop()]);
     console.log(`healed in ${healedMs} ms; slowest call ${ledger.slowestMs} ms`);
     expect(healedMs).toBeLessThan(HEALED_MS);
     expect(ledger.slowestMs).toBeLessThan(TIMEOUT_MS + LATE_MS);
@@ -58,12 +60,18 @@ async function survives({ manager, connection, fault }: Subject): Promise<void> 
   }
 }
 
-async function onPrivate(fault: (server: PrivatePostgres) => Promise<void>): Promise<Subject> {
+async function onPrivate(
+  fault: (server: PrivatePostgres, ledger: Ledger) => Promise<void>,
+): Promise<Subject> {
   const server = await PrivatePostgres.open();
   postgres = server;
   const manager = await StateManager.open({ supabase: { main: server.url } });
   onTestFinished(() => manager.close());
-  return { manager, connection: { connectionString: server.url }, fault: () => fault(server) };
+  return {
+    manager,
+    connection: { connectionString: server.url },
+    fault: (ledger) => fault(server, ledger),
+  };
 }
 
 const missing = missingPostgres();
@@ -71,8 +79,8 @@ const timeout = 60_000 * ROUNDS;
 
 describe.skipIf(missing !== undefined)("under load, PostgreSQL", () => {
   test("is killed with -9 and started again", { timeout }, async () => {
-    const subject = await onPrivate(async (server) => {
-      await server.end("SIGKILL");
+    const subject = await onPrivate(async (server, ledger) => {
+      await server.end("SIGKILL", () => ledger.more(1)); // the moment somebody was told
       await server.start();
     });
     await survives(subject);

@@ -1,26 +1,16 @@
-import type pg from "pg";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { HttpStateClient } from "../../src/client/http-client.ts";
 import { startService } from "../support/child.ts";
 import { describeOnHomes } from "../support/homes.ts";
-import type { TestHome } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
-import { embeddedConnection, scratchDataDir, serverPids } from "./embedded-place.ts";
 import { judge, SOUND } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
 import { startLoad } from "./load.ts";
+import { placeOf } from "./place.ts";
 import { randomFrom } from "./random.ts";
 
 const KILLS = proofLength({ short: 2, full: 20 });
 const WRITERS = 512;
-
-interface Place {
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly connection: pg.ClientConfig;
-  /** Processes of database servers that belong to the service. */
-  serverPids(): number[];
-}
 
 describeOnHomes("a service that is killed in the middle of 512 writes", (home) => {
   test(
@@ -55,29 +45,9 @@ describeOnHomes("a service that is killed in the middle of 512 writes", (home) =
       }
       expect(await service.child.kill("SIGTERM")).toEqual({ code: 0, signal: null });
       expect(place.serverPids()).toEqual([]);
-      console.log(`${home.name}: ${ledger.acknowledged} acknowledged writes, starts ${startMs} ms`);
+      console.log(
+        `${home.name}: ${ledger.acknowledged} acknowledged writes, starts ${startMs.join(", ")} ms`,
+      );
     },
   );
 });
-
-async function placeOf(home: TestHome): Promise<Place> {
-  if (home.name === "embedded") return embeddedPlace();
-  const database = await home.createDatabase();
-  onTestFinished(() => database.drop());
-  return {
-    args: [],
-    env: { SUPABASE_DB_URL: database.url },
-    connection: { connectionString: database.adminUrl },
-    serverPids: () => [],
-  };
-}
-
-async function embeddedPlace(): Promise<Place> {
-  const dataDir = await scratchDataDir();
-  return {
-    args: ["--data-dir", dataDir],
-    env: {},
-    connection: embeddedConnection(dataDir),
-    serverPids: () => serverPids(dataDir),
-  };
-}

@@ -1,17 +1,20 @@
 import { AgentRuntimeError } from "../../src/state/errors.ts";
 import type { StateFace } from "../../src/state/face.ts";
 import type { CallOptions, Changeset } from "../../src/state/request.ts";
-import type { Committed } from "../../src/state/state.ts";
+import type { Written } from "../../src/state/state.ts";
 
 /** A changeset whose every retry is known by its key. */
 export type KeyedChangeset = Changeset & { readonly idempotencyKey: string };
+
+/** What its caller was told of a write. */
+type Told = { readonly changes: readonly Pick<Written, "id" | "version" | "step">[] };
 
 /** One write, from before it was sent to what its caller was told. */
 export interface Attempt {
   readonly changeset: KeyedChangeset;
   /** `denied`: told that it did not happen. `open`: told that it may have, or not answered yet. */
   fate: "open" | "acknowledged" | "denied";
-  committed?: Committed;
+  committed?: Told;
 }
 
 /** What callers were told, against which a database can be judged. */
@@ -49,6 +52,31 @@ export class Ledger {
     return this.#send(face, attempt, call);
   }
 
+  /** Keeps a write of another process: acknowledged so, or nobody knows. */
+  enter(changeset: KeyedChangeset, told?: Told): void {
+    if (told === undefined) {
+      this.attempts.push({ changeset, fate: "open" });
+      return;
+    }
+    this.attempts.push({ changeset, fate: "acknowledged", committed: told });
+    this.#counts.acknowledged += 1;
+  }
+
+  /** Keeps how long a read took, and an answer that no fault explains; true: it was answered. */
+  async read(run: () => Promise<unknown>): Promise<boolean> {
+    const from = performance.now();
+    try {
+      await run();
+      return true;
+    } catch (error) {
+      const code = error instanceof AgentRuntimeError ? error.code : "";
+      if (code !== "UNAVAILABLE" && code !== "STATE_NOT_FOUND") this.unexpected.push(String(error));
+      return false;
+    } finally {
+      this.#slowestMs = Math.max(this.#slowestMs, performance.now() - from);
+    }
+  }
+
   /** Repeats every write that is not acknowledged, each with its own key and content. */
   async retryUnsettled(face: StateFace): Promise<void> {
     await Promise.all(this.unsettled.map((attempt) => this.#send(face, attempt, {})));
@@ -79,7 +107,7 @@ export class Ledger {
     this.#slowestMs = Math.max(this.#slowestMs, performance.now() - from);
     const isDone = attempt.fate === "acknowledged";
     this.#counts[isDone ? "acknowledged" : "failed"] += 1;
-    for (const look of [...this.#watchers]) look();
+    for (const look of this.#watchers) look();
     return isDone;
   }
 

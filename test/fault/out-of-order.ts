@@ -25,11 +25,11 @@ const OWN = ["deep-0", "deep-1", "deep-2", "deep-3"];
 export async function startTransactions(connectionString: string): Promise<Transactions> {
   const random = randomFrom(4);
   const ready: (() => void)[] = [];
-  let stopped = false;
+  const stopping = new AbortController();
   let committed = 0;
 
   const work = async (client: pg.Client, number: number): Promise<void> => {
-    for (let count = 0; !stopped; count += 1) {
+    for (let count = 0; !stopping.signal.aborted; count += 1) {
       await client.query("begin");
       if (random(2) === 0) await client.query("select pg_current_xact_id()");
       const scopes = random(2) === 0 ? [SHARED[random(SHARED.length)]!] : OWN.slice(random(3));
@@ -42,9 +42,9 @@ export async function startTransactions(connectionString: string): Promise<Trans
   };
 
   const conduct = async (workers: Promise<unknown>): Promise<void> => {
-    let isOver = false;
-    void workers.finally(() => (isOver = true)).catch(() => undefined);
-    while (!isOver) {
+    const over = new AbortController();
+    workers.finally(() => over.abort()).catch(() => undefined); // told by the wait below
+    while (!over.signal.aborted) {
       if (ready.length < CONNECTIONS) await sleep(random(PATIENCE_MS));
       const [next] = ready.splice(random(ready.length), 1);
       next?.();
@@ -65,7 +65,7 @@ export async function startTransactions(connectionString: string): Promise<Trans
       return committed;
     },
     stop: () => {
-      stopped = true;
+      stopping.abort();
       return done;
     },
   };

@@ -84,12 +84,17 @@ export class PrivatePostgres {
     if (isOver()) throw new Error(`postgres did not start:\n${said}`);
   }
 
-  /** Ends the postmaster by a signal; resolves when it and all its processes are gone. */
-  async end(signal: NodeJS.Signals): Promise<void> {
+  /**
+   * Ends the postmaster by a signal once `moment` has come, not later; SIGKILL takes all of its
+   * processes in the same instant, as the end of a machine does. Resolves when all are gone.
+   */
+  async end(signal: NodeJS.Signals, moment?: () => Promise<void>): Promise<void> {
     const server = this.#server!;
     const children = this.children();
     const gone = once(server, "exit");
+    await moment?.();
     server.kill(signal);
+    if (signal === "SIGKILL") for (const pid of children) signalTo(pid, signal);
     await gone;
     await until(() => children.every((pid) => !isAlive(pid)), { what: "the end of its processes" });
   }

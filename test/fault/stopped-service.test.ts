@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { HttpStateClient } from "../../src/client/http-client.ts";
 import { startService } from "../support/child.ts";
 import { proofLength } from "../support/length.ts";
-import { embeddedConnection, scratchDataDir, serverPids } from "./embedded-place.ts";
+import { embeddedConnection, scratchDataDir, serverPids } from "./place.ts";
 import { happenedOpen, judge, SOUND } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
 import { startLoad } from "./load.ts";
@@ -25,9 +25,14 @@ async function stopUnderLoad(signals: readonly NodeJS.Signals[]) {
     const load = startLoad({ ledger, faces: [face], writers: WRITERS, name: `stop-${round}` });
     await ledger.more(200);
     const from = performance.now();
-    const ended = signals.map((signal) => service.child.kill(signal));
-    const end = await ended[0];
-    await Promise.all([load.stop(), face.close()]);
+    const ended = service.child.ended();
+    for (const signal of signals) {
+      const refused = ledger.more(1, "failed");
+      void service.child.kill(signal);
+      await Promise.race([refused, ended]); // it has heard it: two at once would be taken as one
+    }
+    const [end] = await Promise.all([ended, load.stop()]);
+    await face.close();
     ends.push({ ...end, inTime: performance.now() - from < STOP_MS, left: serverPids(dataDir) });
   }
   const last = await startService(args);

@@ -4,6 +4,44 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type pg from "pg";
 import { onTestFinished } from "vitest";
+import type { Settings } from "../../src/index.ts";
+import type { TestHome } from "../support/homes.ts";
+
+/** Where a service or a library keeps its states in a test. */
+export interface Place {
+  /** For the library. */
+  readonly settings: Settings;
+  /** For the program. */
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** As superuser, while it runs. */
+  readonly connection: pg.ClientConfig;
+  /** Processes of database servers that belong to it. */
+  serverPids(): number[];
+}
+
+/** A new place on a home. */
+export async function placeOf(home: TestHome): Promise<Place> {
+  if (home.name === "embedded") {
+    const dataDir = await scratchDataDir();
+    return {
+      settings: { dataDir },
+      args: ["--data-dir", dataDir],
+      env: {},
+      connection: embeddedConnection(dataDir),
+      serverPids: () => serverPids(dataDir),
+    };
+  }
+  const database = await home.createDatabase();
+  onTestFinished(() => database.drop());
+  return {
+    settings: { supabase: { main: database.url } },
+    args: [],
+    env: { SUPABASE_DB_URL: database.url },
+    connection: { connectionString: database.adminUrl },
+    serverPids: () => [],
+  };
+}
 
 /** A folder for an embedded home that is gone after the test. */
 export async function scratchDataDir(): Promise<string> {
