@@ -55,7 +55,8 @@ async function figureOf(bench: Bench, { how, say, count }: Replay): Promise<Figu
       for (let turn = 1; turn <= messages.length; turn++)
         await say(library, id, messages.slice(0, turn));
       turns += messages.length;
-      finalBytes += await checkedBytes(library, id, messages);
+      const bytes = await checkedBytes(library, id, messages);
+      finalBytes += bytes; // Not in one statement: others add to it while this one waits.
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, play));
