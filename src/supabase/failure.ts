@@ -13,8 +13,8 @@ export function failureOf(error: unknown, sent: boolean): AgentRuntimeError {
   // The database answered: the transaction did not happen.
   if (state === "PT503") return unavailable(error, false);
   if (PASSING_CLASSES.has(state.slice(0, 2))) {
-    // 57P0x: the server is going down; whether it committed before, it no longer says.
-    return unavailable(error, sent && state.startsWith("57P"));
+    // 57P0x: the server is going down; 08: a pooler lost it. Whether it committed before, neither says.
+    return unavailable(error, sent && /^(57P|08)/.test(state));
   }
   return new AgentRuntimeError(
     "INTERNAL",
