@@ -15,6 +15,7 @@
 -- Writers of one scope are serialised by the log's unique (scope_no, step, position): the slower one
 -- looks again. Nothing is locked that is not written, except by who lost several races. The statement
 -- joins its own parts nowhere: the planner expects one row, and a join would be a loop in a loop.
+-- The plan is kept, and may have been made when the tables were empty: it may only be one that goes by index.
 create or replace function agent_state_api.commit_batch(
   p_unit integer[], p_namespace text[], p_id text[], p_type text[], p_scope text[], p_op text[], p_body json[],
   p_phase text[], p_expected bigint[], p_based_on bigint[], p_expected_step bigint[],
@@ -22,7 +23,8 @@ create or replace function agent_state_api.commit_batch(
   p_writer integer default 0)
 returns table (n integer, code text, detail text, type text, scope text, version bigint, step bigint,
                phase text, digest bytea, created boolean, at timestamptz)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
 #variable_conflict use_column
 declare
   v_now         timestamptz := clock_timestamp();
@@ -92,7 +94,7 @@ begin
             from (select d.*, row_number() over (partition by d.state_no order by d.n) + d.was as version,
                          count(*) over (partition by d.state_no) as chain
                     from (select j.n, j.unit, j.namespace, j.id, j.type, j.scope, j.state_no, j.place, j.scope_no, j.was, j.old_digest, j.absent,
-                                 j.full_copy, greatest(v_xid, j.feed_xid) as feed_xid,
+                                 j.full_copy, v_xid as feed_xid,
                                  j.head + dense_rank() over (partition by j.scope_no order by j.unit) as step,
                                  case when j.op = 'd' then 'd' else 'u' end as kind,
                                  case when j.op = 'c' and j.full_copy is null then 'd' else 'f' end as stored,
