@@ -94,7 +94,7 @@ begin
             from (select d.*, row_number() over (partition by d.state_no order by d.n) + d.was as version,
                          count(*) over (partition by d.state_no) as chain
                     from (select j.n, j.unit, j.namespace, j.id, j.type, j.scope, j.state_no, j.place, j.scope_no, j.was, j.old_digest, j.absent,
-                                 j.full_copy, v_xid as feed_xid,
+                                 j.full_copy, greatest(v_xid, j.feed_xid) as feed_xid,
                                  j.head + dense_rank() over (partition by j.scope_no order by j.unit) as step,
                                  case when j.op = 'd' then 'd' else 'u' end as kind,
                                  case when j.op = 'c' and j.full_copy is null then 'd' else 'f' end as stored,
