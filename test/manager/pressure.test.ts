@@ -145,6 +145,23 @@ describeOnHomes("under pressure, the manager", (home) => {
     }
   });
 
+  test("says of a write whose server process died: it may have happened; and works again", async () => {
+    const manager = openFar();
+    await manager.updateState(id, "note", 0);
+    const blocker = await bench.connect();
+    await blocker.query("begin");
+    await blocker.query("select from agent_state.states where id = $1 for update", [id]);
+    const fate = fateOf(manager.updateState(id, "note", 1));
+    const { pid } = await until(async () => {
+      const waiting = "select pid from pg_locks where not granted and locktype = 'transactionid'";
+      return (await bench.sql<{ pid: number }>(waiting))[0];
+    });
+    await bench.sql("select pg_terminate_backend($1)", [pid]);
+    expect(brief(await fate)).toBe("UNAVAILABLE, open");
+    await blocker.query("rollback");
+    await until(async () => brief(await fateOf(manager.updateState(id, "note", 2))) === "done");
+  });
+
   test("has on disk, once closed, all that it took before; and closes once", async () => {
     const manager = bench.openManager({ lanes: 2 });
     const writes = Array.from({ length: 300 }, (_, i) =>
