@@ -24,13 +24,13 @@ function mountDisk(context: TestContext): string {
   if (process.getuid?.() !== 0) return context.skip("only root may mount a small disk");
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "art-disk-")));
   const options = ["-t", "tmpfs", "-o", `size=${DISK_MIB}m`, "tmpfs", folder];
-  const { status, stderr, error } = spawnSync("mount", options, { encoding: "utf8" });
+  const { status, stderr, error } = spawnSync("/bin/mount", options, { encoding: "utf8" });
   if (status !== 0) {
     rmSync(folder, { recursive: true });
     return context.skip(`a small disk cannot be mounted (${error?.message ?? stderr.trim()})`);
   }
   onTestFinished(() => {
-    execFileSync("umount", ["--lazy", folder]);
+    execFileSync("/bin/umount", ["--lazy", folder]);
     rmSync(folder, { recursive: true });
   });
   return folder;

@@ -23,7 +23,7 @@ describeOnHomes("a state with a time to go", (home) => {
       await until(() =>
         manager.getState("brief").then(
           () => false,
-          (error: { code: string }) => error.code === "GONE",
+          (error: unknown) => (error as { code: string }).code === "GONE",
         ),
       );
     }

@@ -64,7 +64,7 @@ describeOnHomes("what a process keeps in memory", (home) => {
     await until(() =>
       there.getState("foreign").then(
         () => false,
-        (error: { code: string }) => error.code === "GONE",
+        (error: unknown) => (error as { code: string }).code === "GONE",
       ),
     );
     await here.updateState("foreign", "note", { turn: 4 });

@@ -33,7 +33,7 @@ export async function auditDatabase(bench: Bench, namespace: string): Promise<vo
     const steps = [...new Set(changes.map(({ step }) => Number(step)))].toSorted((a, b) => a - b);
     expect(steps, "steps of a scope").toEqual(steps.map((_, index) => index + 1));
   }
-  const states = await bench.sql<Record<string, unknown>>(
+  const states = await bench.sql(
     `select s.state_no, s.version, s.step, s.phase, s.digest, s.deleted, s.base_version, s.delta_bytes,
             agent_state_api.verify_state(s.namespace, s.id) as broken
        from agent_state.states s where s.namespace = $1`,

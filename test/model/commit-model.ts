@@ -162,7 +162,7 @@ function phaseFault(type: string, to: string | null, from: string | null): strin
 }
 
 function fingerprintOf({ scope, expectedStep, changes }: PreparedUnit): string {
-  const asked = changes.map(({ basedOn: _, ...change }) => change);
+  const asked = changes.map((change) => ({ ...change, basedOn: undefined }));
   return JSON.stringify([scope, expectedStep, asked], (_key, value: unknown) =>
     typeof value === "bigint" ? `${value}n` : value,
   );

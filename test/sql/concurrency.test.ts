@@ -23,24 +23,22 @@ const slow = proofLength({ short: 6, full: 40 });
 /** Everything that a commit may answer; anything else is a fault. */
 const CODES = new Set([
   null,
-  ...[
-    "ALREADY_EXISTS",
-    "GONE",
-    "IDEMPOTENCY_KEY_REUSED",
-    "ILLEGAL_TRANSITION",
-    "INVALID_PATCH",
-    "INVALID_PHASE",
-  ],
-  ...[
-    "INVALID_SCOPE",
-    "INVALID_TYPE",
-    "PAYLOAD_TOO_LARGE",
-    "REBASE",
-    "REPLAYED",
-    "SCOPE_ON_HOLD",
-    "STATE_NOT_FOUND",
-  ],
-  ...["STEP_CONFLICT", "UNIT_REFUSED", "VERSION_CONFLICT"],
+  "ALREADY_EXISTS",
+  "GONE",
+  "IDEMPOTENCY_KEY_REUSED",
+  "ILLEGAL_TRANSITION",
+  "INVALID_PATCH",
+  "INVALID_PHASE",
+  "INVALID_SCOPE",
+  "INVALID_TYPE",
+  "PAYLOAD_TOO_LARGE",
+  "REBASE",
+  "REPLAYED",
+  "SCOPE_ON_HOLD",
+  "STATE_NOT_FOUND",
+  "STEP_CONFLICT",
+  "UNIT_REFUSED",
+  "VERSION_CONFLICT",
 ]);
 
 describeOnHomes("many writers at once", (home) => {
@@ -106,7 +104,7 @@ describeOnHomes("many writers at once", (home) => {
       const losers = rows.filter(({ code }) => code !== null);
       const told = race === 0 ? "ALREADY_EXISTS" : "VERSION_CONFLICT";
       expect(losers.map(({ code, version }) => [code, version])).toEqual(
-        Array(writers - 1).fill([told, expected + 1n]),
+        Array.from({ length: writers - 1 }, () => [told, expected + 1n]),
       );
     }
     await auditDatabase(bench, "race");

@@ -171,7 +171,10 @@ describeOnHomes("the JSON door", (home) => {
     ["INVALID_REQUEST", []],
     ["INVALID_REQUEST", {}],
     ["INVALID_REQUEST", { changes: [] }],
-    ["INVALID_REQUEST", { changes: Array(1_001).fill({ op: "delete", id: "a" }) }],
+    [
+      "INVALID_REQUEST",
+      { changes: Array.from({ length: 1_001 }, () => ({ op: "delete", id: "a" })) },
+    ],
     ["INVALID_REQUEST", { changes: ["delete"] }],
     ["INVALID_REQUEST", one({ op: "destroy", id: "a" })],
     ["INVALID_REQUEST", one({ id: "a", type: "note" })],
