@@ -4,7 +4,7 @@
 -- aside, the merges go to what is left, and all the items are appended at once: a conversation of a
 -- thousand turns is put together once, not a thousand times.
 create or replace function agent_state.document(p_state_no bigint, p_version bigint)
-returns json language plpgsql stable set enable_seqscan = off as $$
+returns json language plpgsql stable set enable_seqscan = off set jit = off as $$
 declare
   v_base   bigint;
   v_doc    json;

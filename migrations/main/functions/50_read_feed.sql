@@ -23,7 +23,7 @@ create or replace function agent_state_api.read_feed(p_xid bigint, p_scope_no bi
 returns table (feed_xid bigint, scope_no bigint, step bigint, "position" integer, state_no bigint, namespace text, scope text, id text,
                type text, version bigint, kind text, stored text, phase text, cause text, actor text, digest bytea, at timestamptz, body json)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off as $$
+  set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 begin
   return query
@@ -51,7 +51,7 @@ create or replace function agent_state_api.foreign_changes(
   p_writer integer, p_xid bigint, p_scope_no bigint, p_step bigint, p_position integer, p_limit integer)
 returns table (namespace text, id text, version bigint, head bigint)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off as $$
+  set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 begin
   return query

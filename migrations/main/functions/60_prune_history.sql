@@ -2,7 +2,7 @@
 -- Kept: each state's newest full copy before that moment and all after it, so that every version since
 -- then can be read; and with it the HEAD of every scope. Moves the floor of the feed up.
 create or replace function agent_state_api.prune_history(p_before timestamptz, p_limit integer)
-returns integer language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off as $$
+returns integer language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   v_count integer;
 begin
