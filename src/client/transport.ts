@@ -71,7 +71,9 @@ export class Transport {
       method: call.method,
       headers,
       signal,
-      redirect: "error",
+      // A token must not go along. Not "error": there, once the head of an answer has come and memory
+      // was collected, Node's fetch forgets the signal, and a silent body would be awaited for ever.
+      redirect: "manual",
       ...(call.body === undefined ? {} : { body: call.body }),
     });
   }
@@ -91,7 +93,9 @@ export function problemError(
     ...(problem === undefined ? {} : problemFacts(problem)),
     ...(retryAfter > 0 ? { retryAfterMs: retryAfter * 1000 } : {}),
     // Something between here and the service answered: nobody knows how far the write came.
-    ...(known === undefined && response.status >= 500 && isWrite ? { mayHaveHappened: true } : {}),
+    ...(known === undefined && !isRefusal(response.status) && isWrite
+      ? { mayHaveHappened: true }
+      : {}),
   };
   const sentence =
     detailOf(problem) ??
@@ -195,12 +199,18 @@ function isCode(code: unknown): code is ErrorCode {
   return typeof code === "string" && Object.hasOwn(ERROR_STATUS, code);
 }
 
+function isRefusal(status: number): boolean {
+  return status >= 400 && status < 500;
+}
+
 function codeOfStatus(status: number): ErrorCode {
   if (status === 401) return "UNAUTHENTICATED";
   if (status === 403) return "FORBIDDEN";
   if (status === 404) return "ROUTE_NOT_FOUND";
   if (status === 413) return "PAYLOAD_TOO_LARGE";
   if (status === 429) return "RATE_LIMITED";
+  // A redirect is not followed: whoever sent it is not the service.
+  if (status < 400) return "UNAVAILABLE";
   if (status === 408 || status === 502 || status === 503 || status === 504) return "UNAVAILABLE";
   return status < 500 ? "INVALID_REQUEST" : "INTERNAL";
 }
