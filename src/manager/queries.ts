@@ -58,7 +58,7 @@ export class Queries {
   /** The state from this process's memory, where that is fresh enough for this read; else null. */
   hit(id: string, options: ReadOptions | undefined): State | null {
     if (options?.version !== undefined || options?.consistency === "strong") return null;
-    const entry = this.#cache.get({ namespace: options?.namespace ?? "default", id });
+    const entry = this.#cache.get(options?.namespace ?? "default", id);
     if (entry === undefined || entry.head === null || entry.deleted) return null;
     if (options?.minVersion !== undefined && entry.version < options.minVersion) return null;
     const state = materialize(entry);

@@ -28,19 +28,19 @@ test("never goes back to an older version, in whatever order they come", () => {
   const known = cache();
   for (const version of [2n, 5n, 3n, 5n, 1n]) known.put(stored(version));
   expect(known.peek(key)?.version).toBe(5n);
-  expect(materialize(known.get(key)!)?.data).toEqual({ version: 5 });
+  expect(materialize(known.get(key.namespace, key.id)!)?.data).toEqual({ version: 5 });
   known.note(key, 4n, "a");
-  expect(known.get(key)?.head).not.toBeNull();
+  expect(known.get(key.namespace, key.id)?.head).not.toBeNull();
 });
 
 test("knows of a newer version that it does not have, and then serves none", () => {
   const known = cache();
   known.put(stored(2n));
   known.outdate(key, 3n);
-  expect(known.get(key)).toMatchObject({ version: 3n, head: null, scope: "a" });
+  expect(known.get(key.namespace, key.id)).toMatchObject({ version: 3n, head: null, scope: "a" });
   expect(known.data(key)).toBeUndefined();
   known.put(stored(2n)); // a read that was under way
-  expect(known.get(key)?.head).toBeNull();
+  expect(known.get(key.namespace, key.id)?.head).toBeNull();
   known.put(stored(3n));
   expect(known.data(key)).toMatchObject({ version: 3n, type: "note" });
   known.outdate({ ...key, id: "unknown" }, 9n);

@@ -47,13 +47,13 @@ export class StateCache {
     return { hits, misses, size, bytes };
   }
 
-  get(key: StateKey): CachedState | undefined {
-    return this.#entries.get(cacheKey(key));
+  get(namespace: string, id: string): CachedState | undefined {
+    return this.#entries.get(cacheKey(namespace, id));
   }
 
   /** Without counting as a look. */
   peek(key: StateKey): CachedState | undefined {
-    return this.#entries.peek(cacheKey(key));
+    return this.#entries.peek(cacheKey(key.namespace, key.id));
   }
 
   /** Keeps what the database answered, or what a write made, unless something newer is known. */
@@ -104,12 +104,12 @@ export class StateCache {
     const known = this.peek(key);
     if (known !== undefined && known.version >= version) return;
     const entry = { ...BARE, version, scope };
-    this.#entries.set(cacheKey(key), entry, ENTRY_BYTES);
+    this.#entries.set(cacheKey(key.namespace, key.id), entry, ENTRY_BYTES);
   }
 
   /** Nothing is known of the state any more. */
   forget(key: StateKey): void {
-    this.#entries.delete(cacheKey(key));
+    this.#entries.delete(cacheKey(key.namespace, key.id));
   }
 
   clear(): void {
@@ -117,7 +117,7 @@ export class StateCache {
   }
 
   #keep(key: StateKey, entry: CachedState): CachedState {
-    const name = cacheKey(key);
+    const name = cacheKey(key.namespace, key.id);
     const known = this.#entries.peek(name);
     if (known !== undefined && known.version > entry.version) return entry;
     if (known?.version === entry.version && known.state !== null) return known;
@@ -147,6 +147,6 @@ function stateOf(head: Omit<StoredState, "text">, data: Json): State {
 }
 
 /** Ids hold no control characters, so one can part the two. */
-function cacheKey(key: StateKey): string {
-  return key.namespace === "default" ? key.id : `${key.namespace}\u001f${key.id}`;
+function cacheKey(namespace: string, id: string): string {
+  return namespace === "default" ? id : `${namespace}\u001f${id}`;
 }
