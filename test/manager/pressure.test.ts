@@ -145,6 +145,26 @@ describeOnHomes("under pressure, the manager", (home) => {
     }
   });
 
+  test("reads anew, once a write to it may have happened, what it had in memory", async () => {
+    const manager = openFar(); // hears nothing of other processes' writes, nor of its own lost ones
+    await manager.updateState(id, "note", 0);
+    expect((await manager.getState(id)).data).toBe(0);
+    const blocker = await bench.connect();
+    await blocker.query("begin");
+    await blocker.query("select from agent_state.states where id = $1 for update", [id]);
+    const fate = fateOf(manager.updateState(id, "note", 1));
+    await until(async () => (await bench.sql("select from pg_locks where not granted")).length > 0);
+    proxy.cut();
+    expect(brief(await fate)).toBe("UNAVAILABLE, open");
+    await blocker.query("commit");
+    const busy =
+      "select from pg_stat_activity where datname = current_database() and query like '%commit_batch%' and state <> 'idle'";
+    await until(async () => (await bench.sql(`${busy} and pid <> pg_backend_pid()`)).length === 0);
+    expect((await manager.getState(id)).version).toBe(BigInt(await versionOnDisk(id)));
+    // A pooler may take back what its client no longer waits for.
+    if (home.name !== "pgbouncer") expect(await versionOnDisk(id)).toBe(2);
+  });
+
   test("says of a write whose server process died: it may have happened; and works again", async () => {
     const manager = openFar();
     await manager.updateState(id, "note", 0);
