@@ -11,10 +11,10 @@ import { startLoad } from "./load.ts";
 import { missingPostgres, PrivatePostgres } from "./private-postgres.ts";
 import { randomFrom } from "./random.ts";
 
-const WRITES = proofLength({ short: 600, full: 10_000 });
-const RACES = proofLength({ short: 50, full: 500 });
+const WRITES = proofLength({ short: 600, full: 3_000 });
+const RACES = proofLength({ short: 50, full: 200 });
 const RACERS = 16;
-const LOOKS = proofLength({ short: 30, full: 300 });
+const LOOKS = proofLength({ short: 30, full: 100 });
 /** A change of the other service is seen after one look at the feed (200 ms), on a busy machine later. */
 const SEEN_MS = 2_000;
 
@@ -86,20 +86,24 @@ describe.skipIf(missing !== undefined)("two services on one database", () => {
     expect(await judge({ connectionString: postgres.url }, new Ledger())).toEqual(SOUND);
   });
 
-  test("see each other's changes although each reads from its memory", async () => {
-    const [here, there] = faces as [HttpStateClient, HttpStateClient];
-    let slowestMs = 0;
-    for (let look = 1; look <= LOOKS; look += 1) {
-      const [writer, reader] = look % 2 === 0 ? [here, there] : [there, here];
-      const { version } = await writer.updateState("seen", "shared", { look });
-      const from = performance.now();
-      const isSeen = async (): Promise<boolean> =>
-        (await reader.getState("seen").catch(() => ({ version: 0n }))).version >= version;
-      await until(isSeen, { what: `version ${version}`, timeoutMs: SEEN_MS });
-      slowestMs = Math.max(slowestMs, performance.now() - from);
-      const { data } = await reader.getState("seen");
-      expect(data).toEqual({ look });
-    }
-    console.log(`seen by the other service within ${Math.round(slowestMs)} ms`);
-  });
+  test(
+    "see each other's changes although each reads from its memory",
+    { timeout: 120_000 },
+    async () => {
+      const [here, there] = faces as [HttpStateClient, HttpStateClient];
+      let slowestMs = 0;
+      for (let look = 1; look <= LOOKS; look += 1) {
+        const [writer, reader] = look % 2 === 0 ? [here, there] : [there, here];
+        const { version } = await writer.updateState("seen", "shared", { look });
+        const from = performance.now();
+        const isSeen = async (): Promise<boolean> =>
+          (await reader.getState("seen").catch(() => ({ version: 0n }))).version >= version;
+        await until(isSeen, { what: `version ${version}`, timeoutMs: SEEN_MS });
+        slowestMs = Math.max(slowestMs, performance.now() - from);
+        const { data } = await reader.getState("seen");
+        expect(data).toEqual({ look });
+      }
+      console.log(`seen by the other service within ${Math.round(slowestMs)} ms`);
+    },
+  );
 });
