@@ -9,7 +9,7 @@ import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 import { until } from "../support/until.ts";
 
-const numRuns = proofLength({ short: 25, full: 400 });
+const numRuns = proofLength({ short: 15, full: 400 });
 
 /** One call; those of a group run at once. */
 interface Call {

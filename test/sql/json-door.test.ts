@@ -239,7 +239,7 @@ async function race(
   worker: number,
 ): Promise<{ worker: number; turn: number; step: string; answer: Answer }[]> {
   const answers = [];
-  for (let turn = 0; turn < 25; turn++) {
+  for (let turn = 0; turn < 10; turn++) {
     const changes = [`w${worker}`, `t${turn}-${worker}`].map((id) => ({
       id,
       type: "note",
