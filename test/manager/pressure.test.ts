@@ -11,18 +11,19 @@ describeOnHomes("under pressure, the manager", (home) => {
   let bench: Bench;
   let proxy: Proxy;
   let url: string;
+  let close: () => Promise<void>;
   let count = 0;
   let id: string;
 
   beforeAll(async () => {
     bench = await openBench(home);
-    ({ proxy, url } = await proxied(bench.database));
+    ({ proxy, url, close } = await proxied(bench.database));
   });
 
   afterAll(async () => {
     proxy.thaw();
     await bench.close();
-    await proxy.close();
+    await close();
   });
 
   beforeEach(() => {

@@ -1,4 +1,4 @@
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -47,20 +47,34 @@ export function connectionTo(url: string): ConnectionOptions {
   return { address: { url }, connectTimeoutMs: 10_000, statementTimeoutMs: 30_000 };
 }
 
+interface Proxied {
+  readonly proxy: Proxy;
+  readonly url: string;
+  close(): Promise<void>;
+}
+
 /** The same database through a proxy that can cut, freeze and delay what comes by. */
-export async function proxied(database: TestDatabase): Promise<{ proxy: Proxy; url: string }> {
+export async function proxied(database: TestDatabase): Promise<Proxied> {
   const { url } = database;
   const settings = new URLSearchParams(url.split("?")[1]);
   const folder = settings.get("host");
   if (folder === null) {
     const [, host, port] = /@([^:/]+):(\d+)\//.exec(url)!;
     const proxy = await Proxy.open({ host: host!, port: Number(port) });
-    return { proxy, url: url.replace(`@${host}:${port}/`, `@127.0.0.1:${proxy.port}/`) };
+    const ours = url.replace(`@${host}:${port}/`, `@127.0.0.1:${proxy.port}/`);
+    return { proxy, url: ours, close: () => proxy.close() };
   }
   const socket = `.s.PGSQL.${settings.get("port")}`;
   const ours = await mkdtemp(join(tmpdir(), "art-proxy-"));
   const proxy = await Proxy.open({ path: join(folder, socket) }, { path: join(ours, socket) });
-  return { proxy, url: url.replace(encodeURIComponent(folder), encodeURIComponent(ours)) };
+  return {
+    proxy,
+    url: url.replace(encodeURIComponent(folder), encodeURIComponent(ours)),
+    close: async () => {
+      await proxy.close();
+      await rm(ours, { recursive: true });
+    },
+  };
 }
 
 function benchOn(database: TestDatabase): Bench {
