@@ -50,7 +50,7 @@ export function connectionTo(url: string): ConnectionOptions {
 interface Proxied {
   readonly proxy: Proxy;
   readonly url: string;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** The same database through a proxy that can cut, freeze and delay what comes by. */
