@@ -9,7 +9,7 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   p_op: "array['u']",
   p_body: "array[:data::json]",
   p_data_bytes: "1048576",
-  p_reserve: "false",
+  p_create: "false",
 };
 
 interface Parameter {

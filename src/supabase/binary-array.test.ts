@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bigintArray, integerArray, textArray } from "./binary-array.ts";
+import { bigintArray, integerArray, placeArray, textArray } from "./binary-array.ts";
 
 /** What PostgreSQL reads from an array's binary form: the type of its items, and each one's bytes. */
 function decode(buffer: Buffer): { type: number; hasNull: boolean; items: (Buffer | null)[] } {
@@ -37,4 +37,14 @@ test("numbers keep all their bits", () => {
 
 test("nothing but nulls is no array at all: the cheapest way to say that nobody asked", () => {
   expect([textArray([null, null]), bigintArray([null])]).toEqual([null, null]);
+});
+
+test("places are a block's number and an offset in it", () => {
+  const { type, items } = decode(placeArray([2 ** 48 - 1, null, 3 * 65_536 + 7]));
+  expect(type).toBe(27);
+  expect(items.map((item) => item && [item.readUInt32BE(0), item.readUInt16BE(4)])).toEqual([
+    [2 ** 32 - 1, 65_535],
+    null,
+    [3, 7],
+  ]);
 });

@@ -5,7 +5,7 @@
  * again through one connection.
  */
 
-const OID = { integer: 23, bigint: 20, text: 25, json: 114 } as const;
+const OID = { integer: 23, bigint: 20, text: 25, json: 114, tid: 27 } as const;
 
 const HEADER_BYTES = 20;
 const NULL_LENGTH = -1;
@@ -67,6 +67,17 @@ export function integerArray(items: readonly number[]): Buffer {
     offset = buffer.writeInt32BE(item, offset);
   }
   return buffer;
+}
+
+/** An array of row places (`tid`), each as the number that `parsePlace` makes. */
+export function placeArray(places: readonly (number | null)[]): Buffer {
+  const buffer = Buffer.allocUnsafe(HEADER_BYTES + places.length * 10);
+  let offset = header(buffer, OID.tid, places.length, places.includes(null));
+  for (const place of places) {
+    offset = buffer.writeInt32BE(place === null ? NULL_LENGTH : 6, offset);
+    if (place !== null) offset = buffer.writeUIntBE(place, offset, 6);
+  }
+  return buffer.subarray(0, offset);
 }
 
 function header(buffer: Buffer, oid: number, length: number, hasNull: boolean): number {

@@ -3,6 +3,7 @@ import { isUncertain } from "../state/errors.ts";
 import type { ChangeFeed, StateStore, Upkeep } from "../state/ports.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
+import { Places } from "./places.ts";
 import { ReadPool } from "./read-pool.ts";
 import { text } from "./rows.ts";
 import { commitBatch } from "./sql/commit-batch.ts";
@@ -22,12 +23,16 @@ export interface StoreOptions extends ConnectionOptions {
   readonly dataBytes: number;
 }
 
+/** States, and scopes, whose place is remembered: some 100 bytes each. */
+const PLACES = 200_000;
+
 const MAX_WRITER = 2 ** 31 - 1;
 
 /** States in a PostgreSQL whose schema `migrate` has brought up to date. Connects when first used. */
 export function openStateStore(options: StoreOptions): StateStore {
   const lanes = Array.from({ length: options.lanes }, () => new Connection(options));
   const pool = new ReadPool(options, options.readers);
+  const places = new Places(PLACES);
   let writer = randomInt(1, MAX_WRITER);
   const disown = (): void => {
     writer = randomInt(1, MAX_WRITER);
@@ -36,7 +41,7 @@ export function openStateStore(options: StoreOptions): StateStore {
   return {
     lanes: lanes.length,
     commitBatch: async (lane, units, reserve) => {
-      const settings = { dataBytes: options.dataBytes, reserve, writer };
+      const settings = { dataBytes: options.dataBytes, reserve, writer, places };
       try {
         return await commitBatch(lanes[lane]!, units, settings);
       } catch (error) {

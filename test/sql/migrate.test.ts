@@ -7,7 +7,8 @@ import type { TestDatabase, TestHome } from "../support/homes.ts";
 import { connectionTo } from "../support/manager.ts";
 import { until } from "../support/until.ts";
 
-const ALL = ["0001_state.sql", "functions"];
+const NUMBERED = ["0001_state.sql", "0002_known_states.sql"];
+const ALL = [...NUMBERED, "functions"];
 
 describeOnHomes("migrate", (home) => {
   let database: TestDatabase | undefined;
@@ -44,7 +45,7 @@ describeOnHomes("migrate", (home) => {
     );
     expect(rows).toEqual([
       { number: 0, name: "functions", program: packageVersion() },
-      { number: 1, name: "0001_state.sql", program: packageVersion() },
+      ...NUMBERED.map((name, index) => ({ number: index + 1, name, program: packageVersion() })),
     ]);
   });
 
@@ -76,8 +77,8 @@ describeOnHomes("migrate", (home) => {
   test.each([
     [
       "a step that this program does not know",
-      "insert into agent_state.migrations values (2, '0002_next.sql', 'x', '9.9.9')",
-      /newer version.*0002_next\.sql/,
+      "insert into agent_state.migrations values (99, '0099_next.sql', 'x', '9.9.9')",
+      /newer version.*0099_next\.sql/,
     ],
     [
       "functions of a newer program",
@@ -125,7 +126,7 @@ describeOnHomes("migrate", (home) => {
 
   test.each([
     ["in a step", "CREATE TYPE", []],
-    ["in the functions", "CREATE AGGREGATE", [{ number: 1 }]],
+    ["in the functions", "CREATE AGGREGATE", NUMBERED.map((_, index) => ({ number: index + 1 }))],
   ])(
     "killed %s leaves the database as it was before it, and can be run again",
     async (_name, tag, books) => {

@@ -70,9 +70,9 @@ create or replace function agent_state.digest_of(
   p_before bytea, p_namespace text, p_id text, p_type text, p_step bigint, p_version bigint,
   p_kind text, p_stored text, p_phase text, p_body json)
 returns bytea language sql stable as $$
-  select sha256(p_before || convert_to(
-    p_namespace || E'\x1f' || p_id || E'\x1f' || p_type || E'\x1f' || p_step || E'\x1f' || p_version || E'\x1f'
-    || p_kind || p_stored || coalesce(p_phase, '') || E'\x1f' || coalesce(p_body::text, ''), 'UTF8'))
+  select sha256(p_before || convert_to(concat(
+    p_namespace, E'\x1f', p_id, E'\x1f', p_type, E'\x1f', p_step, E'\x1f', p_version, E'\x1f',
+    p_kind, p_stored, p_phase, E'\x1f', p_body), 'UTF8'))
 $$;
 
 -- Chains digests of several changes that one statement makes to one state.

@@ -9,7 +9,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
               then (select c.body from agent_state.changes c where c.state_no = s.state_no and c.version = s.version)
               else agent_state.document(s.state_no, s.version) end
     from unnest(p_namespace, p_id) with ordinality i(namespace, id, n)
-    join agent_state.states s on s.namespace = i.namespace and s.id = i.id and s.version > 0
+    join agent_state.states s on s.namespace = i.namespace and s.id = i.id
 $$;
 
 -- One state as it was at a version; no row where it never had that version or history no longer holds it.

@@ -9,7 +9,7 @@ begin
     'select s.namespace::text, s.id::text, s.type::text, coalesce(s.scope, s.id)::text, s.version, s.step, s.phase::text, s.digest,
             s.created_at, s.updated_at, s.expires_at
        from agent_state.states s
-      where s.namespace = $1 and s.version > 0 and not s.deleted and (s.expires_at is null or s.expires_at > clock_timestamp())'
+      where s.namespace = $1 and not s.deleted and (s.expires_at is null or s.expires_at > clock_timestamp())'
     || case when p_type is not null then ' and s.type = $2' else '' end
     || case when p_scope is not null then
          ' and s.scope_no = (select c.scope_no from agent_state.scopes c where c.namespace = $1 and c.scope = $3)' else '' end

@@ -33,7 +33,7 @@ begin
                     from jsonb_array_elements(v_set -> 'changes') with ordinality e(c, n)) a,
                  agent_state_api.commit_batch(a.unit, a.namespace, a.id, a.type, a.scope, a.op, a.body, a.phase, a.expected, null,
                                               a.expected_step, a.actor, a.cause, a.key, a.expires, 1048576)
-                   with ordinality b(n, code, detail, type, scope, version, step, phase, digest, created, at, nth)
+                   with ordinality b(n, code, detail, type, scope, version, step, phase, digest, created, at, place, nth)
            order by b.n, b.nth desc) r;
 
   select r into v_refusal from jsonb_array_elements(v_rows) r

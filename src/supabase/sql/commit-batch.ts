@@ -1,11 +1,13 @@
 import type { ChangeRow, PreparedChange, PreparedUnit } from "../../state/ports.ts";
-import { bigintArray, integerArray, textArray } from "../binary-array.ts";
+import { bigintArray, integerArray, placeArray, textArray } from "../binary-array.ts";
 import type { Connection } from "../connection.ts";
+import { parsePlace } from "../places.ts";
+import type { Place, Places } from "../places.ts";
 import { bigint, boolean, digest, text, timestamp } from "../rows.ts";
 import type { Row } from "../rows.ts";
 
-const COMMIT = `select n, code, detail, type, scope, version, step, phase, digest, created, at
-  from agent_state_api.commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`;
+const COMMIT = `select n, code, detail, type, scope, version, step, phase, digest, created, at, place
+  from agent_state_api.commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`;
 
 const OPERATIONS = { update: "u", delta: "c", delete: "d" } as const;
 
@@ -16,9 +18,11 @@ export interface CommitOptions {
   readonly reserve: boolean;
   /** Which process writes. */
   readonly writer: number;
+  /** What is remembered of where rows lie; it learns from the answer. */
+  readonly places: Places;
 }
 
-/** Commits units in one transaction, each with its own fate: one row a change, in the order given. */
+/** Commits units in one transaction, each with its own fate, in the order given. */
 export async function commitBatch(
   connection: Connection,
   units: readonly PreparedUnit[],
@@ -29,8 +33,9 @@ export async function commitBatch(
     options.dataBytes,
     options.reserve,
     options.writer,
+    ...hints(units, options.places),
   ]);
-  return deal(rows, units);
+  return deal(rows, units, options.places);
 }
 
 function columns(
@@ -68,14 +73,29 @@ function columns(
   ];
 }
 
+function hints(units: readonly PreparedUnit[], places: Places): [Buffer, Buffer] {
+  const known = units.flatMap(({ namespace, changes }) =>
+    changes.map(({ id }) => places.of(namespace, id)),
+  );
+  return [
+    placeArray(known.map((one) => one?.place ?? null)),
+    placeArray(known.map((one) => one?.head ?? null)),
+  ];
+}
+
 function expiries(changes: readonly PreparedChange[]): (Date | string | null)[] | null {
   if (changes.every((change) => change.expiresAt === null)) return null;
   return changes.map(({ expiresAt }) => (expiresAt === "never" ? "infinity" : expiresAt));
 }
 
 /** Rows come in any order, each with the number of its change. */
-function deal(rows: readonly Row[], units: readonly PreparedUnit[]): ChangeRow[][] {
+function deal(
+  rows: readonly Row[],
+  units: readonly PreparedUnit[],
+  remembered: Places,
+): ChangeRow[][] {
   const answers: ChangeRow[] = Array.from({ length: rows.length });
+  const places: (Place | null)[] = Array.from({ length: rows.length }, () => null);
   let stamp = "";
   let at = new Date(0);
   for (const row of rows) {
@@ -83,7 +103,9 @@ function deal(rows: readonly Row[], units: readonly PreparedUnit[]): ChangeRow[]
       stamp = text(row, 10);
       at = timestamp(stamp);
     }
-    answers[Number(row[0]) - 1] = {
+    const index = Number(row[0]) - 1;
+    places[index] = row[11] === null ? null : parsePlace(text(row, 11));
+    answers[index] = {
       code: row[1] ?? null,
       detail: row[2] ?? null,
       type: row[3] ?? "",
@@ -97,5 +119,11 @@ function deal(rows: readonly Row[], units: readonly PreparedUnit[]): ChangeRow[]
     };
   }
   let next = 0;
-  return units.map((unit) => answers.slice(next, (next += unit.changes.length)));
+  return units.map((unit) => {
+    const from = next;
+    next += unit.changes.length;
+    const answer = answers.slice(from, next);
+    remembered.note(unit, answer, places.slice(from, next));
+    return answer;
+  });
 }
