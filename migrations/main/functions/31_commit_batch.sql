@@ -9,7 +9,8 @@
 --   expires        null keeps, 'infinity' takes back
 --   create         false: the caller believes that all these states exist; wrong costs a second look
 --   place, head    hints: where the state's row lies, and that of a state which the scope's newest step changed.
---                  Proven by one look at each, which saves two searches; null or wrong costs a search.
+--                  Proven by one look at each, which saves two searches; null or wrong costs a search. A head that was
+--                  overtaken meets the step that overtook it in the log, as long as that cannot have been pruned.
 -- Answers `place` for the next time.
 --
 -- A batch whose units depend on each other goes unit by unit; where it then has to look again, a change
@@ -37,7 +38,7 @@ declare
   v_create      boolean := p_create;
   v_apart       boolean;
   v_fingerprint bytea[];
-  v_hints       boolean := p_head is not null;
+  v_hints       boolean := p_head is not null and p_expected_step is null and v_units = array_length(p_unit, 1);
   v_missing     integer[];
   v_scopes      bigint[];
   v_tries       integer := 0;
@@ -94,7 +95,8 @@ begin
             left join lateral (select x.scope_no from agent_state.scopes x
                                 where x.namespace = i.namespace and x.scope = coalesce(i.new_scope, i.id) limit 1) o on s.state_no is null and i.op = 'u'
             left join lateral (
-                   select x.step, x.feed_xid from agent_state.states x where x.ctid = i.head and x.scope_no = s.scope_no and v_hints
+                   select x.step, x.feed_xid from agent_state.states x where x.ctid = i.head and x.scope_no = s.scope_no and v_hints and not v_apart
+                                                                   and x.updated_at > v_now - interval '1 hour'
                    union all
                    (select x.step, x.feed_xid from agent_state.changes x where x.scope_no = coalesce(s.scope_no, o.scope_no)
                      order by x.step desc, x.position desc limit 1)
