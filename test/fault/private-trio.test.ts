@@ -60,7 +60,7 @@ test("a frozen server answers nothing until it is thawed", async () => {
     isAnswered = true;
     return rows;
   });
-  expect(await stepsOnReplica()).toBe(0); // a whole answer of a server that lives
+  for (const _time of [1, 2, 3]) await stepsOnReplica(); // whole answers of a server that lives
   expect(isAnswered).toBe(false);
   trio.rollback.thaw();
   expect(await answer).toEqual([{ one: 1 }]);

@@ -90,12 +90,12 @@ test("PgBouncer stands before main, or is missing with its reason", async () => 
 });
 
 test("a server that does not start is reported with its last words, and the others end", async () => {
-  const file = join(scratchFolder(), "pooler");
+  const file = join(temporary, "pooler");
   writeFileSync(file, "#!/bin/sh\necho no room for a pooler >&2\nexit 3\n", { mode: 0o755 });
   const pgbouncer = { file, version: "1.18" };
   const starting = startServices({ parts: { ...findParts(), pgbouncer } });
   await expect(starting).rejects.toThrow(/ended with code 3:\nno room for a pooler/);
-  expect([readdirSync(temporary), pidsIn(temporary)]).toEqual([[], []]);
+  expect([readdirSync(temporary), pidsIn(temporary)]).toEqual([["pooler"], []]);
 });
 
 describe("in a folder of its own", () => {
