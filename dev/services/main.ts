@@ -39,7 +39,8 @@ async function run(wanted: Wanted): Promise<void> {
     parts: provideParts(),
     onEnded: (name, how) => console.error(`services: ${name} ended (${how}); the others go on`),
   });
-  console.log(wanted.json ? reportJson(running) : reportText(running));
+  const isKept = wanted.folder !== undefined;
+  console.log(wanted.json ? reportJson(running) : reportText(running, isKept));
   const alive = setInterval(() => undefined, 2 ** 30); // even where no server is left
   await stopped;
   clearInterval(alive);

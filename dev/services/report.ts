@@ -21,7 +21,7 @@ const VARIABLES: Readonly<Partial<Record<ServerName, string>>> = {
 };
 
 /** For people: where the servers are, and what to paste to run on them. */
-export function reportText({ services, folder }: RunningServices): string {
+export function reportText({ services, folder }: RunningServices, isKept: boolean): string {
   const table = formatTable(
     [
       { title: "server", cell: (name) => name },
@@ -41,7 +41,7 @@ export function reportText({ services, folder }: RunningServices): string {
     ...variables,
     "  ./agent_runtime state",
     "",
-    `Data is in ${folder}. Ctrl-C stops the servers.`,
+    `Ctrl-C stops the servers; their data in ${folder} ${isKept ? "stays" : "goes"}.`,
   ].join("\n");
 }
 

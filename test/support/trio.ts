@@ -35,6 +35,7 @@ export function describeOnTrios(name: string, suite: (home: TestHome) => void): 
  * @param given the one on main, for example a bench's; unsaid: a new one, empty.
  */
 export async function openTrio(home: TestHome, given?: TestDatabase): Promise<Trio> {
+  if (home.name === "embedded") throw new Error("the embedded home has main alone");
   const services = inject("services");
   const onMain = given ?? (await home.createDatabase());
   const rollbackServer = present(services.rollback);
