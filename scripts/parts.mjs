@@ -23,7 +23,7 @@ export function provideParts() {
     ...(isHere(parts.postgres) ? [] : ["postgresql"]),
     ...(isHere(parts.pgbouncer) ? [] : ["pgbouncer"]),
   ];
-  console.error(`installing ${packages.join(" and ")} for the tests (apt-get) ...`);
+  console.error(`installing ${packages.join(" and ")} (apt-get) ...`);
   withoutServices(() => {
     apt("update");
     apt("install", "--yes", "--no-install-recommends", ...packages);

@@ -1,22 +1,17 @@
 // Compiles and runs a TypeScript program of this repository, as Node 20 cannot strip types.
 //
 //   node scripts/run.mjs bench/main.ts [arguments]
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import * as path from "node:path";
-import { explain, install, root } from "./setup.mjs";
+import { compilePrograms, explain, root } from "./setup.mjs";
 
 const [file, ...args] = process.argv.slice(2);
 if (!file?.endsWith(".ts")) {
-  console.error("usage: node scripts/run.mjs FILE.ts [arguments]     FILE in src/ or bench/");
+  console.error("usage: node scripts/run.mjs FILE.ts [arguments]     FILE in src/, bench/ or dev/");
   process.exit(2);
 }
 
-await install().catch(explain);
-const compiler = path.join(root, "node_modules", "typescript", "bin", "tsc");
-const compiled = spawnSync(process.execPath, [compiler, "-p", path.join(root, "scripts")], {
-  stdio: ["ignore", 2, 2], // standard output belongs to the program
-});
-if (compiled.status !== 0) process.exit(1);
+await compilePrograms().catch(explain);
 
 const program = path.relative(root, path.resolve(file)).replace(/\.ts$/, ".js");
 const child = spawn(

@@ -14,6 +14,7 @@ const waitLimitMs = 10 * 60_000;
 const inRoot = (...parts) => path.join(root, ...parts);
 const lock = inRoot(".setup-lock");
 const lockfile = inRoot("package-lock.json");
+const compiler = inRoot("node_modules", "typescript", "bin", "tsc");
 const installed = inRoot("node_modules", ".package-lock.json"); // npm writes it last
 const built = inRoot("dist", ".built");
 const buildInputs = [
@@ -38,6 +39,12 @@ export async function setUp() {
     if (!isInstalled()) runInstall();
     if (!isBuilt()) runBuild();
   });
+}
+
+/** Compiles the programs of this repository into build/; one at a time, so that none is started half written. */
+export async function compilePrograms() {
+  await install();
+  await locked(() => run(process.execPath, [compiler, "-p", inRoot("scripts")]));
 }
 
 /** Ends this process with a sentence and status 1, where `error` is one that `setUp` threw on purpose. */
@@ -91,7 +98,6 @@ function runInstall() {
 function runBuild() {
   say("building dist/ (tsc) ...");
   const fresh = inRoot(`dist.${process.pid}`);
-  const compiler = inRoot("node_modules", "typescript", "bin", "tsc");
   try {
     fs.mkdirSync(fresh);
     // Stamped before the compiler reads: what changes while it runs is newer than the stamp.

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Program } from "../../dev/services/program.ts";
 import type { Slice } from "../measure/load.ts";
 import type { Postgres } from "./postgres.ts";
-import { Program } from "./program.ts";
 import type { Workshop } from "./workshop.ts";
 
 export interface PgbenchOptions {

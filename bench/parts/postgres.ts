@@ -1,13 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { chownSync, mkdirSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import pg from "pg";
-import type { Parts, PostgresBinaries } from "../../scripts/parts.d.mts";
-import { packageRoot } from "../../src/service/package-root.ts";
-import { serverOwner } from "../../test/support/servers.ts";
-import { Program } from "./program.ts";
+import { freePort } from "../../dev/services/free-port.ts";
+import type { Program } from "../../dev/services/program.ts";
+import { findParts, openTools, startProgram, writePrivately } from "../../dev/services/tools.ts";
+import type { PostgresBinaries } from "../../scripts/parts.d.mts";
 import type { Workshop } from "./workshop.ts";
 
 /** A PostgreSQL of this run's own: durable, tuned as one would for this load. */
@@ -25,30 +22,28 @@ export class Postgres {
   }
 
   static async start(workshop: Workshop, sharedBuffers: string): Promise<Postgres> {
-    const binaries = await findPostgres();
-    const owner = serverOwner();
-    const folder = join(workshop.folder, "postgres");
-    mkdirSync(folder);
+    const binaries = findPostgres();
+    const folder = workshop.newFolder("postgres");
+    const tools = await openTools(binaries.bin, folder, workshop.guard);
     const password = randomUUID();
     const passwordFile = join(folder, "password");
-    writeFileSync(passwordFile, password, { mode: 0o600 });
-    for (const file of [folder, passwordFile]) {
-      if (owner.uid !== undefined) chownSync(file, owner.uid, owner.gid!);
-    }
+    await writePrivately(tools, passwordFile, password);
+    const { initdb, postgres } = tools.binaries;
     const data = join(folder, "data");
     // md5, as a connection by scram costs milliseconds of CPU and pgbench makes 64 at each slice.
-    await Program.start(join(binaries.bin, "initdb"), {
-      args: ["-D", data, "-U", "postgres", "-E", "UTF8", "--no-locale", "--auth=md5"].concat(
-        `--pwfile=${passwordFile}`,
-      ),
-      cwd: "/",
-      ...owner,
-    }).output();
+    const access = ["-U", "postgres", "--auth=md5", `--pwfile=${passwordFile}`];
+    await startProgram(tools, [
+      initdb,
+      "-D",
+      data,
+      ...access,
+      "-E",
+      "UTF8",
+      "--no-locale",
+    ]).output();
     const port = await freePort();
     const args = ["-D", data, "-p", String(port), ...settings(folder, sharedBuffers)];
-    const command = join(binaries.bin, "postgres");
-    const program = Program.start(command, { args, cwd: "/", detached: true, ...owner });
-    workshop.keep(program);
+    const program = startProgram(tools, [postgres, ...args]);
     await program.says(/ready to accept connections/);
     workshop.atEnd(() => program.stop("SIGINT"));
     return new Postgres(program, { binaries, port, password });
@@ -102,19 +97,8 @@ function settings(socketFolder: string, sharedBuffers: string): string[] {
   return Object.entries(values).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 }
 
-async function findPostgres(): Promise<PostgresBinaries> {
-  // Loaded by its path: it is plain JavaScript, which the compiler does not copy beside us.
-  const file = pathToFileURL(join(packageRoot(), "scripts", "parts.mjs")).href;
-  const { findParts } = (await import(file)) as { readonly findParts: () => Parts };
+function findPostgres(): PostgresBinaries {
   const { postgres } = findParts();
   if (postgres.missing === undefined) return postgres;
   throw new Error(`the benchmark needs ${postgres.missing}`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

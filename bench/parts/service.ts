@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Program } from "../../dev/services/program.ts";
+import { packageRoot } from "../../src/service/package-root.ts";
 import type { Bench } from "../bench.ts";
-import { launcher, Program } from "./program.ts";
 
 /** The service, started as a user starts it. */
 export interface Service {
@@ -32,4 +34,9 @@ export async function startService(
 /** Runs the launcher to its end once, so that it has installed and built what it needs. */
 export async function ensureBuilt(): Promise<void> {
   await Program.start(launcher(), { args: ["state", "--help"] }).output();
+}
+
+/** The program as a user starts it from a checkout. */
+function launcher(): string {
+  return join(packageRoot(), "agent_runtime");
 }

@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Guard } from "../../test/support/guard.ts";
-import type { Program } from "./program.ts";
+import { Guard } from "../../dev/services/guard.ts";
+import type { Program } from "../../dev/services/program.ts";
 
 /**
  * Where a run happens: a temporary folder, and all that was started for it.
@@ -13,14 +13,14 @@ export class Workshop {
   readonly folder: string;
   /** Aborts when the run is to end early. */
   readonly signal: AbortSignal;
-  readonly #guard: Guard;
+  readonly guard: Guard;
   readonly #undo: (() => Promise<void>)[] = [];
 
   constructor(signal: AbortSignal) {
     this.folder = mkdtempSync(join(tmpdir(), "art-bench-"));
-    chmodSync(this.folder, 0o711); // Servers run as other users: they may pass, and see nothing.
+    chmodSync(this.folder, 0o711); // Servers may run as another user: it may pass, and sees nothing.
     this.signal = signal;
-    this.#guard = new Guard(this.folder);
+    this.guard = new Guard(this.folder);
   }
 
   /** A folder of its own below the run's. */
@@ -32,7 +32,7 @@ export class Workshop {
 
   /** The program ends with the run. */
   keep(program: Program): Program {
-    this.#guard.watch(program.child);
+    this.guard.watch(program.child);
     return program;
   }
 
@@ -45,9 +45,6 @@ export class Workshop {
     for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
       await undo().catch((error: unknown) => console.error(error));
     }
-    // Nothing else may be left that would keep this process alive until the guard is done.
-    const alive = setInterval(() => undefined, 1_000);
-    await this.#guard.release();
-    clearInterval(alive);
+    await this.guard.release();
   }
 }

@@ -2,7 +2,7 @@ import type { Scenario } from "../bench.ts";
 import type { Growth, GrowthOrder } from "../children/growth.ts";
 import { treeCpuSeconds } from "../measure/processes.ts";
 import { spreadOf } from "../measure/statistics.ts";
-import { Program } from "../parts/program.ts";
+import { forkChild } from "../parts/fork-child.ts";
 
 export const growth: Scenario = {
   name: "growth",
@@ -11,7 +11,7 @@ export const growth: Scenario = {
     const { keys, growth: marks } = bench.sizes;
     const postgres = await bench.postgres();
     const url = postgres.url(await bench.seededDatabase());
-    const child = bench.workshop.keep(Program.fork("growth", { execArgv: ["--expose-gc"] }));
+    const child = bench.workshop.keep(forkChild("growth", { execArgv: ["--expose-gc"] }));
     const tell = (order: GrowthOrder): Promise<Growth> => child.ask<Growth>(order);
     const looks: Growth[] = [];
     let done = 0;

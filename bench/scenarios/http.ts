@@ -9,8 +9,8 @@ import {
   withCores,
 } from "../measure/processes.ts";
 import { ratioOf, spreadOf } from "../measure/statistics.ts";
+import { forkChild } from "../parts/fork-child.ts";
 import { KnownStates } from "../parts/library.ts";
-import { Program } from "../parts/program.ts";
 import { ensureBuilt, startService } from "../parts/service.ts";
 
 const CALLERS = 64;
@@ -25,7 +25,7 @@ export const http: Scenario = {
     const postgres = await bench.postgres();
     const main = postgres.url(await bench.seededDatabase());
     const service = await startService(bench, { env: { AGENT_RUNTIME_SUPABASE_MAIN: main } });
-    const client = bench.workshop.keep(Program.fork("http-load"));
+    const client = bench.workshop.keep(forkChild("http-load"));
     const library = await bench.openLibrary(await bench.seededDatabase());
     const states = await KnownStates.read(library, keys);
     const order: HttpLoad = { url: service.url, connections: CALLERS, keys, seconds };

@@ -1,87 +1,119 @@
-import { execFileSync, spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findParts } from "../../scripts/parts.mjs";
-import { Guard } from "../support/guard.ts";
-import { serverOwner } from "../support/servers.ts";
+import pg from "pg";
+import { Guard } from "../../dev/services/guard.ts";
+import {
+  copyCluster,
+  createCluster,
+  following,
+  startPostgres,
+} from "../../dev/services/postgres.ts";
+import type { Settings } from "../../dev/services/postgres.ts";
+import type { Program } from "../../dev/services/program.ts";
+import { choosePostgres, findParts, openTools } from "../../dev/services/tools.ts";
+import type { Tools } from "../../dev/services/tools.ts";
+import type { Sql } from "../support/sql.ts";
 import { until } from "../support/until.ts";
 
+const PORT = 5432; // only names the socket
 const SETTINGS = {
-  fsync: "on",
-  synchronous_commit: "on",
   listen_addresses: "",
+  port: PORT,
   shared_buffers: "32MB",
   restart_after_crash: "on",
 };
 
 /** What is missing for it on this machine; undefined: nothing. */
 export function missingPostgres(): string | undefined {
-  return findParts().postgres.missing;
+  const found = choosePostgres(findParts());
+  return "missing" in found ? found.missing : undefined;
 }
 
 /** A PostgreSQL of one test, to be killed, frozen and started again. On a unix socket only. */
-export class PrivatePostgres {
-  readonly #bin: string;
+export class PrivatePostgres implements Sql {
+  readonly #tools: Tools;
   readonly #folder: string;
-  readonly #settings: Readonly<Record<string, string>>;
-  readonly #guard: Guard;
-  readonly #owner = serverOwner();
-  #server: ChildProcess | undefined;
+  readonly #settings: Settings;
+  #server: Program | undefined;
 
-  private constructor(bin: string, folder: string, settings: Readonly<Record<string, string>>) {
-    this.#bin = bin;
+  private constructor(tools: Tools, folder: string, settings: Settings) {
+    this.#tools = tools;
     this.#folder = folder;
-    this.#settings = { ...SETTINGS, unix_socket_directories: folder, ...settings };
-    this.#guard = new Guard(folder);
+    this.#settings = { ...SETTINGS, ...settings };
   }
 
   /** A running server with an empty database. */
-  static async open(settings: Readonly<Record<string, string>> = {}): Promise<PrivatePostgres> {
-    const { postgres } = findParts();
-    if (postgres.missing !== undefined) throw new Error(`not here: ${postgres.missing}`);
-    const folder = mkdtempSync(join(tmpdir(), "art-fault-"));
-    const server = new PrivatePostgres(postgres.bin, folder, settings);
-    const { uid, gid } = server.#owner;
-    if (uid !== undefined && gid !== undefined) chownSync(server.#folder, uid, gid);
-    const initdb = ["-D", server.#data, "-U", "postgres", "-E", "UTF8", "--no-locale", "--no-sync"];
-    execFileSync(join(postgres.bin, "initdb"), [...initdb, "--auth=trust"], {
-      ...server.#owner,
-      stdio: "pipe",
-    });
-    await server.start();
+  static async open(settings: Settings = {}): Promise<PrivatePostgres> {
+    const server = await PrivatePostgres.create(settings);
+    try {
+      await server.start();
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
     return server;
+  }
+
+  /** The same, not yet started. */
+  static async create(settings: Settings = {}): Promise<PrivatePostgres> {
+    return await PrivatePostgres.#make(settings, createCluster);
+  }
+
+  static async #make(
+    settings: Settings,
+    fill: (tools: Tools, folder: string) => Promise<void>,
+  ): Promise<PrivatePostgres> {
+    const found = choosePostgres(findParts());
+    if ("missing" in found) throw new Error(`not here: ${found.missing}`);
+    const folder = mkdtempSync(join(tmpdir(), "art-fault-"));
+    const guard = new Guard(folder);
+    try {
+      const tools = await openTools(found.choice, folder, guard);
+      await fill(tools, folder);
+      return new PrivatePostgres(tools, folder, settings);
+    } catch (error) {
+      await guard.release();
+      throw error;
+    }
+  }
+
+  /** A replica of this server, which must not be running; nor does the replica yet. */
+  async copy(): Promise<PrivatePostgres> {
+    return await PrivatePostgres.#make(following(this.#folder, PORT), (tools, folder) =>
+      copyCluster(tools, this.#folder, folder),
+    );
   }
 
   /** For pg. */
   get url(): string {
-    return `postgres://postgres@localhost/postgres?host=${encodeURIComponent(this.#folder)}&port=5432`;
+    return `postgres://postgres@localhost/postgres?host=${encodeURIComponent(this.#folder)}&port=${PORT}`;
   }
 
   /** The path of its socket, for a proxy. */
   get socket(): string {
-    return join(this.#folder, ".s.PGSQL.5432");
+    return join(this.#folder, `.s.PGSQL.${PORT}`);
+  }
+
+  /** Rows of a statement, on a connection of its own: the last one may not have survived. */
+  async sql<Row extends pg.QueryResultRow = Record<string, unknown>>(
+    statement: string,
+    values: readonly unknown[] = [],
+  ): Promise<Row[]> {
+    const client = new pg.Client({ connectionString: this.url });
+    client.on("error", () => undefined);
+    await client.connect();
+    try {
+      return (await client.query<Row>(statement, [...values])).rows;
+    } finally {
+      await client.end();
+    }
   }
 
   /** Starts it, after a kill as well; resolves when it accepts connections. */
   async start(): Promise<void> {
-    const pairs = Object.entries(this.#settings).map(([name, value]) => `${name}=${value}`);
-    const args = pairs.flatMap((pair) => ["-c", pair]);
-    const server = spawn(join(this.#bin, "postgres"), ["-D", this.#data, ...args], {
-      ...this.#owner,
-      detached: true,
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    this.#server = server;
-    this.#guard.watch(server);
-    let said = "";
-    server.stderr.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-10_000)));
-    const isOver = (): boolean => server.exitCode !== null || server.signalCode !== null;
-    const isReady = (): boolean => said.includes("ready to accept connections");
-    await until(() => isReady() || isOver(), { what: "the start of postgres" });
-    if (isOver()) throw new Error(`postgres did not start:\n${said}`);
+    this.#server = await startPostgres(this.#tools, this.#folder, this.#settings);
   }
 
   /**
@@ -89,14 +121,24 @@ export class PrivatePostgres {
    * processes in the same instant, as the end of a machine does. Resolves when all are gone.
    */
   async end(signal: NodeJS.Signals, moment?: () => Promise<void>): Promise<void> {
-    const server = this.#server!;
+    const { child } = this.#server!;
     const children = this.children();
-    const gone = once(server, "exit");
+    const gone = once(child, "exit");
     await moment?.();
-    server.kill(signal);
+    child.kill(signal);
     if (signal === "SIGKILL") for (const pid of children) signalTo(pid, signal);
     await gone;
     await until(() => children.every((pid) => !isAlive(pid)), { what: "the end of its processes" });
+  }
+
+  /** Stops all of its processes where they are, as a machine that stands still does. */
+  freeze(): void {
+    for (const pid of [this.#server!.pid, ...this.children()]) signalTo(pid, "SIGSTOP");
+  }
+
+  /** Lets them go on. */
+  thaw(): void {
+    for (const pid of [this.#server!.pid, ...this.children()]) signalTo(pid, "SIGCONT");
   }
 
   /** The processes of the postmaster; with `only`, those whose title has it. */
@@ -115,14 +157,12 @@ export class PrivatePostgres {
 
   /** Stops it and removes its data. */
   async close(): Promise<void> {
-    for (const pid of this.children()) signalTo(pid, "SIGCONT");
-    const server = this.#server!;
-    if (server.exitCode === null && server.signalCode === null) await this.end("SIGQUIT");
-    await this.#guard.release();
-  }
-
-  get #data(): string {
-    return join(this.#folder, "data");
+    const { exitCode = 0, signalCode } = this.#server?.child ?? {};
+    if (exitCode === null && signalCode === null) {
+      this.thaw();
+      await this.end("SIGQUIT");
+    }
+    await this.#tools.guard.release();
   }
 }
 

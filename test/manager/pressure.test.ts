@@ -35,6 +35,15 @@ describeOnHomes("under pressure, the manager", (home) => {
     return bench.openManager({ address: { url }, lanes: 1, pollMs: 1_000_000, ...options });
   }
 
+  /** A backend of this database that waits for a lock; those of other test files wait too. */
+  async function waiting(): Promise<{ pid: number } | undefined> {
+    const [row] = await bench.sql<{ pid: number }>(
+      `select pid from pg_locks join pg_stat_activity using (pid)
+        where not granted and datname = current_database()`,
+    );
+    return row;
+  }
+
   async function versionOnDisk(of: string): Promise<number> {
     const [row] = await bench.sql<{ version: string }>(
       "select version from agent_state.states where id = $1 and version > 0",
@@ -131,10 +140,7 @@ describeOnHomes("under pressure, the manager", (home) => {
     await blocker.query("begin");
     await blocker.query("select from agent_state.states where id = $1 for update", [id]);
     const fate = fateOf(manager.updateState(id, "note", 1));
-    await until(async () => {
-      const rows = await bench.sql("select from pg_locks where not granted");
-      return rows.length > 0;
-    });
+    await until(waiting);
     proxy.cut();
     expect(brief(await fate)).toBe("UNAVAILABLE, open");
     expect((await manager.getState(id)).data).toBe(0); // read again, and kept again
@@ -154,7 +160,7 @@ describeOnHomes("under pressure, the manager", (home) => {
     await blocker.query("begin");
     await blocker.query("select from agent_state.states where id = $1 for update", [id]);
     const fate = fateOf(manager.updateState(id, "note", 1));
-    await until(async () => (await bench.sql("select from pg_locks where not granted")).length > 0);
+    await until(waiting);
     proxy.cut();
     expect(brief(await fate)).toBe("UNAVAILABLE, open");
     await blocker.query("commit");
@@ -173,10 +179,7 @@ describeOnHomes("under pressure, the manager", (home) => {
     await blocker.query("begin");
     await blocker.query("select from agent_state.states where id = $1 for update", [id]);
     const fate = fateOf(manager.updateState(id, "note", 1));
-    const { pid } = await until(async () => {
-      const waiting = "select pid from pg_locks where not granted and locktype = 'transactionid'";
-      return (await bench.sql<{ pid: number }>(waiting))[0];
-    });
+    const { pid } = await until(waiting);
     await bench.sql("select pg_terminate_backend($1)", [pid]);
     expect(brief(await fate)).toBe("UNAVAILABLE, open");
     await blocker.query("rollback");

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, describe, inject, test } from "vitest";
+import { urlOf } from "../../dev/services/address.ts";
+import type { Services } from "../../dev/services/services.ts";
 import type { EmbeddedHome } from "../../src/embedded/home.ts";
 import { silentLog } from "../../src/service/log.ts";
-import type { ServerAddress } from "./servers.ts";
-import type { Services } from "./services.ts";
 
 /** A database of a test, all its own. */
 export interface TestDatabase {
@@ -41,8 +41,12 @@ export function testHomes(): readonly TestHome[] {
  * Runs a suite on every home. On one that is not here, a single test stands for the suite: skipped,
  * with what is missing as the reason; failed where CI=true, so that no machine stays green without it.
  */
-export function describeOnHomes(name: string, suite: (home: TestHome) => void): void {
-  describe.each(testHomes().map((home) => [home.name, home] as const))(
+export function describeOnHomes(
+  name: string,
+  suite: (home: TestHome) => void,
+  homes = testHomes(),
+): void {
+  describe.each(homes.map((home) => [home.name, home] as const))(
     `${name}, on %s`,
     (_name, home) => {
       if (home.available === true) suite(home);
@@ -70,8 +74,8 @@ function serverHome(
     available: missing ?? true,
     createDatabase: async ({ template } = {}) => {
       if ("missing" in way || "missing" in direct) throw new Error(`not here: ${missing}`);
-      const database = await createDatabase((of) => serverUrl(direct, of), template);
-      return { ...database, url: serverUrl(way, database.name) };
+      const database = await createDatabase((of) => urlOf(direct, of), template);
+      return { ...database, url: urlOf(way, database.name) };
     },
   };
 }
@@ -106,13 +110,10 @@ async function openEmbedded(): Promise<{ home: EmbeddedHome; folder: string }> {
   return { home, folder };
 }
 
-function serverUrl({ user, password, host, port }: ServerAddress, database: string): string {
-  return `postgres://${user}:${password}@${host}:${port}/${database}`;
-}
-
 let count = 0;
 
-async function createDatabase(
+/** A new database, on the server for whose databases `url` is. */
+export async function createDatabase(
   url: (database: string) => string,
   template = "template0",
 ): Promise<TestDatabase> {

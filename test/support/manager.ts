@@ -11,20 +11,14 @@ import { openStateStore } from "../../src/supabase/state-store.ts";
 import type { StoreOptions } from "../../src/supabase/state-store.ts";
 import type { TestDatabase, TestHome } from "./homes.ts";
 import { Proxy } from "./proxy.ts";
+import { openSql } from "./sql.ts";
+import type { SqlPool } from "./sql.ts";
 
-/** A migrated database of a test, with what is opened on it; `close` ends it all. */
-export interface Bench {
+/** A migrated database of a test, with what is opened on it, past any pooler; `close` ends it all. */
+export interface Bench extends SqlPool {
   readonly database: TestDatabase;
-  /** Rows of a statement, as superuser and past any pooler; 64-bit numbers as text. */
-  sql<Row extends pg.QueryResultRow = Record<string, unknown>>(
-    statement: string,
-    values?: readonly unknown[],
-  ): Promise<Row[]>;
-  /** A connection of its own, as superuser, for transactions by hand. */
-  connect(): Promise<pg.Client>;
   openStore(options?: Partial<StoreOptions>): StateStore;
   openManager(options?: Partial<ManagerOptions & StoreOptions>): StateManager;
-  close(): Promise<void>;
 }
 
 const TEMPLATE = "agent_state_migrated";
@@ -78,8 +72,7 @@ export async function proxied(database: TestDatabase): Promise<Proxied> {
 }
 
 function benchOn(database: TestDatabase): Bench {
-  const pool = new pg.Pool({ connectionString: database.adminUrl, max: 4 });
-  pool.on("error", () => undefined);
+  const admin = openSql(database.adminUrl);
   const ends: (() => Promise<unknown>)[] = [];
   const openStore = (options: Partial<StoreOptions> = {}): StateStore => {
     const store = openStateStore({
@@ -93,27 +86,17 @@ function benchOn(database: TestDatabase): Bench {
     return store;
   };
   return {
+    ...admin,
     database,
     openStore,
-    sql: async <Row extends pg.QueryResultRow>(
-      statement: string,
-      values: readonly unknown[] = [],
-    ) => (await pool.query<Row>(statement, [...values])).rows,
-    connect: async () => {
-      const client = new pg.Client({ connectionString: database.adminUrl });
-      client.on("error", () => undefined);
-      await client.connect();
-      ends.push(() => client.end().catch(() => undefined));
-      return client;
-    },
     openManager: (options = {}) => {
       const manager = new StateManager({ store: openStore(options), pollMs: 20, ...options });
       ends.push(() => manager.close());
       return manager;
     },
     close: async () => {
+      await admin.close(); // first: a transaction by hand may hold what the others wait for
       for (const end of ends.splice(0).toReversed()) await end();
-      await pool.end();
       await database.drop();
     },
   };

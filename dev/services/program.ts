@@ -1,8 +1,6 @@
-import { fork, spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { packageRoot } from "../../src/service/package-root.ts";
+import { basename } from "node:path";
 
 export interface ProgramOptions {
   readonly args?: readonly string[];
@@ -12,39 +10,37 @@ export interface ProgramOptions {
   readonly gid?: number;
   /** A session of its own: Ctrl-C at the terminal does not reach it. */
   readonly detached?: boolean;
+  /** For messages; unsaid: the command's. */
+  readonly name?: string;
 }
 
 const KILL_AFTER_MS = 30_000;
 const KEPT_CHARACTERS = 20_000;
 
-/** A program that the benchmark started: what it says, and its end. */
+/** A program that we started: what it says, and its end. */
 export class Program {
   readonly child: ChildProcess;
-  readonly #ended: Promise<number | null>;
+  /** How it ended: `code 0`, `SIGKILL`. Rejects where it could not be started. */
+  readonly ended: Promise<string>;
+  readonly #name: string;
   #said = "";
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, name = basename(child.spawnfile)) {
     this.child = child;
+    this.#name = name;
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on("data", (chunk: Buffer) => {
         this.#said = (this.#said + chunk.toString()).slice(-KEPT_CHARACTERS);
       });
     }
-    this.#ended = once(child, "close").then(([code]) => code as number | null);
+    this.ended = once(child, "close").then(([code, signal]) => String(signal ?? `code ${code}`));
   }
 
   static start(command: string, options: ProgramOptions = {}): Program {
-    const { args = [], env, ...rest } = options;
+    const { args = [], env, name, ...rest } = options;
     const stdio: ["ignore", "pipe", "pipe"] = ["ignore", "pipe", "pipe"];
-    return new Program(spawn(command, args, { ...rest, env: { ...process.env, ...env }, stdio }));
-  }
-
-  /** A module of bench/children/, which answers messages. */
-  static fork(name: string, options: { readonly execArgv?: string[] } = {}): Program {
-    const file = join(dirname(fileURLToPath(import.meta.url)), "..", "children", `${name}.js`);
-    return new Program(
-      fork(file, { stdio: ["ignore", "pipe", "pipe", "ipc"], execArgv: options.execArgv ?? [] }),
-    );
+    const child = spawn(command, args, { ...rest, env: { ...process.env, ...env }, stdio });
+    return new Program(child, name);
   }
 
   get pid(): number {
@@ -62,39 +58,31 @@ export class Program {
       for (const stream of [this.child.stdout, this.child.stderr]) stream?.on("data", look);
       look();
     });
-    const ended = this.#ended.then((code): never => {
-      throw new Error(`${this.child.spawnfile} ended with ${code}:\n${this.#said}`);
-    });
-    return Promise.race([found, ended]);
+    return Promise.race([found, this.ended.then((how) => this.#fail(how))]);
   }
 
   /** What it answers to a message; throws, with its output, where it ends instead. */
   async ask<Answer>(message: object): Promise<Answer> {
     const answer = once(this.child, "message").then(([value]) => value as Answer);
     this.child.send(message);
-    const ended = this.#ended.then((code): never => {
-      throw new Error(`${this.child.spawnargs.at(-1)} ended with ${code}:\n${this.#said}`);
-    });
-    return Promise.race([answer, ended]);
+    return Promise.race([answer, this.ended.then((how) => this.#fail(how))]);
   }
 
   /** All that it said, once it has ended well; throws, with that, where it has not. */
   async output(): Promise<string> {
-    const code = await this.#ended;
-    if (code === 0) return this.#said;
-    throw new Error(`${this.child.spawnargs.join(" ")} ended with ${code}:\n${this.#said}`);
+    const how = await this.ended;
+    return how === "code 0" ? this.#said : this.#fail(how);
   }
 
   /** Asks it to end, waits for that, and insists after half a minute. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     this.child.kill(signal);
     const force = setTimeout(() => this.child.kill("SIGKILL"), KILL_AFTER_MS);
-    await this.#ended;
+    await this.ended;
     clearTimeout(force);
   }
-}
 
-/** The program as a user starts it from a checkout. */
-export function launcher(): string {
-  return join(packageRoot(), "agent_runtime");
+  #fail(how: string): never {
+    throw new Error(`${this.#name} ended with ${how}:\n${this.#said}`);
+  }
 }
