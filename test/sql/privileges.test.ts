@@ -5,6 +5,7 @@ import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 
 const reads = [
+  "describe_server",
   "feed_bounds",
   "foreign_changes",
   "get",
