@@ -50,5 +50,7 @@ export interface Transport {
   /** Each writes one batch at a time. */
   readonly lanes: readonly Caller[];
   readonly reader: Caller;
+  /** Bytes of documents that one batch may hold; a larger changeset goes alone. */
+  readonly batchBytes: number;
   close(): Promise<void>;
 }

@@ -6,6 +6,9 @@ import type { ConnectionOptions } from "./connection.ts";
 import { ReadPool } from "./read-pool.ts";
 import type { Row } from "./rows.ts";
 
+/** Documents in one transaction: more would only make the others wait. */
+const BATCH_BYTES = 8 * 1024 * 1024;
+
 /** Connections of PostgreSQL's own protocol, direct or through a pooler; opened when first used. */
 export function openPostgresTransport(
   options: ConnectionOptions & { readonly lanes: number; readonly readers: number },
@@ -15,6 +18,7 @@ export function openPostgresTransport(
   return {
     lanes: lanes.map(callerOver),
     reader: callerOver(pool),
+    batchBytes: BATCH_BYTES,
     close: async () => {
       await Promise.all([pool.close(), ...lanes.map((lane) => lane.close())]);
     },

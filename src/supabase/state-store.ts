@@ -2,8 +2,6 @@ import { randomInt } from "node:crypto";
 import { isUncertain } from "../state/errors.ts";
 import type { ChangeFeed, StateStore, Upkeep } from "../state/ports.ts";
 import type { Caller, Transport } from "./caller.ts";
-import type { ConnectionOptions } from "./connection.ts";
-import { openPostgresTransport } from "./postgres-transport.ts";
 import { commitBatch } from "./sql/commit-batch.ts";
 import { describeServer } from "./sql/describe-server.ts";
 import { listStates } from "./sql/list-states.ts";
@@ -12,21 +10,19 @@ import { readHistory } from "./sql/read-history.ts";
 import { readScope, readStep } from "./sql/read-scope.ts";
 import { readScopeStates, readStates, readVersion } from "./sql/read-states.ts";
 import { expiredStates, pruneHistory } from "./sql/upkeep.ts";
+import { openTransport } from "./transport.ts";
+import type { TransportOptions } from "./transport.ts";
 
-export interface StoreOptions extends ConnectionOptions {
-  /** Connections that write. */
-  readonly lanes: number;
-  /** Connections that read. */
-  readonly readers: number;
+export interface StoreOptions extends TransportOptions {
   /** The largest document, in bytes of JSON text. */
   readonly dataBytes: number;
 }
 
 const MAX_WRITER = 2 ** 31 - 1;
 
-/** States in a PostgreSQL whose schema `migrate` has brought up to date. Connects when first used. */
+/** States in a PostgreSQL whose schema `prepareSchema` has seen to. Connects when first used. */
 export function openStateStore(options: StoreOptions): StateStore {
-  return stateStoreOver(openPostgresTransport(options), options.dataBytes);
+  return stateStoreOver(openTransport(options), options.dataBytes);
 }
 
 /** States behind any transport: the operations are the same. */
@@ -39,6 +35,7 @@ function stateStoreOver(transport: Transport, dataBytes: number): StateStore {
   let closing: Promise<void> | undefined;
   return {
     lanes: lanes.length,
+    batchBytes: transport.batchBytes,
     commitBatch: async (lane, units, reserve) => {
       const settings = { dataBytes, reserve, writer };
       try {

@@ -51,7 +51,8 @@ export function describeOnHomes(name: string, suite: (home: TestHome) => void): 
   );
 }
 
-function requireHere(missing: string): void {
+/** A test that stands for those which cannot run here: skipped with the reason, failed where CI=true. */
+export function requireHere(missing: string): void {
   test("has all that it runs on", (context) => {
     const reason = `not here: ${missing}`;
     if (process.env["CI"] === "true") throw new Error(reason);
@@ -112,7 +113,8 @@ function serverUrl({ user, password, host, port }: ServerAddress, database: stri
 
 let count = 0;
 
-async function createDatabase(
+/** A new database of a server, reached as its superuser. */
+export async function createDatabase(
   url: (database: string) => string,
   template = "template0",
 ): Promise<TestDatabase> {
