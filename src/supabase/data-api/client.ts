@@ -50,19 +50,19 @@ export class DataApiClient {
   /**
    * The answer, whatever it is.
    *
-   * @throws {AgentRuntimeError} UNAVAILABLE: there was none, or not in time. CANCELED: this client was closed meanwhile.
+   * @throws {AgentRuntimeError} UNAVAILABLE: there was none, or not in time, or this client was closed.
    */
   async send(request: DataApiRequest): Promise<DataApiAnswer> {
     try {
       return await this.#once(request);
     } catch (error) {
       // Most likely a connection that the other side had closed meanwhile: a read is sent over another one.
-      if (request.writes || error instanceof AgentRuntimeError) throw failureOf(error, request);
+      if (request.writes || error instanceof AgentRuntimeError) throw this.#failure(error, request);
     }
     try {
       return await this.#once(request);
     } catch (error) {
-      throw failureOf(error, request);
+      throw this.#failure(error, request);
     }
   }
 
@@ -100,10 +100,13 @@ export class DataApiClient {
     });
     return { status: response.status, headers: response.headers, text: await response.text() };
   }
-}
 
-function failureOf(error: unknown, { writes }: DataApiRequest): AgentRuntimeError {
-  if (error instanceof AgentRuntimeError) return error;
-  const { why, neverSent } = networkFailure(error);
-  return unavailable(new Error(why, { cause: error }), writes && !neverSent);
+  #failure(error: unknown, { writes }: DataApiRequest): AgentRuntimeError {
+    if (error instanceof AgentRuntimeError) {
+      if (error.code !== "CANCELED") return error;
+      return unavailable(new Error("it was closed"), error.facts.mayHaveHappened === true);
+    }
+    const { why, neverSent } = networkFailure(error);
+    return unavailable(new Error(why, { cause: error }), writes && !neverSent);
+  }
 }

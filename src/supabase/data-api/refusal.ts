@@ -59,13 +59,13 @@ export function refusalOf(answer: DataApiAnswer, refused: Refused): AgentRuntime
 
 function ofComplaint(complaint: Complaint, refused: Refused): AgentRuntimeError | undefined {
   const { code } = complaint;
-  const { address, fn } = refused;
+  const { address, fn, writes } = refused;
   const message = mask(complaint.message, address);
   if (code === "42501") {
     return notAllowed(message, refused);
   }
   if (sqlState({ code }) !== undefined) {
-    return failureOf(Object.assign(new Error(message), { code }), true);
+    return failureOf(Object.assign(new Error(message), { code }), writes);
   }
   // The database is away, or has no connection free: the call waited before it.
   if (/^PGRST00\d$/.test(code)) return unavailable(new Error(`${code}: ${message}`), false);
