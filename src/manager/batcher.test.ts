@@ -141,7 +141,13 @@ test.each<[string, PreparedUnit[], string[][]]>([
 test("a transaction ends before it grows too large; a large changeset goes alone", async () => {
   const sizes = { a: 40, b: 60, c: 1, d: 500, e: 99, f: 2 };
   const units = Object.entries(sizes).map(([id, size]) => unit(id, { body: "x".repeat(size) }));
-  expect(await batchesOf(units, { batchLimit: 9 })).toEqual([["a", "b"], ["c"], ["d"], ["e"], ["f"]]);
+  expect(await batchesOf(units, { batchLimit: 9 })).toEqual([
+    ["a", "b"],
+    ["c"],
+    ["d"],
+    ["e"],
+    ["f"],
+  ]);
 });
 
 test("while a lane is busy the next transaction gathers; another lane does not wait for it", async () => {

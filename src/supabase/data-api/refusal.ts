@@ -90,7 +90,7 @@ function keyRefused(said: string, { setting }: DataApiAddress): AgentRuntimeErro
     "UNAVAILABLE",
     `The Data API refused the key in \`${setting}Key\` (${said}). ` +
       "Set a secret key of this project, or a JWT that is signed for it and has not expired; nothing happened.",
-    NOTHING_HAPPENED,
+    { ...NOTHING_HAPPENED, field: `${setting}Key` },
   );
 }
 
@@ -99,7 +99,7 @@ function notAllowed(message: string, { address, fn }: Refused): AgentRuntimeErro
     "UNAVAILABLE",
     `The role of the key in \`${address.setting}Key\` may not call ${fn} (42501: ${message}). ` +
       "Use a secret key, or a JWT whose role is agent_state_operator; nothing happened.",
-    NOTHING_HAPPENED,
+    { ...NOTHING_HAPPENED, field: `${address.setting}Key` },
   );
 }
 
