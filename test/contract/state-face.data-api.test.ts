@@ -1,6 +1,8 @@
 import { describe, test } from "vitest";
 import { StateManager } from "../../src/manager/state-manager.ts";
 import { openStateStore } from "../../src/supabase/state-store.ts";
+import { testHomes } from "../support/homes.ts";
+import { openLite } from "../support/supabase-lite.ts";
 import { describeOnPrivateServers, openSupabase, wayTo } from "../support/supabase.ts";
 import { stateFaceContract } from "./state-face.ts";
 
@@ -8,6 +10,21 @@ describeOnPrivateServers("the state manager over a Data API", (createDatabase) =
   stateFaceContract("the library", async () => {
     const supabase = await openSupabase(createDatabase);
     return { face: supabase.openManager(), close: () => supabase.close() };
+  });
+});
+
+describe("the state manager over somebody else's Data API, @supabase/lite", () => {
+  const embedded = testHomes().find(({ name }) => name === "embedded")!;
+  stateFaceContract("the library", async () => {
+    const supabase = await openSupabase(() => embedded.createDatabase());
+    const lite = await openLite(supabase);
+    return {
+      face: supabase.openManager({ url: lite.url }),
+      close: async () => {
+        await supabase.close();
+        await lite.close();
+      },
+    };
   });
 });
 
