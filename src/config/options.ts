@@ -107,7 +107,8 @@ export const OPTIONS = {
   "supabase.connectTimeoutMs": option(integer(1, TEN_MINUTES_MS), {
     default: 5_000,
     unit: "milliseconds",
-    sentence: "How long one attempt to connect may take.",
+    sentence:
+      "How long one attempt to connect may take; over a Data API the time of the whole call counts.",
   }),
   "supabase.statementTimeoutMs": option(integer(1, TEN_MINUTES_MS), {
     default: 30_000,

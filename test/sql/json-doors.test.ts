@@ -5,6 +5,7 @@ import { packageRoot } from "../../src/service/package-root.ts";
 import { describeOnHomes } from "../support/homes.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
+import { unsafeStatement } from "../support/safe-update.ts";
 import { until } from "../support/until.ts";
 
 interface Answer {
@@ -191,6 +192,16 @@ describeOnHomes("a JSON door", (home) => {
     const { rows } = await client.query<{ answer: Answer }>(text, [JSON.stringify(values)]);
     await client.query("rollback");
     expect(rows[0]?.answer).toEqual(await ask("read_version", values));
+  });
+
+  test("leads to nothing that updates or deletes without WHERE, which a Supabase refuses", async () => {
+    const sources = await bench.sql<{ name: string; source: string }>(
+      `select oid::regprocedure::text as name, prosrc as source from pg_proc
+        where pronamespace in ('agent_state'::regnamespace, 'agent_state_api'::regnamespace)`,
+    );
+    expect(sources.length).toBeGreaterThan(40);
+    const unsafe = sources.filter(({ source }) => unsafeStatement(source) !== undefined);
+    expect(unsafe.map(({ name }) => name)).toEqual([]);
   });
 
   test("comes with a function that is added, goes with one that is dropped, and opens to whom it opens", async () => {
