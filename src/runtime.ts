@@ -16,10 +16,11 @@ import { maskSecrets } from "./service/redact.ts";
 import { Tracing } from "./service/tracing.ts";
 import { AgentRuntimeError } from "./state/errors.ts";
 import type { JsonObject } from "./state/json.ts";
-import type { Address, ConnectionOptions } from "./supabase/connection.ts";
-import { migrate } from "./supabase/migrate.ts";
+import { databaseAddress } from "./runtime/database-address.ts";
+import { prepareSchema } from "./supabase/prepare-schema.ts";
 import { createServiceLogin, SERVICE_LOGIN } from "./supabase/service-login.ts";
 import { openStateStore } from "./supabase/state-store.ts";
+import type { TransportOptions } from "./supabase/transport.ts";
 
 /** A running service. */
 export interface Runtime {
@@ -121,20 +122,20 @@ function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>):
 
 async function openParts(config: Config, log: Logger): Promise<Parts> {
   const metrics = new Metrics();
-  const home = config.supabase.main === "" ? await openHome(config, log, metrics) : null;
+  const main = databaseAddress(config, "main");
+  const home = main === null ? await openHome(config, log, metrics) : null;
   try {
-    const address: Address = home === null ? { url: config.supabase.main } : home.address("main");
-    const connection = {
-      address,
+    const way: TransportOptions = {
+      address: main ?? home!.address("main"),
+      lanes: config.supabase.lanes,
+      readers: config.supabase.readers,
       connectTimeoutMs: config.supabase.connectTimeoutMs,
       statementTimeoutMs: Math.min(config.supabase.statementTimeoutMs, config.write.timeoutMs),
     };
-    const { applied } = await migrate(connection);
+    const { applied } = await prepareSchema(way);
     if (applied.length > 0) log.info({ applied }, "the schema is up to date");
     const store = openStateStore({
-      ...(await serviceConnection(connection, home)),
-      lanes: config.supabase.lanes,
-      readers: config.supabase.readers,
+      ...(home === null ? way : await asService(way, home)),
       dataBytes: config.limits.dataBytes,
     });
     const manager = new StateManager({
@@ -159,14 +160,11 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
   }
 }
 
-/** On servers of its own the service calls functions only; elsewhere the URL says who it is. */
-async function serviceConnection(
-  owner: ConnectionOptions,
-  home: EmbeddedHome | null,
-): Promise<ConnectionOptions> {
-  if (home === null) return owner;
-  await createServiceLogin(owner);
-  return { ...owner, address: { ...home.address("main"), user: SERVICE_LOGIN } };
+/** On servers of its own the service calls functions only; elsewhere the URL or the key says who it is. */
+async function asService(way: TransportOptions, home: EmbeddedHome): Promise<TransportOptions> {
+  const address = home.address("main");
+  await createServiceLogin({ ...way, address });
+  return { ...way, address: { ...address, user: SERVICE_LOGIN } };
 }
 
 function openHome(config: Config, log: Logger, metrics: Metrics): Promise<EmbeddedHome> {

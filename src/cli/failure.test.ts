@@ -52,6 +52,11 @@ test("a service that is busy is to be waited for", () => {
   expect(describeError(error)).toContain("next: repeat it in 2 s");
 });
 
+test("a service whose database refuses its key is to be configured anew", () => {
+  const error = new AgentRuntimeError("UNAVAILABLE", "refused", { field: "supabase.mainKey" });
+  expect(describeError(error)).toContain("next: correct supabase.mainKey in the configuration");
+});
+
 test("a write that may have happened is to be looked for first", () => {
   const error = new AgentRuntimeError("UNAVAILABLE", "broke off", { mayHaveHappened: true });
   expect(describeError(error)).toMatch(/next: the write may have happened all the same: look/);

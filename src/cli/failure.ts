@@ -113,7 +113,8 @@ function nextStep(error: AgentRuntimeError | UsageError | CommandFailed): string
 
 /** A service that answers "not now" needs patience; one that does not answer needs to be started. */
 function unavailableStep(error: AgentRuntimeError): string {
-  const { retryAfterMs } = error.facts;
+  const { retryAfterMs, field } = error.facts;
+  if (field !== undefined) return `correct ${field} in the configuration of the service`;
   if (retryAfterMs !== undefined) return `repeat it in ${Math.ceil(retryAfterMs / 1000)} s`;
   return error.cause === undefined
     ? "wait a moment, then repeat the command"

@@ -11,6 +11,7 @@ import { addGet } from "./state/get.ts";
 import { addHistory } from "./state/history.ts";
 import { addImport } from "./state/import.ts";
 import { addList } from "./state/list.ts";
+import { addMigrate } from "./state/migrate.ts";
 import { addReplay } from "./state/replay.ts";
 import { addServe } from "./state/serve.ts";
 import { addSet } from "./state/set.ts";
@@ -85,6 +86,7 @@ function buildProgram(terminal: Terminal): Command {
   ]);
   state.commandsGroup("The service:");
   addServe(state, terminal);
+  addMigrate(state, terminal);
   addBench(state, terminal);
   state.commandsGroup("One state:");
   addGet(state, terminal);

@@ -1,3 +1,4 @@
+import { networkFailure } from "../service/network-error.ts";
 import { AgentRuntimeError, ERROR_STATUS } from "../state/errors.ts";
 import type { ErrorCode, ErrorFacts } from "../state/errors.ts";
 import { checkNamespace } from "../state/identifiers.ts";
@@ -111,34 +112,12 @@ export function errorOfProblem(problem: JsonObject): AgentRuntimeError {
 
 /** An error for a call whose connection failed, honest about whether it was sent. */
 export function networkError(error: unknown, isWrite: boolean): AgentRuntimeError {
-  const code = causeCode(error);
-  const neverSent = code !== undefined && NEVER_SENT.has(code);
-  const why = code ?? (error instanceof Error ? error.message : String(error));
+  const { why, neverSent } = networkFailure(error);
   const message = neverSent
     ? `the service could not be reached (${why}); check the url and that it runs`
     : `the connection to the service broke before it answered (${why})`;
   const facts = isWrite ? { mayHaveHappened: !neverSent, cause: error } : { cause: error };
   return new AgentRuntimeError("UNAVAILABLE", message, facts);
-}
-
-/** Failures that come before the first byte of a request. */
-const NEVER_SENT: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
-
-function causeCode(error: unknown): string | undefined {
-  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; depth++) {
-    const code: unknown = (at as { code?: unknown }).code;
-    if (typeof code === "string") return code;
-    const inner: unknown = at instanceof AggregateError ? at.errors[0] : undefined;
-    at = inner ?? at.cause;
-  }
-  return undefined;
 }
 
 function baseUrl(url: string): string {

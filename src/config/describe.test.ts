@@ -65,7 +65,10 @@ test("no password and no token is ever printed, nor told in an error", () => {
       const sources: ConfigSources = {
         cwd,
         flags: { supabaseMain: url, listen: isRight ? "0.0.0.0:1" : url, logLevel: "info" },
-        env: { AGENT_RUNTIME_AUTH_TOKENS: isRight ? tokens : tokens.slice(1) },
+        env: {
+          AGENT_RUNTIME_AUTH_TOKENS: isRight ? tokens : tokens.slice(1),
+          SUPABASE_SECRET_KEY: isRight ? `sb_secret_${secret}` : `${secret} ${secret}`,
+        },
       };
       writeFileSync(
         join(cwd, "agent_runtime.yaml"),

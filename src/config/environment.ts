@@ -14,12 +14,6 @@ const SERVICE_LINK =
   /^AGENT_RUNTIME_(?:.+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/;
 const SERVICE_URL = /^(?:tcp|udp|sctp):\/\//;
 
-/** Known elsewhere, for parts that this version does not have: told, never silently left out. */
-const WITHOUT_PART: Readonly<Record<string, string>> = {
-  SUPABASE_READONLY_URL: "a read-only database",
-  SUPABASE_ROLLBACK_URL: "a rollback database",
-};
-
 /** The variables that give an option its value, the one that counts first; empty ones are unset. */
 export function variablesFor(key: OptionKey, env: Environment): string[] {
   return [variableOf(key), ...(optionOf(key).aliases ?? [])].filter((name) => isSet(env, name));
@@ -45,15 +39,6 @@ export function unknownVariables(
       const near = nearest(name.slice(PREFIX.length), endings);
       return near === undefined ? { name } : { name, nearest: PREFIX + near };
     });
-}
-
-/** A sentence for each variable that is set and has no part to configure. */
-export function variablesWithoutPart(env: Environment): string[] {
-  return Object.entries(WITHOUT_PART)
-    .filter(([name]) => isSet(env, name))
-    .map(
-      ([name, part]) => `${name} is set, but this version has no use for ${part}: it is left out.`,
-    );
 }
 
 function isSet(env: Environment, name: string): boolean {

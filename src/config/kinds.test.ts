@@ -77,23 +77,3 @@ test("folders are relative to the working directory, and npm is a word", () => {
   expect(parse("embedded.binaries", "/usr/lib/postgresql/15")).toBe("/usr/lib/postgresql/15");
   for (const raw of ["", "a\0b", 5]) expect(says("dataDir", raw)).toBe("must be a folder");
 });
-
-test.each([
-  ["postgres://app:hunter2@db/main", "postgres://app:***@db/main"],
-  ['postgres://app:hun"ter2@db/main', "postgres://app:***@db/main"],
-  ["postgres://db/main?password=hunter2", "postgres://db/main?password=***"],
-  ["postgres://app@db/main", "postgres://app@db/main"],
-])("%s is shown as %s", (url, shown) => {
-  expect(optionOf("supabase.main").kind.show(url)).toBe(shown);
-});
-
-test("only a postgres URL is a database, and a Data API is refused by name", () => {
-  expect(parse("supabase.main", "")).toBe("");
-  const url = "postgresql://app@db:6543/main?sslmode=require";
-  expect(parse("supabase.main", url)).toBe(url);
-  expect(says("supabase.main", "https://abc.supabase.co")).toContain("not supported yet");
-  expect(says("supabase.main", "mysql://db/x")).toContain("must be a postgres:// URL");
-  expect(says("supabase.main", "db:5432")).toContain("must be a postgres:// URL");
-  expect(says("supabase.main", "postgres://app:a#b@db/main")).toContain("%23");
-  expect(says("supabase.main", 5)).toContain("must be a postgres:// URL");
-});

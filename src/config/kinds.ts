@@ -1,6 +1,5 @@
 import { isAbsolute, resolve } from "node:path";
 import type { Json } from "../state/json.ts";
-import { maskSecrets } from "../service/redact.ts";
 
 /** What is wrong with a value: where in it (`[1].role`; empty for the whole), and what it must be. */
 export interface Problem {
@@ -116,35 +115,4 @@ export function address(): Kind<Address> {
     },
     show: ({ host, port }) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`),
   };
-}
-
-/** A PostgreSQL connection URL, or nothing. */
-export function postgresUrl(): Kind<string> {
-  return {
-    domain: "a postgres:// URL, or empty",
-    parse(raw) {
-      if (raw === "") return accepted("");
-      if (typeof raw !== "string") return refused("must be a postgres:// URL as text, or empty");
-      if (/^https?:/i.test(raw)) {
-        return refused(
-          "is the URL of a Data API, which is not supported yet: " +
-            "give the postgres:// connection string of the database",
-        );
-      }
-      if (!/^postgres(ql)?:\/\//i.test(raw)) return refused("must be a postgres:// URL, or empty");
-      if (!URL.canParse(raw)) {
-        return refused(
-          "is not a URL that can be read: write special characters " +
-            "of its password as %XX (a # as %23, a / as %2F)",
-        );
-      }
-      return accepted(raw);
-    },
-    show: maskUrl,
-  };
-}
-
-/** Written anew first: then every odd character of the password stands as %XX. */
-function maskUrl(text: string): string {
-  return maskSecrets(URL.canParse(text) ? new URL(text).href : text);
 }

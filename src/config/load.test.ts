@@ -135,9 +135,39 @@ test("known variables of others are read, ours first; an empty one is as good as
   expect(load({ yaml, flags: { "supabase-main": "" } }).config.supabase.main).toBe("");
 });
 
-test("a variable for a part that is not there is told, not silently left out", () => {
+test("the variables of a Supabase name its Data API and its key", () => {
+  const url = "https://abc.supabase.co";
+  const main = (env: Record<string, string>) => {
+    const { main, mainKey } = load({ env }).config.supabase;
+    return [main, mainKey];
+  };
+  expect(main({ SUPABASE_URL: url, SUPABASE_SECRET_KEY: "sb_secret_1" })).toEqual([
+    url,
+    "sb_secret_1",
+  ]);
+  expect(main({ SUPABASE_URL: url, SUPABASE_SERVICE_ROLE_KEY: "a.b.c" })).toEqual([url, "a.b.c"]);
+  expect(main({ SUPABASE_URL: url, SUPABASE_DB_URL: "postgres://a/x" })).toEqual([
+    "postgres://a/x",
+    "",
+  ]);
+});
+
+test("each Data API needs its key, and all that lack one are told at once", () => {
+  const env = {
+    SUPABASE_URL: "https://abc.supabase.co",
+    SUPABASE_READONLY_URL: "https://def.supabase.co",
+    SUPABASE_ROLLBACK_URL: "https://ghi.supabase.co",
+    SUPABASE_READONLY_KEY: "sb_secret_2",
+  };
+  expect(faultsOf({ env })).toEqual([
+    expect.stringMatching(/^SUPABASE_URL: supabase\.main is .*AGENT_RUNTIME_SUPABASE_MAIN_KEY/),
+    expect.stringMatching(/^SUPABASE_ROLLBACK_URL: supabase\.rollback is .*supabase\.rollbackKey/),
+  ]);
+});
+
+test("a database for a part that is not there is told, not silently left out", () => {
   const { warnings } = load({ env: { SUPABASE_ROLLBACK_URL: "postgres://u:hunter2@h/x" } });
-  expect(warnings).toEqual([expect.stringContaining("SUPABASE_ROLLBACK_URL is set")]);
+  expect(warnings).toEqual([expect.stringContaining("supabase.rollback is set")]);
   expect(warnings.join()).not.toContain("hunter2");
 });
 
@@ -279,8 +309,8 @@ test("a secret that stands where a URL should is not told", () => {
     env: { SUPABASE_DB_URL: "hunter2" },
   });
   expect(faults).toEqual([
-    "--supabase-main: supabase.main must be a postgres:// URL, or empty",
-    "SUPABASE_DB_URL: supabase.main must be a postgres:// URL, or empty",
+    "--supabase-main: supabase.main must be a postgres:// URL, the https:// URL of a Data API, or empty",
+    "SUPABASE_DB_URL: supabase.main must be a postgres:// URL, the https:// URL of a Data API, or empty",
   ]);
 });
 

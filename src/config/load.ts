@@ -3,7 +3,7 @@ import { AgentRuntimeError } from "../state/errors.ts";
 import { nearest } from "../state/nearest.ts";
 import { quote } from "../state/quote.ts";
 import { maskSecrets } from "../service/redact.ts";
-import { unknownVariables, variablesFor, variablesWithoutPart } from "./environment.ts";
+import { unknownVariables, variablesFor } from "./environment.ts";
 import type { Environment } from "./environment.ts";
 import { readConfigFile } from "./file.ts";
 import { OPTIONS, OPTION_KEYS, flagOf, optionOf } from "./options.ts";
@@ -105,7 +105,7 @@ class Loading {
     const config = treeOf(values);
     this.#checkRelations(config, origins);
     this.#throwIfFaulty();
-    const warnings = [...variablesWithoutPart(env), ...weakTokens(config)];
+    const warnings = [...settingsWithoutPart(config), ...weakTokens(config)];
     return { config: deepFreeze(config), origins: deepFreeze(origins), warnings };
   }
 
@@ -238,6 +238,16 @@ function treeOf(values: ReadonlyMap<OptionKey, unknown>): Config {
   }
   // Each value has the type that its kind says; the table, which is the type, was walked in full.
   return tree as unknown as Config;
+}
+
+/** For parts that this version does not have: told, never silently left out. */
+function settingsWithoutPart({ supabase }: Config): string[] {
+  return (["readonly", "rollback"] as const)
+    .filter((role) => supabase[role] !== "")
+    .map(
+      (role) =>
+        `supabase.${role} is set, but this version has no use for another database: it is left out.`,
+    );
 }
 
 function weakTokens(config: Config): string[] {

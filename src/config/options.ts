@@ -1,7 +1,8 @@
 import type { Json } from "../state/json.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../service/log.ts";
 import { authTokens } from "./auth-tokens.ts";
-import { address, choice, folder, integer, postgresUrl, toggle } from "./kinds.ts";
+import { dataApiKey, databaseUrl } from "./database-kinds.ts";
+import { address, choice, folder, integer, toggle } from "./kinds.ts";
 import type { Kind } from "./kinds.ts";
 
 /** One setting: everything that parsing, `--help`, `--print-config` and docs/config.md say of it. */
@@ -26,6 +27,8 @@ function option<Value>(kind: Kind<Value>, rest: Omit<Option<Value>, "kind">): Op
 
 const MIB = 1024 * 1024;
 const TEN_MINUTES_MS = 600_000;
+const PREFER_VARIABLE =
+  "Prefer the variable to the flag: others on the machine can read a command line.";
 
 /**
  * Every option there is, by its key in `agent_runtime.yaml`.
@@ -55,32 +58,62 @@ export const OPTIONS = {
     sentence: "Memory that an embedded server keeps for pages (its `shared_buffers`).",
   }),
 
-  "supabase.main": option(postgresUrl(), {
+  "supabase.main": option(databaseUrl(), {
     default: "",
-    aliases: ["SUPABASE_MAIN_URL", "SUPABASE_DB_URL"],
+    aliases: ["SUPABASE_MAIN_URL", "SUPABASE_DB_URL", "SUPABASE_URL"],
     secret: true,
-    sentence:
-      "The main database, direct or through a transaction pooler. Empty: an embedded server. Prefer the variable to the flag: others on the machine can read a command line.",
+    sentence: `The main database: direct, through a session or transaction pooler, or over the Data API of a Supabase. Empty: an embedded server. ${PREFER_VARIABLE}`,
+  }),
+  "supabase.mainKey": option(dataApiKey(), {
+    default: "",
+    aliases: ["SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"],
+    secret: true,
+    sentence: `The key of \`supabase.main\`, where that is a Data API: a secret key, or a JWT whose role may do what an operator may. ${PREFER_VARIABLE}`,
+  }),
+  "supabase.readonly": option(databaseUrl(), {
+    default: "",
+    aliases: ["SUPABASE_READONLY_URL"],
+    secret: true,
+    sentence: `A streaming replica of the main database, for reads. Empty: none. ${PREFER_VARIABLE}`,
+  }),
+  "supabase.readonlyKey": option(dataApiKey(), {
+    default: "",
+    aliases: ["SUPABASE_READONLY_KEY"],
+    secret: true,
+    sentence: `The key of \`supabase.readonly\`, where that is a Data API. ${PREFER_VARIABLE}`,
+  }),
+  "supabase.rollback": option(databaseUrl(), {
+    default: "",
+    aliases: ["SUPABASE_ROLLBACK_URL"],
+    secret: true,
+    sentence: `The rollback database, independent of the main one. Empty: none. ${PREFER_VARIABLE}`,
+  }),
+  "supabase.rollbackKey": option(dataApiKey(), {
+    default: "",
+    aliases: ["SUPABASE_ROLLBACK_KEY"],
+    secret: true,
+    sentence: `The key of \`supabase.rollback\`, where that is a Data API. ${PREFER_VARIABLE}`,
   }),
   "supabase.lanes": option(integer(1, 16), {
     default: 2,
     unit: "connections",
-    sentence: "Connections that write; each commits one batch at a time.",
+    sentence: "Connections, or requests at a time, that write; each commits one batch at a time.",
   }),
   "supabase.readers": option(integer(1, 64), {
     default: 4,
     unit: "connections",
-    sentence: "Connections that read.",
+    sentence: "Connections, or requests at a time, that read.",
   }),
   "supabase.connectTimeoutMs": option(integer(1, TEN_MINUTES_MS), {
     default: 5_000,
     unit: "milliseconds",
-    sentence: "How long one attempt to connect may take.",
+    sentence:
+      "How long one attempt to connect may take; over a Data API the time of the whole call counts.",
   }),
   "supabase.statementTimeoutMs": option(integer(1, TEN_MINUTES_MS), {
     default: 30_000,
     unit: "milliseconds",
-    sentence: "After this the database itself ends a statement.",
+    sentence: "After this a statement is given up.",
   }),
 
   "write.batchLimit": option(integer(1, 1_000), {

@@ -1,4 +1,5 @@
-import { isIPv4 } from "node:net";
+import { isDataApi, isLoopback } from "./database-kinds.ts";
+import { variableOf } from "./options.ts";
 import type { Config, OptionKey } from "./options.ts";
 
 /** What must hold between settings that are each right alone. */
@@ -10,6 +11,16 @@ export interface Relation {
 }
 
 export const RELATIONS: readonly Relation[] = [
+  ...(["main", "readonly", "rollback"] as const).map((role): Relation => {
+    return {
+      keys: [`supabase.${role}`, `supabase.${role}Key`],
+      broken: ({ supabase }) =>
+        !isDataApi(supabase[role]) || supabase[`${role}Key`] !== ""
+          ? undefined
+          : `supabase.${role} is the URL of a Data API, which opens to a key only: set supabase.${role}Key ` +
+            `(or ${variableOf(`supabase.${role}Key`)}) to a secret key of the project`,
+    };
+  }),
   {
     keys: ["listen", "auth.tokens"],
     broken: ({ listen, auth }) =>
@@ -35,9 +46,3 @@ export const RELATIONS: readonly Relation[] = [
           `(${write.batchLimit}), or no batch could fill`,
   },
 ];
-
-/** Whether only this machine can reach the address. */
-export function isLoopback(host: string): boolean {
-  if (isIPv4(host)) return host.startsWith("127.");
-  return host === "::1" || host.toLowerCase() === "localhost";
-}

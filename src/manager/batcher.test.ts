@@ -7,6 +7,7 @@ import type { BatcherOptions } from "./batcher.ts";
 /** A double of the store: it keeps each batch until the test answers it. */
 class DoubleStore {
   readonly lanes: number;
+  readonly batchBytes = 100;
   readonly batches: {
     lane: number;
     ids: string[];
@@ -135,6 +136,18 @@ test.each<[string, PreparedUnit[], string[][]]>([
   ],
 ])("%s", async (_name, units, batches) => {
   expect(await batchesOf(units)).toEqual(batches);
+});
+
+test("a transaction ends before it grows too large; a large changeset goes alone", async () => {
+  const sizes = { a: 40, b: 60, c: 1, d: 500, e: 99, f: 2 };
+  const units = Object.entries(sizes).map(([id, size]) => unit(id, { body: "x".repeat(size) }));
+  expect(await batchesOf(units, { batchLimit: 9 })).toEqual([
+    ["a", "b"],
+    ["c"],
+    ["d"],
+    ["e"],
+    ["f"],
+  ]);
 });
 
 test("while a lane is busy the next transaction gathers; another lane does not wait for it", async () => {

@@ -4,7 +4,7 @@ import type { ChangeRow, PreparedUnit, StateStore } from "../state/ports.ts";
 import { laneOf } from "./lane-of.ts";
 
 export interface BatcherOptions {
-  readonly store: Pick<StateStore, "lanes" | "commitBatch" | "disown">;
+  readonly store: Pick<StateStore, "lanes" | "batchBytes" | "commitBatch" | "disown">;
   /** Changesets that share a transaction at most. */
   readonly batchLimit: number;
   /** Changesets that may wait; one more is refused. */
@@ -47,8 +47,6 @@ interface Lane {
   armed: boolean;
 }
 
-/** Bytes of documents in one transaction: more would only make the others wait. */
-const FLUSH_BYTES = 8 * 1024 * 1024;
 const RETRY_AFTER_MS = 250;
 
 const SWEEP_FROM = 100;
@@ -148,7 +146,8 @@ export class Batcher {
   async #run(lane: Lane): Promise<void> {
     lane.busy = true;
     while (lane.queue.length > 0) {
-      const batch = take(lane, this.#options.batchLimit);
+      const { batchLimit, store } = this.#options;
+      const batch = take(lane, batchLimit, store.batchBytes);
       if (batch.length > 0) await this.#flush(lane, batch);
     }
     lane.busy = false;
@@ -226,15 +225,16 @@ export function closed(): AgentRuntimeError {
  * same batch (its state, its key, its step) waits for the next, so that the database need not take
  * the batch apart; and what came later for the same state waits with it.
  */
-function take(lane: Lane, limit: number): Waiting[] {
+function take(lane: Lane, limit: number, maxBytes: number): Waiting[] {
   const batch: Waiting[] = [];
   const rest: Waiting[] = [];
   const touched = new Map<string, "plain" | "bound">();
   let bytes = 0;
   let index = 0;
-  for (; index < lane.queue.length && batch.length < limit && bytes < FLUSH_BYTES; index++) {
+  for (; index < lane.queue.length && batch.length < limit; index++) {
     const waiting = lane.queue[index]!;
     if (waiting.state === "canceled") continue;
+    if (batch.length > 0 && bytes + waiting.bytes > maxBytes) break;
     if (!fits(waiting.unit, touched, batch.length)) {
       rest.push(waiting);
       continue;

@@ -12,6 +12,7 @@ test.each([
   ],
   ["host=db password=hunter2 user=app", "host=db password=*** user=app"],
   ["Authorization: Bearer abcdefgh.1234", "Authorization: Bearer ***"],
+  ["no such key: sb_secret_a-b_C9, eyJhbGciOi.eyJyb2xl.c2lnbg-_", "no such key: ***, ***"],
   ['{"authorization":"Bearer abcdefgh"}', '{"authorization":"***"}'],
   ['{"Set-Cookie":["a=1","b=2"],"x":1}', '{"Set-Cookie":"***","x":1}'],
   [

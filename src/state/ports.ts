@@ -113,6 +113,8 @@ export interface StateKey {
 export interface StateStore {
   /** How many batches can be committed side by side. */
   readonly lanes: number;
+  /** Bytes of documents that one batch may hold; a larger changeset goes alone. */
+  readonly batchBytes: number;
   /** Commits units in one transaction, each with its own fate; rows in the order of their changes. */
   commitBatch(
     lane: number,

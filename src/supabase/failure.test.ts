@@ -13,6 +13,8 @@ test.each([
   ["a statement that was canceled", withCode("57014"), false],
   ["a server without room", withCode("53300"), false],
   ["a lost race", withCode("PT503"), false],
+  ["a deadlock", withCode("40P01"), false],
+  ["a completion that is unknown", withCode("40003"), true],
 ])("after %s a write that was sent is unavailable, and open or not", (_name, error, isOpen) => {
   const failure = failureOf(error, true);
   expect(failure).toMatchObject({ code: "UNAVAILABLE", facts: { mayHaveHappened: isOpen } });

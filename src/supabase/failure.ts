@@ -2,8 +2,11 @@ import { AgentRuntimeError } from "../state/errors.ts";
 
 const RETRY_AFTER_MS = 500;
 
-/** SQLSTATE classes that say: not now. 08 connection, 53 resources, 57 operator, 55 not in this state. */
-const PASSING_CLASSES = new Set(["08", "53", "57", "55"]);
+/**
+ * SQLSTATE classes that say: not now. 08 connection, 40 rolled back, 53 resources, 55 not in this state,
+ * 57 operator.
+ */
+const PASSING_CLASSES = new Set(["08", "40", "53", "55", "57"]);
 
 /** What a failed query means for its caller. `sent`: whether the database may have seen it. */
 export function failureOf(error: unknown, sent: boolean): AgentRuntimeError {
@@ -13,8 +16,9 @@ export function failureOf(error: unknown, sent: boolean): AgentRuntimeError {
   // The database answered: the transaction did not happen.
   if (state === "PT503") return unavailable(error, false);
   if (PASSING_CLASSES.has(state.slice(0, 2))) {
-    // 57P0x: the server is going down; 08: a pooler lost it. Whether it committed before, neither says.
-    return unavailable(error, sent && /^(57P|08)/.test(state));
+    // 57P0x: the server is going down; 08: a pooler lost it; 40003 says so itself. Whether it committed before,
+    // none of them knows.
+    return unavailable(error, sent && /^(57P|08|40003)/.test(state));
   }
   return new AgentRuntimeError(
     "INTERNAL",
@@ -31,14 +35,19 @@ export function sqlState(error: unknown): string | undefined {
   return typeof code === "string" && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
-function unavailable(error: unknown, mayHaveHappened: boolean): AgentRuntimeError {
+/** Nobody answers, or not now. `error`: why, or a sentence that says it. */
+export function unavailable(
+  error: unknown,
+  mayHaveHappened: boolean,
+  retryAfterMs = RETRY_AFTER_MS,
+): AgentRuntimeError {
   return new AgentRuntimeError(
     "UNAVAILABLE",
     `The database cannot be reached (${messageOf(error)}). ` +
       (mayHaveHappened
         ? "The write may have happened; repeat it with the same idempotency key."
         : "Nothing happened; try again."),
-    { cause: error, mayHaveHappened, retryAfterMs: RETRY_AFTER_MS },
+    { cause: error, mayHaveHappened, retryAfterMs },
   );
 }
 

@@ -21,6 +21,11 @@ export function parsePlace(text: string): Place {
   return Number(text.slice(1, comma)) * 65_536 + Number(text.slice(comma + 1, -1));
 }
 
+/** `(block,offset)` again. */
+export function formatPlace(place: Place): string {
+  return `(${Math.floor(place / 65_536)},${place % 65_536})`;
+}
+
 /**
  * What commits answered of where rows lie, so that the next one need not search. It may be out of
  * date, as other processes write too: the statement that writes proves it.

@@ -1,24 +1,20 @@
 import { randomInt } from "node:crypto";
 import { isUncertain } from "../state/errors.ts";
 import type { ChangeFeed, StateStore, Upkeep } from "../state/ports.ts";
-import { Connection } from "./connection.ts";
-import type { ConnectionOptions } from "./connection.ts";
+import type { Caller, Transport } from "./caller.ts";
 import { Places } from "./places.ts";
-import { ReadPool } from "./read-pool.ts";
-import { text } from "./rows.ts";
 import { commitBatch } from "./sql/commit-batch.ts";
+import { describeServer } from "./sql/describe-server.ts";
 import { listStates } from "./sql/list-states.ts";
 import { readDocument, readFeed, readFeedBounds, readForeignChanges } from "./sql/read-feed.ts";
 import { readHistory } from "./sql/read-history.ts";
 import { readScope, readStep } from "./sql/read-scope.ts";
 import { readScopeStates, readStates, readVersion } from "./sql/read-states.ts";
 import { expiredStates, pruneHistory } from "./sql/upkeep.ts";
+import { openTransport } from "./transport.ts";
+import type { TransportOptions } from "./transport.ts";
 
-export interface StoreOptions extends ConnectionOptions {
-  /** Connections that write. */
-  readonly lanes: number;
-  /** Connections that read. */
-  readonly readers: number;
+export interface StoreOptions extends TransportOptions {
   /** The largest document, in bytes of JSON text. */
   readonly dataBytes: number;
 }
@@ -28,10 +24,14 @@ const PLACES = 200_000;
 
 const MAX_WRITER = 2 ** 31 - 1;
 
-/** States in a PostgreSQL whose schema `migrate` has brought up to date. Connects when first used. */
+/** States in a PostgreSQL whose schema `prepareSchema` has seen to. Connects when first used. */
 export function openStateStore(options: StoreOptions): StateStore {
-  const lanes = Array.from({ length: options.lanes }, () => new Connection(options));
-  const pool = new ReadPool(options, options.readers);
+  return stateStoreOver(openTransport(options), options.dataBytes);
+}
+
+/** States behind any transport: the operations are the same. */
+function stateStoreOver(transport: Transport, dataBytes: number): StateStore {
+  const { lanes, reader } = transport;
   const places = new Places(PLACES);
   let writer = randomInt(1, MAX_WRITER);
   const disown = (): void => {
@@ -40,8 +40,9 @@ export function openStateStore(options: StoreOptions): StateStore {
   let closing: Promise<void> | undefined;
   return {
     lanes: lanes.length,
+    batchBytes: transport.batchBytes,
     commitBatch: async (lane, units, reserve) => {
-      const settings = { dataBytes: options.dataBytes, reserve, writer, places };
+      const settings = { dataBytes, reserve, writer, places };
       try {
         return await commitBatch(lanes[lane]!, units, settings);
       } catch (error) {
@@ -50,43 +51,37 @@ export function openStateStore(options: StoreOptions): StateStore {
       }
     },
     disown,
-    readStates: (keys) => readStates(pool, keys),
-    readVersion: (key, version) => readVersion(pool, key, version),
-    readStep: (namespace, scope, step) => readStep(pool, { namespace, scope }, step),
-    list: (page) => listStates(pool, page),
-    history: (key, before, limit) => readHistory(pool, key, { before, limit }),
-    scope: (namespace, scope) => readScope(pool, namespace, scope),
-    scopeStates: (namespace, scope, page) => readScopeStates(pool, { namespace, scope }, page),
-    feed: feedOf(pool, () => writer),
-    upkeep: upkeepOf(pool),
-    describe: async () => {
-      const [row] = await pool.query(`select current_setting('server_version')`);
-      return { server: "PostgreSQL", version: text(row!, 0) };
-    },
-    close: () =>
-      (closing ??= Promise.all([pool.close(), ...lanes.map((lane) => lane.close())]).then(
-        () => undefined,
-      )),
+    readStates: (keys) => readStates(reader, keys),
+    readVersion: (key, version) => readVersion(reader, key, version),
+    readStep: (namespace, scope, step) => readStep(reader, { namespace, scope }, step),
+    list: (page) => listStates(reader, page),
+    history: (key, before, limit) => readHistory(reader, key, { before, limit }),
+    scope: (namespace, scope) => readScope(reader, namespace, scope),
+    scopeStates: (namespace, scope, page) => readScopeStates(reader, { namespace, scope }, page),
+    feed: feedOf(reader, () => writer),
+    upkeep: upkeepOf(reader),
+    describe: async () => ({ server: "PostgreSQL", version: await describeServer(reader) }),
+    close: () => (closing ??= transport.close()),
   };
 }
 
-function feedOf(pool: ReadPool, writer: () => number): ChangeFeed {
+function feedOf(reader: Caller, writer: () => number): ChangeFeed {
   return {
-    bounds: () => readFeedBounds(pool),
-    read: (after, limit) => readFeed(pool, after, limit),
+    bounds: () => readFeedBounds(reader),
+    read: (after, limit) => readFeed(reader, after, limit),
     foreign: async (after, limit) => {
       const mine = writer();
-      const changes = await readForeignChanges(pool, mine, { after, limit });
+      const changes = await readForeignChanges(reader, mine, { after, limit });
       // Disowned meanwhile: what was left out as this store's own may be unknown here.
       return mine === writer() ? changes : { ...changes, complete: false };
     },
-    document: (stateNo, version) => readDocument(pool, stateNo, version),
+    document: (stateNo, version) => readDocument(reader, stateNo, version),
   };
 }
 
-function upkeepOf(pool: ReadPool): Upkeep {
+function upkeepOf(reader: Caller): Upkeep {
   return {
-    prune: (before, limit) => pruneHistory(pool, before, limit),
-    expired: (limit) => expiredStates(pool, limit),
+    prune: (before, limit) => pruneHistory(reader, before, limit),
+    expired: (limit) => expiredStates(reader, limit),
   };
 }

@@ -2,7 +2,24 @@ import type { StoredState } from "../state/ports.ts";
 import { bigint, boolean, date, digest, optional, text } from "./rows.ts";
 import type { Row } from "./rows.ts";
 
-/** A state from the columns that every function which reads states answers. */
+/** The columns that every function which reads states answers. */
+export const STORED_STATE = [
+  "namespace",
+  "id",
+  "type",
+  "scope",
+  "version",
+  "step",
+  "phase",
+  "digest",
+  "created_at",
+  "updated_at",
+  "expires_at",
+  "deleted",
+  "data",
+] as const;
+
+/** A state from those columns. */
 export function storedState(row: Row): StoredState {
   return {
     namespace: text(row, 0),

@@ -9,6 +9,7 @@ import { run } from "./fake-terminal.ts";
 
 const COMMANDS = [
   "serve",
+  "migrate",
   "get",
   "set",
   "delete",
@@ -79,6 +80,10 @@ test.each<[string[], string]>([
   [["state", "replay", "a", "--speed", "fast"], "recorded, full"],
   [["state", "import", "missing.jsonl"], "no such file"],
   [["state", "bench", "--callers", "0"], "from 1 to"],
+  [["state", "migrate"], "There is no database to migrate"],
+  [["state", "migrate", "--database-url", "https://abc.supabase.co"], "A Data API cannot migrate"],
+  [["state", "migrate", "--database-url", "mysql://x"], "--database-url must be a postgres:// URL"],
+  [["state", "migrate", "--database-url", "postgres://x/y", "--dump-sql", "z"], "cannot be used"],
 ])("%j is wrong usage, and the answer says why", async (args, says) => {
   const { code, stdout, stderr } = await run(args, { cwd: folder });
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });

@@ -5,6 +5,7 @@ import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 
 const reads = [
+  "describe_server",
   "feed_bounds",
   "foreign_changes",
   "get",
@@ -12,6 +13,7 @@ const reads = [
   "read_document",
   "read_feed",
   "read_history",
+  "read_migrations",
   "read_scope",
   "read_scope_states",
   "read_states",
@@ -19,15 +21,21 @@ const reads = [
   "read_version",
   "verify_state",
 ];
-const writes = [...reads, "commit", "commit_batch", "expired_states"].toSorted();
+const writes = [...reads, "commit", "commit_batch", "expired_states"];
 
 /** What each may call; nobody may call more. */
 const MAY_CALL = {
-  agent_state_reader: reads,
-  agent_state_writer: writes,
-  agent_state_operator: [...writes, "adopt_history", "prune_history"].toSorted(),
+  agent_state_reader: withDoors(reads),
+  agent_state_writer: withDoors(writes),
+  agent_state_operator: withDoors([...writes, "adopt_history", "prune_history"]),
   nobody: [],
 } as const;
+
+/** Each function that takes values has a door that takes them as JSON; two take JSON themselves. */
+function withDoors(names: readonly string[]): string[] {
+  const doors = names.filter((name) => name !== "commit" && name !== "get");
+  return [...names, ...doors.map((name) => `${name}_json`)].toSorted();
+}
 
 type Who = keyof typeof MAY_CALL;
 
@@ -74,7 +82,7 @@ describeOnHomes("a login", (home) => {
   test.each(whos)("as %s may call its functions and nothing else", async (who) => {
     const rows = await bench.sql<{ schema: string; name: string }>(
       `select n.nspname as schema, p.proname as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-        where n.nspname like 'agent\\_state%' and has_function_privilege($1, p.oid, 'execute') order by p.proname`,
+        where n.nspname like 'agent\\_state%' and has_function_privilege($1, p.oid, 'execute') order by p.proname collate "C"`,
       [logins[who]],
     );
     expect(rows).toEqual(MAY_CALL[who].map((name) => ({ schema: "agent_state_api", name })));

@@ -1,13 +1,50 @@
 import type { ChangeRow, PreparedChange, PreparedUnit } from "../../state/ports.ts";
-import { bigintArray, integerArray, placeArray, textArray } from "../binary-array.ts";
-import type { Connection } from "../connection.ts";
+import type { Caller, Operation, Values } from "../caller.ts";
 import { parsePlace } from "../places.ts";
 import type { Place, Places } from "../places.ts";
 import { bigint, boolean, digest, text, timestamp } from "../rows.ts";
 import type { Row } from "../rows.ts";
 
-const COMMIT = `select n, code, detail, type, scope, version, step, phase, digest, created, at, place
-  from agent_state_api.commit_batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`;
+const COMMIT_BATCH = {
+  fn: "commit_batch",
+  parameters: {
+    unit: "integer[]",
+    namespace: "text[]",
+    id: "text[]",
+    type: "text[]",
+    scope: "text[]",
+    op: "text[]",
+    body: "json[]",
+    phase: "text[]",
+    expected: "bigint[]",
+    based_on: "bigint[]",
+    expected_step: "bigint[]",
+    actor: "text[]",
+    cause: "text[]",
+    key: "text[]",
+    expires: "timestamptz[]",
+    data_bytes: "integer",
+    create: "boolean",
+    writer: "integer",
+    place: "tid[]",
+    head: "tid[]",
+  },
+  columns: [
+    "n",
+    "code",
+    "detail",
+    "type",
+    "scope",
+    "version",
+    "step",
+    "phase",
+    "digest",
+    "created",
+    "at",
+    "place",
+  ],
+  writes: true,
+} as const satisfies Operation;
 
 const OPERATIONS = { update: "u", delta: "c", delete: "d" } as const;
 
@@ -24,23 +61,18 @@ export interface CommitOptions {
 
 /** Commits units in one transaction, each with its own fate, in the order given. */
 export async function commitBatch(
-  connection: Connection,
+  lane: Caller,
   units: readonly PreparedUnit[],
   options: CommitOptions,
 ): Promise<ChangeRow[][]> {
-  const rows = await connection.query(COMMIT, [
-    ...columns(units),
-    options.dataBytes,
-    options.reserve,
-    options.writer,
-    ...hints(units, options.places),
-  ]);
+  const rows = await lane.call(COMMIT_BATCH, valuesOf(units, options));
   return deal(rows, units, options.places);
 }
 
-function columns(
+function valuesOf(
   units: readonly PreparedUnit[],
-): (Buffer | readonly (Date | string | null)[] | null)[] {
+  { dataBytes, reserve, writer, places }: CommitOptions,
+): Values<(typeof COMMIT_BATCH)["parameters"]> {
   const changes: PreparedChange[] = [];
   const owners: PreparedUnit[] = [];
   const numbers: number[] = [];
@@ -51,41 +83,29 @@ function columns(
       numbers.push(index + 1);
     }
   });
-  return [
-    integerArray(numbers),
-    textArray(owners.map((unit) => unit.namespace)),
-    textArray(changes.map((change) => change.id)),
-    textArray(changes.map((change) => change.type)),
-    textArray(owners.map((unit) => unit.scope)),
-    textArray(changes.map((change) => OPERATIONS[change.op])),
-    textArray(
-      changes.map((change) => change.body),
-      "json",
-    ),
-    textArray(changes.map((change) => change.phase)),
-    bigintArray(changes.map((change) => change.expectedVersion)),
-    bigintArray(changes.map((change) => change.basedOn)),
-    bigintArray(owners.map((unit) => unit.expectedStep)),
-    textArray(owners.map((unit) => unit.actor)),
-    textArray(owners.map((unit) => unit.cause)),
-    textArray(owners.map((unit) => unit.idempotencyKey)),
-    expiries(changes),
-  ];
-}
-
-function hints(units: readonly PreparedUnit[], places: Places): [Buffer, Buffer] {
-  const known = units.flatMap(({ namespace, changes }) =>
-    changes.map(({ id }) => places.of(namespace, id)),
-  );
-  return [
-    placeArray(known.map((one) => one?.place ?? null)),
-    placeArray(known.map((one) => one?.head ?? null)),
-  ];
-}
-
-function expiries(changes: readonly PreparedChange[]): (Date | string | null)[] | null {
-  if (changes.every((change) => change.expiresAt === null)) return null;
-  return changes.map(({ expiresAt }) => (expiresAt === "never" ? "infinity" : expiresAt));
+  const known = changes.map(({ id }, index) => places.of(owners[index]!.namespace, id));
+  return {
+    unit: numbers,
+    namespace: owners.map((unit) => unit.namespace),
+    id: changes.map((change) => change.id),
+    type: changes.map((change) => change.type),
+    scope: owners.map((unit) => unit.scope),
+    op: changes.map((change) => OPERATIONS[change.op]),
+    body: changes.map((change) => change.body),
+    phase: changes.map((change) => change.phase),
+    expected: changes.map((change) => change.expectedVersion),
+    based_on: changes.map((change) => change.basedOn),
+    expected_step: owners.map((unit) => unit.expectedStep),
+    actor: owners.map((unit) => unit.actor),
+    cause: owners.map((unit) => unit.cause),
+    key: owners.map((unit) => unit.idempotencyKey),
+    expires: changes.map(({ expiresAt }) => (expiresAt === "never" ? "infinity" : expiresAt)),
+    data_bytes: dataBytes,
+    create: reserve,
+    writer,
+    place: known.map((one) => one?.place ?? null),
+    head: known.map((one) => one?.head ?? null),
+  };
 }
 
 /** Rows come in any order, each with the number of its change. */

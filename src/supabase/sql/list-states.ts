@@ -1,19 +1,50 @@
 import type { ListOptions } from "../../state/request.ts";
 import type { StateSummary } from "../../state/state.ts";
-import type { ReadPool } from "../read-pool.ts";
+import type { Caller, Operation } from "../caller.ts";
 import { bigint, date, digest, optional, text } from "../rows.ts";
+
+const LIST_STATES = {
+  fn: "list_states",
+  parameters: {
+    namespace: "text",
+    type: "text",
+    scope: "text",
+    phase: "text",
+    prefix: "text",
+    after: "text",
+    limit: "integer",
+  },
+  columns: [
+    "namespace",
+    "id",
+    "type",
+    "scope",
+    "version",
+    "step",
+    "phase",
+    "digest",
+    "created_at",
+    "updated_at",
+    "expires_at",
+  ],
+  writes: false,
+} as const satisfies Operation;
 
 /** One page of a namespace's living states by id, without their documents. */
 export async function listStates(
-  pool: ReadPool,
+  reader: Caller,
   options: ListOptions & { readonly namespace: string; readonly limit: number },
 ): Promise<StateSummary[]> {
   const { namespace, type, scope, phase, idPrefix, after, limit } = options;
-  const rows = await pool.query(
-    `select namespace, id, type, scope, version, step, phase, digest, created_at, updated_at, expires_at
-       from agent_state_api.list_states($1, $2, $3, $4, $5, $6, $7)`,
-    [namespace, type ?? null, scope ?? null, phase ?? null, idPrefix ?? null, after ?? null, limit],
-  );
+  const rows = await reader.call(LIST_STATES, {
+    namespace,
+    type: type ?? null,
+    scope: scope ?? null,
+    phase: phase ?? null,
+    prefix: idPrefix ?? null,
+    after: after ?? null,
+    limit,
+  });
   return rows.map((row) => ({
     namespace: text(row, 0),
     id: text(row, 1),

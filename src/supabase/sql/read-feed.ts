@@ -2,13 +2,67 @@ import type { Json } from "../../state/json.ts";
 import type { FeedBounds, FeedPosition, FeedRow, ForeignChanges } from "../../state/ports.ts";
 import type { Version } from "../../state/state.ts";
 import { changeKind } from "../change-kind.ts";
-import type { ReadPool } from "../read-pool.ts";
+import type { Caller, Operation, Values } from "../caller.ts";
 import { bigint, date, digest, text } from "../rows.ts";
 import type { Row } from "../rows.ts";
 
+const FEED_BOUNDS = {
+  fn: "feed_bounds",
+  parameters: {},
+  columns: ["lineage", "head", "floor"],
+  writes: false,
+} as const satisfies Operation;
+
+const POSITION = {
+  xid: "bigint",
+  scope_no: "bigint",
+  step: "bigint",
+  position: "integer",
+} as const;
+
+const READ_FEED = {
+  fn: "read_feed",
+  parameters: { ...POSITION, limit: "integer" },
+  columns: [
+    "feed_xid",
+    "scope_no",
+    "step",
+    "position",
+    "state_no",
+    "namespace",
+    "scope",
+    "id",
+    "type",
+    "version",
+    "kind",
+    "stored",
+    "phase",
+    "cause",
+    "actor",
+    "digest",
+    "at",
+    "body",
+  ],
+  writes: false,
+} as const satisfies Operation;
+
+const FOREIGN_CHANGES = {
+  fn: "foreign_changes",
+  parameters: { writer: "integer", ...POSITION, limit: "integer" },
+  columns: ["namespace", "id", "version", "head"],
+  writes: false,
+} as const satisfies Operation;
+
+const READ_DOCUMENT = {
+  fn: "read_document",
+  parameters: { state_no: "bigint", version: "bigint" },
+  columns: ["read_document"],
+  writes: false,
+} as const satisfies Operation;
+
 /** Between which positions the feed can be read. */
-export async function readFeedBounds(pool: ReadPool): Promise<FeedBounds> {
-  const [row] = await pool.query(`select lineage, head, floor from agent_state_api.feed_bounds()`);
+export async function readFeedBounds(reader: Caller): Promise<FeedBounds> {
+  const [row] = await reader.call(FEED_BOUNDS, {});
   const floor = row![2]?.split(".");
   return {
     lineage: text(row!, 0),
@@ -27,28 +81,25 @@ export async function readFeedBounds(pool: ReadPool): Promise<FeedBounds> {
 
 /** Settled changes after a position, in feed order. */
 export async function readFeed(
-  pool: ReadPool,
+  reader: Caller,
   after: FeedPosition,
   limit: number,
 ): Promise<FeedRow[]> {
-  const rows = await pool.query(
-    `select feed_xid, scope_no, step, "position", state_no, namespace, scope, id, type, version, kind, stored, phase, cause, actor,
-            digest, at, body from agent_state_api.read_feed($1, $2, $3, $4, $5)`,
-    [...parts(after), limit],
-  );
+  const rows = await reader.call(READ_FEED, { ...parts(after), limit });
   return rows.map(feedRow);
 }
 
 /** What writers other than this one changed since a position. */
 export async function readForeignChanges(
-  pool: ReadPool,
+  reader: Caller,
   writer: number,
   page: { readonly after: FeedPosition; readonly limit: number },
 ): Promise<ForeignChanges> {
-  const rows = await pool.query(
-    `select namespace, id, version, head from agent_state_api.foreign_changes($1, $2, $3, $4, $5, $6)`,
-    [writer, ...parts(page.after), page.limit],
-  );
+  const rows = await reader.call(FOREIGN_CHANGES, {
+    writer,
+    ...parts(page.after),
+    limit: page.limit,
+  });
   const [summary, ...states] = rows;
   return {
     changed: states.map((row) => ({
@@ -63,14 +114,11 @@ export async function readForeignChanges(
 
 /** The document of a state at a version. */
 export async function readDocument(
-  pool: ReadPool,
+  reader: Caller,
   stateNo: bigint,
   version: Version,
 ): Promise<Json> {
-  const [row] = await pool.query(`select agent_state_api.read_document($1, $2)`, [
-    stateNo.toString(),
-    version.toString(),
-  ]);
+  const [row] = await reader.call(READ_DOCUMENT, { state_no: stateNo, version });
   return row?.[0] === null || row === undefined ? null : (JSON.parse(text(row, 0)) as Json);
 }
 
@@ -79,9 +127,8 @@ function startOf(xid: bigint): FeedPosition {
   return { xid, scopeNo: 0n, step: 0n, position: 0 };
 }
 
-function parts(position: FeedPosition): (string | number)[] {
-  const { xid, scopeNo, step } = position;
-  return [xid.toString(), scopeNo.toString(), step.toString(), position.position];
+function parts({ xid, scopeNo, step, position }: FeedPosition): Values<typeof POSITION> {
+  return { xid, scope_no: scopeNo, step, position };
 }
 
 function feedRow(row: Row): FeedRow {

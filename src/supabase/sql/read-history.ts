@@ -1,20 +1,36 @@
 import type { StateKey } from "../../state/ports.ts";
 import type { HistoryEntry, Version } from "../../state/state.ts";
 import { changeKind } from "../change-kind.ts";
-import type { ReadPool } from "../read-pool.ts";
+import type { Caller, Operation } from "../caller.ts";
 import { bigint, date, digest, text } from "../rows.ts";
+
+const READ_HISTORY = {
+  fn: "read_history",
+  parameters: { namespace: "text", id: "text", before: "bigint", limit: "integer" },
+  columns: [
+    "version",
+    "step",
+    "kind",
+    "phase",
+    "actor",
+    "cause",
+    "idempotency_key",
+    "digest",
+    "at",
+    "stored",
+    "stored_bytes",
+  ],
+  writes: false,
+} as const satisfies Operation;
 
 /** One page of a state's history, newest first. */
 export async function readHistory(
-  pool: ReadPool,
+  reader: Caller,
   key: StateKey,
   page: { readonly before: Version | null; readonly limit: number },
 ): Promise<HistoryEntry[]> {
-  const rows = await pool.query(
-    `select version, step, kind, phase, actor, cause, idempotency_key, digest, at, stored, stored_bytes
-       from agent_state_api.read_history($1, $2, $3, $4)`,
-    [key.namespace, key.id, page.before?.toString() ?? null, page.limit],
-  );
+  const { namespace, id } = key;
+  const rows = await reader.call(READ_HISTORY, { namespace, id, ...page });
   return rows.map((row) => ({
     version: bigint(row, 0),
     step: bigint(row, 1),

@@ -1,18 +1,29 @@
 import type { ChangeRow } from "../../state/ports.ts";
 import type { ScopeStatus, Step } from "../../state/state.ts";
-import type { ReadPool } from "../read-pool.ts";
+import type { Caller, Operation } from "../caller.ts";
 import { bigint, boolean, date, digest, text } from "../rows.ts";
+
+const READ_SCOPE = {
+  fn: "read_scope",
+  parameters: { namespace: "text", scope: "text" },
+  columns: ["step", "hold"],
+  writes: false,
+} as const satisfies Operation;
+
+const READ_STEP = {
+  fn: "read_step",
+  parameters: { namespace: "text", scope: "text", step: "bigint" },
+  columns: ["id", "type", "scope", "version", "step", "phase", "digest", "created", "at"],
+  writes: false,
+} as const satisfies Operation;
 
 /** Where a scope stands; null where it has no step. */
 export async function readScope(
-  pool: ReadPool,
+  reader: Caller,
   namespace: string,
   scope: string,
 ): Promise<ScopeStatus | null> {
-  const [row] = await pool.query(`select step, hold from agent_state_api.read_scope($1, $2)`, [
-    namespace,
-    scope,
-  ]);
+  const [row] = await reader.call(READ_SCOPE, { namespace, scope });
   if (row === undefined) return null;
   return {
     namespace,
@@ -26,14 +37,12 @@ export async function readScope(
 
 /** What one step did, as its commit answered. */
 export async function readStep(
-  pool: ReadPool,
+  reader: Caller,
   key: { readonly namespace: string; readonly scope: string },
   step: Step,
 ): Promise<(ChangeRow & { id: string })[]> {
-  const rows = await pool.query(
-    `select id, type, scope, version, step, phase, digest, created, at from agent_state_api.read_step($1, $2, $3)`,
-    [key.namespace, key.scope, step.toString()],
-  );
+  const { namespace, scope } = key;
+  const rows = await reader.call(READ_STEP, { namespace, scope, step });
   return rows.map((row) => ({
     id: text(row, 0),
     code: null,

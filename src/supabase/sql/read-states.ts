@@ -1,48 +1,66 @@
 import type { StateKey, StoredState } from "../../state/ports.ts";
 import type { Version } from "../../state/state.ts";
-import { textArray } from "../binary-array.ts";
-import type { ReadPool } from "../read-pool.ts";
-import { storedState } from "../stored-state.ts";
+import type { Caller, Operation } from "../caller.ts";
+import { storedState, STORED_STATE } from "../stored-state.ts";
 
-const COLUMNS = `namespace, id, type, scope, version, step, phase, digest, created_at, updated_at, expires_at, deleted, data`;
+const READ_STATES = {
+  fn: "read_states",
+  parameters: { namespace: "text[]", id: "text[]" },
+  columns: [...STORED_STATE, "n"],
+  writes: false,
+} as const satisfies Operation;
+
+const READ_VERSION = {
+  fn: "read_version",
+  parameters: { namespace: "text", id: "text", version: "bigint" },
+  columns: STORED_STATE,
+  writes: false,
+} as const satisfies Operation;
+
+const READ_SCOPE_STATES = {
+  fn: "read_scope_states",
+  parameters: {
+    namespace: "text",
+    scope: "text",
+    step: "bigint",
+    after: "text",
+    limit: "integer",
+  },
+  columns: STORED_STATE,
+  writes: false,
+} as const satisfies Operation;
 
 /** States as they are, in the order of their keys; null where one was never written. */
 export async function readStates(
-  pool: ReadPool,
+  reader: Caller,
   keys: readonly StateKey[],
 ): Promise<(StoredState | null)[]> {
-  const rows = await pool.query(`select ${COLUMNS}, n from agent_state_api.read_states($1, $2)`, [
-    textArray(keys.map((key) => key.namespace)),
-    textArray(keys.map((key) => key.id)),
-  ]);
+  const rows = await reader.call(READ_STATES, {
+    namespace: keys.map((key) => key.namespace),
+    id: keys.map((key) => key.id),
+  });
   const states: (StoredState | null)[] = keys.map(() => null);
-  for (const row of rows) states[Number(row[13]) - 1] = storedState(row);
+  for (const row of rows) states[Number(row[STORED_STATE.length]) - 1] = storedState(row);
   return states;
 }
 
 /** One state as it was at a version; null where history does not hold that. */
 export async function readVersion(
-  pool: ReadPool,
+  reader: Caller,
   key: StateKey,
   version: Version,
 ): Promise<StoredState | null> {
-  const rows = await pool.query(`select ${COLUMNS} from agent_state_api.read_version($1, $2, $3)`, [
-    key.namespace,
-    key.id,
-    version.toString(),
-  ]);
-  return rows[0] === undefined ? null : storedState(rows[0]);
+  const { namespace, id } = key;
+  const [row] = await reader.call(READ_VERSION, { namespace, id, version });
+  return row === undefined ? null : storedState(row);
 }
 
 /** One page of a scope's states by id, as they were right after a step. */
 export async function readScopeStates(
-  pool: ReadPool,
+  reader: Caller,
   scope: { readonly namespace: string; readonly scope: string },
   page: { readonly step: bigint | null; readonly after: string | null; readonly limit: number },
 ): Promise<StoredState[]> {
-  const rows = await pool.query(
-    `select ${COLUMNS} from agent_state_api.read_scope_states($1, $2, $3, $4, $5)`,
-    [scope.namespace, scope.scope, page.step?.toString() ?? null, page.after, page.limit],
-  );
+  const rows = await reader.call(READ_SCOPE_STATES, { ...scope, ...page });
   return rows.map(storedState);
 }
