@@ -7,3 +7,6 @@ alter table agent_state.states add column feed_xid xid8 not null default '0';
 
 comment on column agent_state.states.feed_xid is 'feed_xid of its newest change; 0: from before this was kept.';
 comment on column agent_state.states.version is '1 and up; counts the changes of this state.';
+
+-- And how a kept delta is booked: the array that it and those before it only append to, and the work it adds.
+alter type agent_state.weight add attribute append_path text, add attribute added integer;

@@ -1,20 +1,23 @@
 -- Why a move between phases is refused; null where it is legal. '' is the phase before creation.
+-- In plpgsql, as the functions below that the commit calls: what is SQL would become part of its plan,
+-- and be set up at every commit, also where nobody moves.
 create or replace function agent_state.phase_fault(p_type text, p_from text, p_to text)
-returns text language sql stable as $$
-  select case
-    when not exists (select from agent_state.transitions t where t.type = p_type) then 'INVALID_PHASE'
-    when not exists (select from agent_state.transitions t where t.type = p_type and t.to_phase = p_to) then 'INVALID_PHASE'
-    when p_from = p_to then null
-    when not exists (select from agent_state.transitions t
-                      where t.type = p_type and t.from_phase = p_from and t.to_phase = p_to and t.via = 'change')
-      then 'ILLEGAL_TRANSITION' end
-$$;
+returns text language plpgsql stable as $$
+begin
+  if not exists (select from agent_state.transitions t where t.type = p_type and t.to_phase = p_to) then return 'INVALID_PHASE'; end if;
+  if p_from = p_to or exists (select from agent_state.transitions t
+                               where t.type = p_type and t.from_phase = p_from and t.to_phase = p_to and t.via = 'change') then
+    return null;
+  end if;
+  return 'ILLEGAL_TRANSITION';
+end $$;
 
 -- The phase that a new state of a type starts in; null where the type has no lifecycle.
 create or replace function agent_state.first_phase(p_type text)
-returns text language sql stable as $$
-  select t.to_phase from agent_state.transitions t where t.type = p_type and t.from_phase = '' and t.is_first
-$$;
+returns text language plpgsql stable as $$
+begin
+  return (select t.to_phase from agent_state.transitions t where t.type = p_type and t.from_phase = '' and t.is_first);
+end $$;
 
 -- The array that a state's newest deltas do no more than append to, once this delta is among them.
 create or replace function agent_state.array_after(p_array text, p_delta json)
@@ -39,10 +42,13 @@ declare
   v_bytes integer := octet_length(p_delta::text);
   v_array text := agent_state.appends_to(p_delta);
   v_known boolean;
-  v_cheap boolean := p_state.delta_count + agent_state.delta_weight(p_state.append_path, p_delta) <= 32;
+  v_cheap boolean;
 begin
   v_known := (v_array is not null and p_state.append_path = v_array)
              or (p_delta -> 'm' is not null and p_delta -> 'a' is null);
+  v_weight.append_path := agent_state.array_after(p_state.append_path, p_delta);
+  v_weight.added := agent_state.delta_weight(p_state.append_path, p_delta);
+  v_cheap := p_state.delta_count + v_weight.added <= 32;
   if v_known and p_state.full_bytes + p_state.delta_bytes + v_bytes <= p_data_bytes
      and p_state.delta_bytes + v_bytes <= greatest(p_state.full_bytes, 4096)
      and v_cheap then

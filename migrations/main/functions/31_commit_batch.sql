@@ -64,7 +64,8 @@ begin
                  coalesce(s.state_no, case when o.scope_no is not null then nextval('agent_state.states_state_no_seq') end) as state_no,
                  coalesce(s.type, i.new_type) as type, coalesce(s.scope, case when s.state_no is null then i.new_scope end, i.id) as scope,
                  coalesce(s.digest, '') as old_digest, case when not s.deleted then s.phase end as old_phase, coalesce(s.deleted, true) as absent,
-                 coalesce(h.step, 0) as head, h.feed_xid, (w.weight).full_copy, (w.weight).detail, k.step as first_step,
+                 coalesce(h.step, 0) as head, h.feed_xid, (w.weight).full_copy, (w.weight).detail, (w.weight).append_path,
+                 (w.weight).added, k.step as first_step,
                  case
                    when k.fingerprint = v_fingerprint[i.n] then 'REPLAYED'
                    when k.fingerprint is not null then 'IDEMPOTENCY_KEY_REUSED'
@@ -118,7 +119,7 @@ begin
             from (select d.*, row_number() over (partition by d.state_no order by d.n) + d.was as version,
                          count(*) over (partition by d.state_no) as chain
                     from (select j.n, j.unit, j.namespace, j.id, j.type, j.scope, j.state_no, j.place, j.scope_no, j.was, j.old_digest, j.absent,
-                                 j.actor, j.cause, j.key, j.expires, coalesce(j.full_copy, j.body) as body, greatest(v_xid, j.feed_xid) as feed_xid,
+                                 j.actor, j.cause, j.key, j.expires, j.append_path, j.added, coalesce(j.full_copy, j.body) as body, greatest(v_xid, j.feed_xid) as feed_xid,
                                  j.head + dense_rank() over (partition by j.scope_no order by j.unit) as step,
                                  case when j.op = 'd' then 'd' else 'u' end as kind,
                                  case when j.op = 'c' and j.full_copy is null then 'd' else 'f' end as stored,
@@ -134,10 +135,10 @@ begin
               base_version = case when l.stored = 'f' then l.version else s.base_version end,
               full_bytes = case when l.stored = 'f' then l.bytes else s.full_bytes end,
               delta_bytes = case when l.stored = 'f' then 0 else s.delta_bytes + l.bytes end,
-              delta_count = case when l.stored = 'f' then 0 else s.delta_count + agent_state.delta_weight(s.append_path, p_body[l.n]) end,
-              append_path = case when l.stored = 'd' then agent_state.array_after(s.append_path, p_body[l.n]) end
+              delta_count = case when l.stored = 'f' then 0 else s.delta_count + l.added end,
+              append_path = case when l.stored = 'd' then l.append_path end
             from (select o.n, o.state_no, o.place, o.was, o.version, o.step, o.digest, o.phase, o.kind, o.absent, o.stored, o.chain, o.feed_xid,
-                         o.expires, o.type, o.scope, coalesce(octet_length(o.body::text), 0) as bytes
+                         o.expires, o.append_path, o.added, o.type, o.scope, coalesce(octet_length(o.body::text), 0) as bytes
                     from linked o where o.place is not null and o.version = o.was + o.chain order by o.state_no) l
            where s.ctid = l.place and s.version = l.was
           returning l.n, l.chain, l.type, l.scope, l.version, l.step, l.phase, l.digest, l.absent and l.chain = 1 as created, s.ctid as place
