@@ -54,3 +54,10 @@ export type {
   Version,
   Written,
 } from "./state/state.ts";
+export type {
+  HoldOptions,
+  Rollback,
+  RollbackOptions,
+  RollbackSource,
+  RollbackState,
+} from "./state/rollback.ts";

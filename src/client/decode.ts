@@ -2,6 +2,7 @@ import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome } from "../state/face.ts";
 import { deepFreeze } from "../state/json-check.ts";
 import type { Diff } from "../state/request.ts";
+import type { Rollback, RollbackState } from "../state/rollback.ts";
 import type {
   Change,
   Committed,
@@ -135,4 +136,23 @@ function toDate(text: string): Date {
   const date = new Date(text);
   if (typeof text !== "string" || Number.isNaN(date.getTime())) throw new TypeError("no date");
   return date;
+}
+
+export function toRollback(wire: Wire<Omit<Rollback, "namespace">>): Omit<Rollback, "namespace"> {
+  return {
+    scope: wire.scope,
+    dryRun: wire.dryRun,
+    step: BigInt(wire.step),
+    restoredStep: BigInt(wire.restoredStep),
+    undoneStep: BigInt(wire.undoneStep),
+    source: wire.source,
+    quarantined: mapFrozen(wire.quarantined, BigInt),
+    states: mapFrozen(wire.states, (state: Wire<RollbackState>): RollbackState => {
+      return {
+        ...state,
+        version: BigInt(state.version),
+        targetVersion: BigInt(state.targetVersion),
+      };
+    }),
+  };
 }

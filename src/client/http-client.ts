@@ -13,6 +13,7 @@ import type {
   WatchOptions,
   WriteOptions,
 } from "../state/request.ts";
+import type { HoldOptions, Rollback, RollbackOptions } from "../state/rollback.ts";
 import type {
   Change,
   Committed,
@@ -31,6 +32,7 @@ import {
   toCommitted,
   toDiff,
   toHistoryEntry,
+  toRollback,
   toOutcome,
   toScopeStatus,
   toState,
@@ -211,6 +213,27 @@ export class HttpStateClient implements StateFace {
     return decode(await this.#call(options, { method: "GET", path }), pageOf(toState));
   }
 
+  async rollback(scope: string, options: RollbackOptions = {}): Promise<Rollback> {
+    const { toStep, expectedStep, reason, actor, dryRun, source } = options;
+    const order = {
+      toStep: toStep?.toString(),
+      expectedStep: expectedStep?.toString(),
+      ...{ reason, actor, dryRun, source },
+    };
+    const done = decode(await this.#order(scope, "rollback", { options, order }), toRollback);
+    return { namespace: options.namespace ?? "default", ...done };
+  }
+
+  async hold(scope: string, options: HoldOptions = {}): Promise<void> {
+    const { reason, actor } = options;
+    await this.#order(scope, "hold", { options, order: { reason, actor } });
+  }
+
+  async release(scope: string, options: HoldOptions = {}): Promise<void> {
+    const { reason, actor } = options;
+    await this.#order(scope, "release", { options, order: { reason, actor } });
+  }
+
   watch(options: WatchOptions = {}): AsyncIterable<Change> {
     const source = { transport: this.#transport, patienceMs: this.#watchPatienceMs };
     return watchService(source, options, this.#closing.signal);
@@ -219,6 +242,16 @@ export class HttpStateClient implements StateFace {
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.allSettled(this.#inFlight);
+  }
+
+  /** What is asked of a scope as a whole. */
+  async #order(
+    scope: string,
+    what: "rollback" | "hold" | "release",
+    { options, order }: { readonly options: HoldOptions; readonly order: object },
+  ): Promise<unknown> {
+    const path = `${scopePath(scope)}/${what}`;
+    return await this.#call(options, { method: "POST", path, body: JSON.stringify(order) });
   }
 
   async #write(id: string, options: WriteOptions, call: Call): Promise<Written> {

@@ -162,7 +162,8 @@ function detailOf(problem: JsonObject | undefined): string | undefined {
 }
 
 function problemFacts(problem: JsonObject): ErrorFacts {
-  const { mayHaveHappened, retryAfterMs, current, diff, field, nearest, resumeFrom } = problem;
+  const { mayHaveHappened, retryAfterMs, current, diff, plan, field, nearest, resumeFrom } =
+    problem;
   return {
     ...(typeof mayHaveHappened === "boolean" ? { mayHaveHappened } : {}),
     ...(typeof retryAfterMs === "number" ? { retryAfterMs } : {}),
@@ -170,6 +171,7 @@ function problemFacts(problem: JsonObject): ErrorFacts {
     ...(diff === undefined ? {} : { diff }),
     ...(typeof field === "string" ? { field } : {}),
     ...(typeof nearest === "string" ? { nearest } : {}),
+    ...(plan === undefined ? {} : { plan: plan as Json }),
     ...(typeof resumeFrom === "string" ? { resumeFrom } : {}),
   };
 }

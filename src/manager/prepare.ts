@@ -199,7 +199,11 @@ function expiryOf(change: UpdateRequest): PreparedChange["expiresAt"] {
   );
 }
 
-function checkCount(value: unknown, code: "INVALID_VERSION" | "INVALID_STEP"): bigint | null {
+/** A version or step that a caller names; null where it names none. */
+export function checkCount(
+  value: unknown,
+  code: "INVALID_VERSION" | "INVALID_STEP",
+): bigint | null {
   if (value === undefined || value === null) return null;
   if (typeof value === "bigint" && value >= 0n && value <= MAX_VERSION) return value;
   throw new AgentRuntimeError(

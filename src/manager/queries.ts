@@ -29,6 +29,7 @@ import type {
 } from "../state/state.ts";
 import type { Limits } from "./limits.ts";
 import type { Reader } from "./reader.ts";
+import { scopeNotFound } from "./roll-back.ts";
 import { materialize, stateFrom } from "./state-cache.ts";
 import type { StateCache } from "./state-cache.ts";
 
@@ -102,10 +103,7 @@ export class Queries {
     const namespace = checkNamespace(options.namespace ?? "default");
     const status = await this.#store.scope(namespace, checkScope(scope));
     if (status !== null) return status;
-    throw new AgentRuntimeError(
-      "SCOPE_NOT_FOUND",
-      `There is no scope ${quote(scope)} in namespace ${quote(namespace)}: nothing was ever written to it.`,
-    );
+    throw scopeNotFound(namespace, scope);
   }
 
   async scopeStates(

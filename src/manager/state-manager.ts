@@ -8,6 +8,7 @@ import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Json } from "../state/json.ts";
 import type { StateStore } from "../state/ports.ts";
+import type { HoldOptions, Rollback, RollbackOptions } from "../state/rollback.ts";
 import type {
   CallOptions,
   ChangeRequest,
@@ -43,6 +44,8 @@ import type { Limits } from "./limits.ts";
 import { prepareChangeset, prepareWrite } from "./prepare.ts";
 import { Queries } from "./queries.ts";
 import { Reader } from "./reader.ts";
+import { holdScope, releaseScope, rollBack } from "./roll-back.ts";
+import type { CopyReader, RecoverySources } from "./roll-back.ts";
 import { StateCache } from "./state-cache.ts";
 import { keepUp } from "./upkeep.ts";
 import { watchChanges } from "./watch.ts";
@@ -65,6 +68,8 @@ export interface ManagerOptions {
   readonly keepChanges?: number;
   /** Days of history that are kept; default 0: all. */
   readonly historyDays?: number;
+  /** The rollback database; unsaid, there is none. */
+  readonly copies?: CopyReader;
   readonly log?: Logger;
   readonly metrics?: Metrics;
   readonly tracing?: Tracing;
@@ -86,6 +91,7 @@ export class StateManager implements StateFace {
   readonly #writer: Writer;
   readonly #queries: Queries;
   readonly #tail: FeedTail;
+  readonly #recovery: RecoverySources;
   readonly #changes: ChangeReader;
   readonly #loops: readonly Loop[];
   readonly #closed = new AbortController();
@@ -100,6 +106,7 @@ export class StateManager implements StateFace {
     this.#cache = new StateCache(options.cache ?? { entries: 100_000, bytes: KEEP_BYTES });
     const reader = new Reader(store, this.#cache);
     this.#queries = new Queries({ store, reader, cache: this.#cache, limits: this.#limits });
+    this.#recovery = { store, reader, cache: this.#cache, copies: options.copies ?? null };
     this.#changes = new ChangeReader(store);
     this.#tail = new FeedTail({
       store,
@@ -267,6 +274,35 @@ export class StateManager implements StateFace {
     } = {},
   ): Promise<Page<State>> {
     return this.#read("scope_states", options, () => this.#queries.scopeStates(scope, options));
+  }
+
+  /**
+   * Takes a scope back to an earlier step by appending one that restores it; history only grows.
+   *
+   * One step back comes from the rollback database where there is one, proven by its digests; an
+   * earlier step from history. The steps between are quarantined: kept, and never gone back to.
+   *
+   * @param options.toStep unsaid, the newest good step before HEAD; twice in a row goes two steps back.
+   * @throws {AgentRuntimeError} SCOPE_NOT_FOUND, STEP_NOT_FOUND, and with what it would have done in
+   *   `facts.plan`: STEP_CONFLICT, ROLLBACK_LAGS, TERMINAL_PUBLISHED, COPY_DIVERGES, HISTORY_BROKEN, HISTORY_PRUNED.
+   * @see docs/rollback.md
+   */
+  async rollback(scope: string, options: RollbackOptions = {}): Promise<Rollback> {
+    const done = await this.#read("rollback", options, () =>
+      rollBack(this.#recovery, scope, options),
+    );
+    this.#tail.poke();
+    return done;
+  }
+
+  /** Stops a scope: it takes no writes, and nothing of it is promoted, until it is released. */
+  hold(scope: string, options: HoldOptions = {}): Promise<void> {
+    return this.#read("hold", options, () => holdScope(this.#recovery, scope, options));
+  }
+
+  /** Lets a held scope go on. */
+  release(scope: string, options: HoldOptions = {}): Promise<void> {
+    return this.#read("release", options, () => releaseScope(this.#recovery, scope, options));
   }
 
   /**

@@ -15,6 +15,9 @@ declare module "fastify" {
 /** A probe has no token, and `/` only says where to look. */
 const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/"]);
 
+/** Only for operators. */
+const OPERATING = /^\/v1\/scopes\/[^/]+\/(?:rollback|hold|release)(?:$|\?)/;
+
 const READING: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
 /**
@@ -35,6 +38,12 @@ export function createGate(tokens: readonly AuthToken[]): (request: FastifyReque
       throw new AgentRuntimeError(
         "FORBIDDEN",
         `the token ${token.name} may only read; use one with the role writer`,
+      );
+    }
+    if (token.role === "writer" && OPERATING.test(request.url)) {
+      throw new AgentRuntimeError(
+        "FORBIDDEN",
+        `the token ${token.name} may not roll back, hold or release; use one with the role operator`,
       );
     }
     if (token.namespace === null) return;

@@ -6,7 +6,8 @@ export const PROBLEM_TYPE = "application/problem+json; charset=utf-8";
 
 /** An error as RFC 9457 has it, with `code` and what else helps. */
 export function problemOf(error: AgentRuntimeError): JsonObject & { readonly status: number } {
-  const { mayHaveHappened, retryAfterMs, current, diff, field, nearest, resumeFrom } = error.facts;
+  const { mayHaveHappened, retryAfterMs, current, diff, plan, field, nearest, resumeFrom } =
+    error.facts;
   const problem: Record<string, Json> & { status: number } = {
     type: `urn:agent-runtime:error:${error.code}`,
     title: titleOf(error.code),
@@ -14,7 +15,7 @@ export function problemOf(error: AgentRuntimeError): JsonObject & { readonly sta
     detail: error.message,
     code: error.code,
   };
-  const facts = { mayHaveHappened, retryAfterMs, current, diff, field, nearest, resumeFrom };
+  const facts = { mayHaveHappened, retryAfterMs, current, diff, plan, field, nearest, resumeFrom };
   for (const [name, fact] of Object.entries(facts)) if (fact !== undefined) problem[name] = fact;
   return problem;
 }

@@ -2,6 +2,7 @@ import { AgentRuntimeError } from "../state/errors.ts";
 import type { Json, JsonObject } from "../state/json.ts";
 import { checkFields } from "../state/nearest.ts";
 import type { ChangeRequest, Changeset, WriteOptions } from "../state/request.ts";
+import type { HoldOptions, RollbackOptions } from "../state/rollback.ts";
 import type { PatchOperation } from "../state/state.ts";
 import { definedOnly } from "./defined.ts";
 import { arrayIn, countIn, refused, textIn, timeIn, toObject, wordIn } from "./fields.ts";
@@ -18,6 +19,8 @@ export const WRITE_FIELDS = [
   "expectedStep",
   "idempotencyKey",
 ] as const;
+
+const ROLLBACK_SOURCES = ["rollback", "history"] as const;
 
 const OPS = ["update", "merge", "patch", "append", "delete"] as const;
 
@@ -82,6 +85,31 @@ export function parseBatchEntry(entry: Json, limit: number): Changeset {
   }
   const change = parseChange(ifMatchIn(write), "the write", [...STEP_OWN_FIELDS, "scope"]);
   return { ...stepIn(write), ...scopeIn(write), changes: [change] };
+}
+
+/** The body of `POST .../rollback`. */
+export function rollbackIn(given: Given): RollbackOptions {
+  checkFields(given, ["toStep", "expectedStep", "reason", "actor", "dryRun", "source"], "the body");
+  const dryRun = given["dryRun"];
+  if (dryRun !== undefined && typeof dryRun !== "boolean") {
+    throw refused("INVALID_REQUEST", "dryRun", "must be true or false");
+  }
+  return definedOnly({
+    toStep: countIn(given, "toStep", "INVALID_STEP"),
+    expectedStep: countIn(given, "expectedStep", "INVALID_STEP"),
+    ...holdIn(given, ["toStep", "expectedStep", "dryRun", "source"]),
+    dryRun,
+    source: wordIn(given, "source", ROLLBACK_SOURCES),
+  });
+}
+
+/** The body of `POST .../hold` and `.../release`. */
+export function holdIn(given: Given, more: readonly string[] = []): HoldOptions {
+  checkFields(given, ["reason", "actor", ...more], "the body");
+  return definedOnly({
+    reason: textIn(given, "reason", "INVALID_REQUEST"),
+    actor: textIn(given, "actor", "INVALID_REQUEST"),
+  });
 }
 
 function changesetIn(step: JsonObject, limit: number): Changeset {

@@ -28,16 +28,21 @@ export const ERROR_STATUS = {
   VERSION_CONFLICT: 409,
   STEP_CONFLICT: 409,
   ALREADY_EXISTS: 409,
+  COPY_DIVERGES: 409,
+  HISTORY_BROKEN: 409,
   GONE: 410,
   GAP: 410,
+  HISTORY_PRUNED: 410,
   PRECONDITION_FAILED: 412,
   PAYLOAD_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
   ILLEGAL_TRANSITION: 422,
+  TERMINAL_PUBLISHED: 422,
   IDEMPOTENCY_KEY_REUSED: 422,
   SCOPE_ON_HOLD: 423,
   RATE_LIMITED: 429,
   UNAVAILABLE: 503,
+  ROLLBACK_LAGS: 503,
   CANCELED: 499,
   DATA_DIRECTORY: 500,
   SCHEMA_MISMATCH: 500,
@@ -56,6 +61,8 @@ export interface ErrorFacts {
   readonly current?: Json;
   /** RFC 6902 operations from the current document to the one that was refused. */
   readonly diff?: Json;
+  /** What a rollback that was refused would have done, in its JSON form. */
+  readonly plan?: Json;
   /** The field that was wrong, and the nearest one that is known. */
   readonly field?: string;
   readonly nearest?: string;
@@ -83,7 +90,7 @@ export class AgentRuntimeError extends Error {
 
   /** Whether the same call, unchanged, may succeed later. */
   get retryable(): boolean {
-    return this.code === "UNAVAILABLE" || this.code === "RATE_LIMITED";
+    return ["UNAVAILABLE", "ROLLBACK_LAGS", "RATE_LIMITED"].includes(this.code);
   }
 }
 

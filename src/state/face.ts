@@ -12,6 +12,7 @@ import type {
   WriteOptions,
 } from "./request.ts";
 import type { AgentRuntimeError } from "./errors.ts";
+import type { HoldOptions, Rollback, RollbackOptions } from "./rollback.ts";
 import type {
   Change,
   Committed,
@@ -72,6 +73,11 @@ export interface StateFace {
       readonly after?: string;
     },
   ): Promise<Page<State>>;
+  /** Takes a scope back to an earlier step, by appending one that restores it; unsaid, one step. */
+  rollback(scope: string, options?: RollbackOptions): Promise<Rollback>;
+  /** Stops a scope: it takes no writes until it is released. */
+  hold(scope: string, options?: HoldOptions): Promise<void>;
+  release(scope: string, options?: HoldOptions): Promise<void>;
   /** Every change, each scope in step order; throws GAP where the cursor is older than what is kept. */
   watch(options?: WatchOptions): AsyncIterable<Change>;
   /** Finishes what was accepted, then stops. Safe twice. */

@@ -1,4 +1,5 @@
 import type { Json } from "./json.ts";
+import type { Recovery } from "./recovery-ports.ts";
 import type { ListOptions } from "./request.ts";
 import type {
   ChangeKind,
@@ -135,6 +136,7 @@ export interface StateStore {
   scopeStates(namespace: string, scope: string, page: ScopePage): Promise<StoredState[]>;
   readonly feed: ChangeFeed;
   readonly upkeep: Upkeep;
+  readonly recovery: Recovery;
   /** Which server and version answers; throws where none does. */
   describe(): Promise<{ readonly server: string; readonly version: string }>;
   close(): Promise<void>;

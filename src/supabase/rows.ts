@@ -13,6 +13,12 @@ export function bigint(row: Row, column: number): bigint {
   return BigInt(row[column]!);
 }
 
+/** An array of bigint, as PostgreSQL writes it: `{1,2}`. */
+export function bigints(row: Row, column: number): bigint[] {
+  const list = text(row, column).slice(1, -1);
+  return list === "" ? [] : list.split(",").map(BigInt);
+}
+
 export function boolean(row: Row, column: number): boolean {
   return row[column] === "t";
 }

@@ -1,6 +1,7 @@
 import { randomInt } from "node:crypto";
 import { isUncertain } from "../state/errors.ts";
 import type { ChangeFeed, StateStore, Upkeep } from "../state/ports.ts";
+import type { Recovery } from "../state/recovery-ports.ts";
 import type { Caller, Transport } from "./caller.ts";
 import { Places } from "./places.ts";
 import { commitBatch } from "./sql/commit-batch.ts";
@@ -10,6 +11,7 @@ import { readDocument, readFeed, readFeedBounds, readForeignChanges } from "./sq
 import { readHistory } from "./sql/read-history.ts";
 import { readScope, readStep } from "./sql/read-scope.ts";
 import { readScopeStates, readStates, readVersion } from "./sql/read-states.ts";
+import { holdScope, readRollbackPlan, releaseScope, rollbackScope } from "./sql/recovery.ts";
 import { expiredStates, pruneHistory } from "./sql/upkeep.ts";
 import { openTransport } from "./transport.ts";
 import type { TransportOptions } from "./transport.ts";
@@ -59,6 +61,7 @@ function stateStoreOver(transport: Transport, dataBytes: number): StateStore {
     scope: (namespace, scope) => readScope(reader, namespace, scope),
     scopeStates: (namespace, scope, page) => readScopeStates(reader, { namespace, scope }, page),
     feed: feedOf(reader, () => writer),
+    recovery: recoveryOf(lanes[0]!, () => writer),
     upkeep: upkeepOf(reader),
     describe: async () => ({ server: "PostgreSQL", version: await describeServer(reader) }),
     close: () => (closing ??= transport.close()),
@@ -76,6 +79,15 @@ function feedOf(reader: Caller, writer: () => number): ChangeFeed {
       return mine === writer() ? changes : { ...changes, complete: false };
     },
     document: (stateNo, version) => readDocument(reader, stateNo, version),
+  };
+}
+
+function recoveryOf(caller: Caller, writer: () => number): Recovery {
+  return {
+    plan: (namespace, scope, to) => readRollbackPlan(caller, { namespace, scope }, to),
+    rollBack: (order) => rollbackScope(caller, order, writer()),
+    hold: (namespace, scope, why) => holdScope(caller, { namespace, scope }, why),
+    release: (namespace, scope) => releaseScope(caller, { namespace, scope }),
   };
 }
 

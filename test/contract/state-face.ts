@@ -10,6 +10,7 @@ import { lifecycleContract } from "./state-face/lifecycle.ts";
 import { listContract } from "./state-face/list.ts";
 import { raceContract } from "./state-face/race.ts";
 import { refusalContract } from "./state-face/refusal.ts";
+import { rollbackContract } from "./state-face/rollback.ts";
 import { scopeContract } from "./state-face/scope.ts";
 import { versionContract } from "./state-face/version.ts";
 import { watchContract } from "./state-face/watch.ts";
@@ -56,6 +57,9 @@ export function stateFaceContract(name: string, open: () => Promise<OpenedFace>)
     });
     describe("scopes", () => {
       scopeContract(face);
+    });
+    describe("going back", () => {
+      rollbackContract(face);
     });
     describe("lists and history", () => {
       listContract(face);

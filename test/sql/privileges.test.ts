@@ -13,6 +13,7 @@ const reads = [
   "read_document",
   "read_feed",
   "read_history",
+  "read_rollback_plan",
   "read_migrations",
   "read_scope",
   "read_scope_states",
@@ -27,7 +28,14 @@ const writes = [...reads, "commit", "commit_batch", "expired_states"];
 const MAY_CALL = {
   agent_state_reader: withDoors(reads),
   agent_state_writer: withDoors(writes),
-  agent_state_operator: withDoors([...writes, "adopt_history", "prune_history"]),
+  agent_state_operator: withDoors([
+    ...writes,
+    "adopt_history",
+    "hold_scope",
+    "prune_history",
+    "release_scope",
+    "rollback_scope",
+  ]),
   nobody: [],
 } as const;
 

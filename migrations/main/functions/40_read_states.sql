@@ -18,7 +18,7 @@ returns table (namespace text, id text, type text, scope text, version bigint, s
                created_at timestamptz, updated_at timestamptz, expires_at timestamptz, deleted boolean, data json)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select s.namespace, s.id, s.type, coalesce(s.scope, s.id), c.version, c.step, c.phase, c.digest,
-         s.created_at, c.at, s.expires_at, c.kind = 'd', agent_state.document(s.state_no, c.version)
+         s.created_at, c.at, s.expires_at, c.body is null and c.stored = 'f', agent_state.document(s.state_no, c.version)
     from agent_state.states s
     join agent_state.changes c on c.state_no = s.state_no and c.version = p_version
    where s.namespace = p_namespace and s.id = p_id

@@ -1,8 +1,9 @@
--- Where a scope stands: its HEAD, and whether it is on hold.
+-- Where a scope stands: its HEAD, whether it is on hold, and its quarantined steps.
 create or replace function agent_state_api.read_scope(p_namespace text, p_scope text)
-returns table (step bigint, hold boolean)
+returns table (step bigint, hold boolean, quarantined bigint[])
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select h.step, exists (select from agent_state.holds o where o.scope_no = c.scope_no)
+  select h.step, exists (select from agent_state.holds o where o.scope_no = c.scope_no),
+         array(select q.step from agent_state.quarantine q where q.scope_no = c.scope_no order by q.step)
     from agent_state.scopes c
     join lateral (select l.step from agent_state.changes l where l.scope_no = c.scope_no
                    order by l.step desc, l.position desc limit 1) h on true
@@ -21,7 +22,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     join agent_state.states s on s.scope_no = c.scope_no and s.id > coalesce(p_after, '')
     join lateral (select * from agent_state.changes h
                    where h.state_no = s.state_no and h.step <= coalesce(p_step, 9223372036854775807)
-                   order by h.version desc limit 1) l on l.kind <> 'd'
+                   order by h.version desc limit 1) l on not (l.body is null and l.stored = 'f')
    where c.namespace = p_namespace and c.scope = p_scope
    order by s.id
    limit p_limit

@@ -63,7 +63,7 @@ returns bigint language sql stable security definer set search_path = pg_catalog
   select min(v.version)
     from (select c.version, c.digest = agent_state.digest_of(
                    coalesce(lag(c.digest) over (order by c.version), ''), s.namespace, s.id, s.type, c.step, c.version,
-                   case when c.kind = 'd' then 'd' else 'u' end, c.stored::text, c.phase, c.body) as holds,
+                   case when c.body is null and c.stored = 'f' then 'd' else 'u' end, c.stored::text, c.phase, c.body) as holds,
                  row_number() over (order by c.version) = 1 and c.version > 1 as first_kept,
                  c.version - row_number() over (order by c.version) - min(c.version) over () + 1 as gap
             from agent_state.states s join agent_state.changes c on c.state_no = s.state_no

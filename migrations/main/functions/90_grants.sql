@@ -14,13 +14,14 @@ begin
   end loop;
 end $$;
 
-alter table agent_state.states enable row level security;
-alter table agent_state.changes enable row level security;
-alter table agent_state.scopes enable row level security;
-alter table agent_state.holds enable row level security;
-alter table agent_state.idempotency_keys enable row level security;
-alter table agent_state.transitions enable row level security;
-alter table agent_state.meta enable row level security;
+do $$
+declare
+  v_table regclass;
+begin
+  for v_table in select c.oid from pg_class c where c.relnamespace = 'agent_state'::regnamespace and c.relkind = 'r' and not c.relrowsecurity loop
+    execute format('alter table %s enable row level security', v_table);
+  end loop;
+end $$;
 
 revoke all on schema agent_state, agent_state_api from public;
 revoke all on all tables in schema agent_state from public;
@@ -33,7 +34,7 @@ grant select on agent_state.migrations to agent_state_reader, agent_state_writer
 grant usage on schema agent_state_api to agent_state_reader, agent_state_writer, agent_state_operator;
 grant execute on function
   agent_state_api.read_states, agent_state_api.read_version, agent_state_api.list_states, agent_state_api.read_history,
-  agent_state_api.read_scope, agent_state_api.read_scope_states, agent_state_api.read_step, agent_state_api.feed_bounds,
+  agent_state_api.read_scope, agent_state_api.read_rollback_plan, agent_state_api.read_scope_states, agent_state_api.read_step, agent_state_api.feed_bounds,
   agent_state_api.read_feed, agent_state_api.foreign_changes, agent_state_api.read_document, agent_state_api.verify_state, agent_state_api.get,
   agent_state_api.describe_server, agent_state_api.read_migrations
   to agent_state_reader, agent_state_writer, agent_state_operator;
@@ -41,5 +42,6 @@ grant execute on function
   agent_state_api.commit_batch, agent_state_api.commit, agent_state_api.expired_states
   to agent_state_writer, agent_state_operator;
 grant execute on function
-  agent_state_api.prune_history, agent_state_api.adopt_history
+  agent_state_api.prune_history, agent_state_api.adopt_history, agent_state_api.rollback_scope, agent_state_api.hold_scope,
+  agent_state_api.release_scope
   to agent_state_operator;

@@ -116,13 +116,23 @@ export const schemas = {
       code: { enum: Object.keys(ERROR_STATUS) },
       current: { description: "The state as it is." },
       diff: { description: "JSON Patch from the current document to the refused one." },
+      plan: { description: "What the rollback that was refused would have done." },
       mayHaveHappened: flag,
       retryAfterMs: { type: "number" },
       field: text,
       nearest: text,
       resumeFrom: text,
     },
-    ["current", "diff", "mayHaveHappened", "retryAfterMs", "field", "nearest", "resumeFrom"],
+    [
+      "current",
+      "diff",
+      "plan",
+      "mayHaveHappened",
+      "retryAfterMs",
+      "field",
+      "nearest",
+      "resumeFrom",
+    ],
   ),
   PatchOperation: object(
     {
@@ -191,6 +201,38 @@ export const schemas = {
     rollbackStep: { type: ["string", "null"] },
     hold: flag,
     quarantined: { type: "array", items: count },
+  }),
+  RollbackRequest: request(
+    {
+      toStep: { ...count, description: "Unsaid: the newest good step before HEAD." },
+      expectedStep: writeFields.expectedStep,
+      reason: writeFields.cause,
+      actor: writeFields.actor,
+      dryRun: { ...flag, description: "Only the plan." },
+      source: { enum: ["rollback", "history"] },
+    },
+    [],
+  ),
+  HoldRequest: request({ reason: writeFields.cause, actor: writeFields.actor }, []),
+  Rollback: object({
+    scope: name,
+    dryRun: flag,
+    step: count,
+    restoredStep: count,
+    undoneStep: count,
+    source: { enum: ["rollback", "history"] },
+    quarantined: { type: "array", items: count },
+    states: {
+      type: "array",
+      items: object({
+        id: name,
+        type: text,
+        action: { enum: ["restore", "recreate", "delete"] },
+        version: count,
+        targetVersion: count,
+        phase: textOrNull,
+      }),
+    },
   }),
   Change: object(
     {

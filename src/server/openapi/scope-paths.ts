@@ -46,6 +46,36 @@ export const scopePaths: JsonObject = {
       responses: answers({ 200: json("The step.", "Committed", ["Session-Token"]) }),
     },
   },
+  "/v1/scopes/{scope}/rollback": {
+    parameters: [SCOPE],
+    post: {
+      operationId: "rollbackScope",
+      summary: "Go back to an earlier step by appending one that restores it",
+      parameters: [NAMESPACE],
+      requestBody: body("RollbackRequest"),
+      responses: answers({ 200: json("What was done, or would be.", "Rollback") }),
+    },
+  },
+  "/v1/scopes/{scope}/hold": {
+    parameters: [SCOPE],
+    post: {
+      operationId: "holdScope",
+      summary: "Stop a scope: it takes no writes until it is released",
+      parameters: [NAMESPACE],
+      requestBody: body("HoldRequest"),
+      responses: answers({ 200: json("Where it stands.", "ScopeStatus") }),
+    },
+  },
+  "/v1/scopes/{scope}/release": {
+    parameters: [SCOPE],
+    post: {
+      operationId: "releaseScope",
+      summary: "Let a held scope go on",
+      parameters: [NAMESPACE],
+      requestBody: body("HoldRequest"),
+      responses: answers({ 200: json("Where it stands.", "ScopeStatus") }),
+    },
+  },
   "/v1/watch": {
     get: {
       operationId: "watch",

@@ -1,12 +1,12 @@
 import type { ChangeRow } from "../../state/ports.ts";
 import type { ScopeStatus, Step } from "../../state/state.ts";
 import type { Caller, Operation } from "../caller.ts";
-import { bigint, boolean, date, digest, text } from "../rows.ts";
+import { bigint, bigints, boolean, date, digest, text } from "../rows.ts";
 
 const READ_SCOPE = {
   fn: "read_scope",
   parameters: { namespace: "text", scope: "text" },
-  columns: ["step", "hold"],
+  columns: ["step", "hold", "quarantined"],
   writes: false,
 } as const satisfies Operation;
 
@@ -29,9 +29,9 @@ export async function readScope(
     namespace,
     scope,
     step: bigint(row, 0),
-    rollbackStep: null, // There is no rollback database yet that could hold one.
+    rollbackStep: null, // The rollback database knows it.
     hold: boolean(row, 1),
-    quarantined: [],
+    quarantined: bigints(row, 2),
   };
 }
 

@@ -1,0 +1,110 @@
+-- The first version from a state's newest full copy at or before a version up to that version whose digest does
+-- not follow from the one before; null where all hold. The full copy's own digest is proven where its predecessor is kept.
+create or replace function agent_state.broken_version(p_state_no bigint, p_version bigint)
+returns bigint language plpgsql stable set enable_seqscan = off set jit = off as $$
+begin
+  return (
+    select min(v.version)
+      from (select c.version, c.digest = agent_state.digest_of(lag(c.digest) over (order by c.version), s.namespace, s.id, s.type, c.step, c.version,
+                     case when c.body is null and c.stored = 'f' then 'd' else 'u' end, c.stored::text, c.phase, c.body) as holds
+              from agent_state.changes c join agent_state.states s on s.state_no = c.state_no
+             where c.state_no = p_state_no and c.version <= p_version
+               and c.version >= (select max(f.version) from agent_state.changes f
+                                  where f.state_no = p_state_no and f.version <= p_version and f.stored = 'f') - 1) v
+     where v.holds = false);
+end $$;
+
+-- Goes back: appends one step that makes the states of a scope what they were at an earlier one, and
+-- quarantines the steps between. Never rewrites: each state gets a new version, or a tombstone.
+--
+--   p_expected  the HEAD that the plan was made for; another one refuses
+--   p_source    rollback: documents come in, as the rollback database holds them, each with version and digest, which
+--               must be those of this history where it still has them; history: from here, its digests proven first
+-- Answers {"refused": code, "detail", "id"?} and has done nothing, or
+--   {"step", "restoredStep", "undoneStep", "source", "quarantined": [...], "states": [{"id", "type", "action", "version", "newVersion",
+--    "targetVersion", "phase", "digest"}]}
+create or replace function agent_state_api.rollback_scope(
+  p_namespace text, p_scope text, p_expected bigint, p_target bigint, p_source text,
+  p_id text[], p_version bigint[], p_digest text[], p_phase text[], p_body json[], p_reason text, p_actor text, p_writer integer)
+returns json language plpgsql security definer set search_path = pg_catalog, pg_temp
+  set enable_seqscan = off set enable_hashjoin = on set jit = off set agent_state.repair = 'on' set agent_state.core = 'on' as $$
+#variable_conflict use_column
+declare
+  v_now      timestamptz := clock_timestamp();
+  v_scope_no bigint;
+  v_head     bigint;
+  v_feed     xid8;
+  v_fault    json;
+  v_steps    bigint[];
+  v_states   json;
+begin
+  select o.scope_no into v_scope_no from agent_state.scopes o where o.namespace = p_namespace and o.scope = p_scope;
+  select c.step, greatest(c.feed_xid, pg_current_xact_id()) into v_head, v_feed
+    from agent_state.changes c where c.scope_no = v_scope_no order by c.step desc, c.position desc limit 1;
+  if v_head is null then return json_build_object('refused', 'SCOPE_NOT_FOUND'); end if;
+  if v_head <> p_expected then return json_build_object('refused', 'STEP_CONFLICT', 'detail', v_head::text); end if;
+  if p_target >= v_head or p_target < 0 then return json_build_object('refused', 'STEP_NOT_FOUND', 'detail', v_head::text); end if;
+
+  -- What speaks against it, the gravest first.
+  select json_build_object('refused', f.code, 'id', f.id, 'detail', f.version::text) into v_fault
+    from (select r.id, r.was_version as version,
+                 case
+                   when not r.deleted and agent_state.is_terminal(r.type, r.phase) and r.phase is distinct from r.was_phase then 'TERMINAL_PUBLISHED'
+                   when p_source = 'rollback' and not r.was_deleted and (d.n is null or d.version <> r.was_version
+                          or d.digest <> encode(r.was_digest, 'hex') or d.phase is distinct from r.was_phase) then 'COPY_DIVERGES'
+                   when not r.kept and (p_source = 'history' or d.n is null) then 'HISTORY_PRUNED'
+                   when p_source = 'history' and not r.was_deleted and agent_state.broken_version(r.state_no, r.was_version) is not null
+                     then 'HISTORY_BROKEN'
+                 end as code
+            from agent_state.rollback_rows(v_scope_no, p_target) r
+            left join unnest(p_id, p_version, p_digest, p_phase) with ordinality d(id, version, digest, phase, n) on d.id = r.id) f
+   where f.code is not null order by array_position(array['TERMINAL_PUBLISHED', 'COPY_DIVERGES', 'HISTORY_BROKEN', 'HISTORY_PRUNED'], f.code) limit 1;
+  if v_fault is not null then return v_fault; end if;
+
+  select array_agg(g order by g) into v_steps from generate_series(p_target + 1, v_head) g
+   where not exists (select from agent_state.quarantine q where q.scope_no = v_scope_no and q.step = g);
+  insert into agent_state.quarantine (scope_no, step, reason, by_whom, at)
+  select v_scope_no, g, coalesce(p_reason, 'rolled back'), p_actor, v_now from unnest(v_steps) g;
+  insert into agent_state.rollbacks (scope_no, step, restored_step, undone_step, source, reason, actor, at)
+  values (v_scope_no, v_head + 1, p_target, v_head, p_source, p_reason, p_actor, v_now);
+  insert into agent_state.gates values (v_scope_no, v_now)
+  on conflict (scope_no) do update set changed_at = excluded.changed_at;
+
+  with rows as materialized (
+    select r.*, row_number() over (order by r.id) as n,
+           case when r.kept then r.was_version else d.version end as target_version,
+           case when r.was_deleted and r.kept then r.phase when r.kept then r.was_phase else d.phase end as new_phase,
+           case when r.was_deleted and r.kept then null
+                when p_source = 'history' then agent_state.document(r.state_no, r.was_version) else p_body[d.n] end as body
+      from agent_state.rollback_rows(v_scope_no, p_target) r
+      left join unnest(p_id, p_version, p_phase) with ordinality d(id, version, phase, n) on d.id = r.id
+  ), linked as materialized (
+    select w.*, agent_state.digest_of(w.digest, p_namespace, w.id, w.type, v_head + 1, w.version + 1, case when w.body is null then 'd' else 'u' end,
+             'f', w.new_phase, w.body) as new_digest
+      from rows w
+  ), updated as (
+    update agent_state.states s set
+        version = l.version + 1, step = v_head + 1, base_version = l.version + 1, digest = l.new_digest, phase = l.new_phase,
+        deleted = l.body is null, updated_at = v_now, created_at = case when s.deleted then v_now else s.created_at end,
+        expires_at = case when not s.deleted then s.expires_at end, feed_xid = v_feed,
+        full_bytes = coalesce(octet_length(l.body::text), 0), delta_bytes = 0, delta_count = 0, append_path = null
+      from linked l where s.state_no = l.state_no and s.version = l.version
+    returning s.state_no
+  ), logged as (
+    insert into agent_state.changes (feed_xid, scope_no, step, state_no, version, at, position, writer, kind, stored, digest, phase, actor, cause, body)
+    select v_feed, v_scope_no, v_head + 1, l.state_no, l.version + 1, v_now, l.n - 1, p_writer, 'r', 'f', l.new_digest, l.new_phase, p_actor,
+           p_reason, l.body
+      from linked l order by l.n
+  )
+  select coalesce(json_agg(json_build_object(
+             'id', l.id, 'type', l.type, 'action', case when l.body is null then 'delete' when l.deleted then 'recreate' else 'restore' end,
+             'version', l.version::text, 'newVersion', (l.version + 1)::text, 'targetVersion', l.target_version::text, 'phase', l.new_phase,
+             'digest', encode(l.new_digest, 'hex')) order by l.n), '[]')
+    into v_states
+    from linked l
+   where (select count(*) from updated) = (select count(*) from linked) or agent_state.lost_race() > 0;
+  return json_build_object('step', (v_head + 1)::text, 'restoredStep', p_target::text, 'undoneStep', v_head::text, 'source', p_source,
+                           'quarantined', coalesce((select json_agg(g::text order by g) from unnest(v_steps) g), '[]'), 'states', v_states);
+exception when unique_violation or deadlock_detected or sqlstate 'PT503' then
+  return json_build_object('refused', 'STEP_CONFLICT', 'detail', (v_head + 1)::text);
+end $$;

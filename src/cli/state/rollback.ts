@@ -1,0 +1,106 @@
+import type { Command } from "commander";
+import type { HttpStateClient } from "../../client/http-client.ts";
+import type { Rollback, RollbackState } from "../../state/rollback.ts";
+import { versionNumber } from "../arguments.ts";
+import { CommandFailed } from "../failure.ts";
+import { given } from "../given.ts";
+import { withExamples } from "../help.ts";
+import { toJson } from "../print/json.ts";
+import { formatTable } from "../print/table.ts";
+import type { Column } from "../print/table.ts";
+import { callOptions, withClient, withServiceOptions } from "../service-options.ts";
+import type { ServiceOptions } from "../service-options.ts";
+import { writeLine } from "../terminal.ts";
+import type { Terminal } from "../terminal.ts";
+
+interface RollbackFlags extends ServiceOptions {
+  readonly to?: bigint;
+  readonly expectedStep?: bigint;
+  readonly reason?: string;
+  readonly actor?: string;
+  readonly history?: boolean;
+  readonly plan?: boolean;
+  readonly yes?: boolean;
+}
+
+const COLUMNS: readonly Column<RollbackState>[] = [
+  { title: "STATE", cell: ({ id }) => id, atLeast: 12 },
+  { title: "TYPE", cell: ({ type }) => type },
+  { title: "ACTION", cell: ({ action }) => action },
+  { title: "VERSION", cell: ({ version }) => String(version), align: "right" },
+  { title: "BACK TO", cell: ({ targetVersion }) => String(targetVersion || "-"), align: "right" },
+  { title: "PHASE", cell: ({ phase }) => phase ?? "-" },
+];
+
+/** Adds `rollback`: takes a scope back to an earlier step. */
+export function addRollback(group: Command, terminal: Terminal): void {
+  const command = group
+    .command("rollback")
+    .description("take a scope back one step, or to an earlier one; history only grows")
+    .argument("<scope>", "which scope, normally an agent")
+    .option("--to <step>", "the step to go back to; unsaid: the newest good one", versionNumber(0n))
+    .option("--expected-step <step>", "only if the scope is at this step", versionNumber(1n))
+    .option("--reason <text>", "why; kept with the step")
+    .option("--actor <name>", "who; kept with the step")
+    .option("--history", "take it from main's history, not from the rollback database")
+    .option("--plan", "only show what it would do")
+    .option("--yes", "do it; without, the plan is shown and nothing changed")
+    .action((scope: string, flags: RollbackFlags) => runRollback(terminal, scope, flags));
+  withExamples(withServiceOptions(command), [
+    ["agent_runtime state rollback agent-1 --plan", "what going back one step would do"],
+    ["agent_runtime state rollback agent-1 --reason 'bad import' --yes", "do it"],
+    ["agent_runtime state rollback agent-1 --to 17 --yes", "back to what it was at step 17"],
+  ]);
+}
+
+async function runRollback(terminal: Terminal, scope: string, flags: RollbackFlags): Promise<void> {
+  await withClient(flags, async (client) => {
+    const plan = await goBack(client, scope, { terminal, flags, dryRun: true });
+    if (flags.yes !== true) {
+      await print(terminal, flags, plan);
+      if (flags.plan === true) return;
+      throw new CommandFailed("nothing was changed: this is only the plan", {
+        next: "look at it, then say --yes",
+      });
+    }
+    // What was shown is what is done: where the scope moved on meanwhile, it is refused.
+    const expectedStep = flags.expectedStep ?? plan.undoneStep;
+    const asked = { ...flags, expectedStep };
+    const done = await goBack(client, scope, { terminal, flags: asked, dryRun: false });
+    await print(terminal, flags, done);
+  });
+}
+
+function goBack(
+  client: HttpStateClient,
+  scope: string,
+  call: {
+    readonly terminal: Terminal;
+    readonly flags: RollbackFlags;
+    readonly dryRun: boolean;
+  },
+): Promise<Rollback> {
+  const { to, expectedStep, reason, actor, history } = call.flags;
+  return client.rollback(scope, {
+    ...callOptions(call.terminal),
+    ...given({ toStep: to, expectedStep, reason, actor }),
+    ...(history === true ? { source: "history" as const } : {}),
+    dryRun: call.dryRun,
+  });
+}
+
+async function print(terminal: Terminal, flags: RollbackFlags, done: Rollback): Promise<void> {
+  const text = flags.json ? toJson(done) : lines(done, terminal.stdout.columns).join("\n");
+  await writeLine(terminal.stdout, text);
+}
+
+function lines(rollback: Rollback, columns: number | undefined): string[] {
+  const { scope, step, restoredStep, undoneStep, source, quarantined, dryRun } = rollback;
+  const verb = dryRun ? "would go" : "went";
+  const from = source === "rollback" ? "the rollback database" : "history";
+  return [
+    `${scope} ${verb} from step ${undoneStep} back to what it was at step ${restoredStep}, from ${from}, as step ${step}`,
+    ...(quarantined.length === 0 ? [] : [`quarantined: ${quarantined.join(", ")}`]),
+    ...formatTable(COLUMNS, rollback.states, columns),
+  ];
+}

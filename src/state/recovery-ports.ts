@@ -1,0 +1,81 @@
+import type { RollbackSource, RollbackState } from "./rollback.ts";
+import type { Step, Version } from "./state.ts";
+
+/** What going back would take, as main sees it. */
+export interface RollbackPlan {
+  readonly head: Step;
+  readonly target: Step;
+  /** Steps that would be quarantined. */
+  readonly quarantines: readonly Step[];
+  readonly states: readonly PlannedState[];
+}
+
+export interface PlannedState extends RollbackState {
+  /** Digest of the target version; null where there is none here. */
+  readonly digest: string | null;
+  /** Whether it is in a phase that nothing leads out of, and that the rollback would undo. */
+  readonly terminal: boolean;
+}
+
+/** A document that goes in with a rollback, and which version of its state it is. */
+export interface RestoredDocument {
+  readonly id: string;
+  readonly version: Version;
+  readonly digest: string;
+  readonly phase: string | null;
+  /** JSON text. */
+  readonly text: string;
+}
+
+export interface RollbackOrder {
+  readonly namespace: string;
+  readonly scope: string;
+  readonly expectedStep: Step;
+  readonly target: Step;
+  readonly source: RollbackSource;
+  /** Empty where the source is history. */
+  readonly documents: readonly RestoredDocument[];
+  readonly reason: string | null;
+  readonly actor: string | null;
+}
+
+/** What the database answered to an order; `refused` is the code of why not, and then nothing was done. */
+export type RollbackAnswer =
+  | { readonly refused: string; readonly id: string | null; readonly detail: string | null }
+  | { readonly refused: null; readonly step: Step; readonly states: readonly RestoredState[] };
+
+export interface RestoredState {
+  readonly id: string;
+  readonly newVersion: Version;
+}
+
+/** Going back, and stopping what must not go on: in main. */
+export interface Recovery {
+  /** Null where the scope was never written to. `to`: null goes one step back. */
+  plan(namespace: string, scope: string, to: Step | null): Promise<RollbackPlan | null>;
+  rollBack(order: RollbackOrder): Promise<RollbackAnswer>;
+  /** Whether there is such a scope. */
+  hold(namespace: string, scope: string, why: HoldReason): Promise<boolean>;
+  release(namespace: string, scope: string): Promise<boolean>;
+}
+
+export interface HoldReason {
+  readonly reason: string | null;
+  readonly by: string | null;
+}
+
+/** A scope as the rollback database holds it: its newest good step before HEAD. */
+export interface ScopeCopy {
+  readonly promotedStep: Step;
+  /** HEAD, as far as the rollback database was told. */
+  readonly pendingStep: Step;
+  /** Why it cannot be used; null where it is whole. */
+  readonly broken: string | null;
+  /** The living states at the promoted step. */
+  readonly states: readonly CopiedState[];
+}
+
+export interface CopiedState extends RestoredDocument {
+  /** Whether its digest follows from what the rollback database holds. */
+  readonly verified: boolean;
+}

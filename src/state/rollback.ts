@@ -1,0 +1,76 @@
+import type { JsonObject } from "./json.ts";
+import type { CallOptions } from "./request.ts";
+import type { Step, Version } from "./state.ts";
+
+/** Where the documents of a rollback come from: the rollback database, or main's own history. */
+export type RollbackSource = "rollback" | "history";
+
+export interface RollbackOptions extends CallOptions {
+  readonly namespace?: string;
+  /** The step to go back to; unsaid, the newest good one before HEAD. 0: to before the first step. */
+  readonly toStep?: Step;
+  /** Only if the scope's HEAD is at this step. */
+  readonly expectedStep?: Step;
+  /** Why; at most 1,000 characters. */
+  readonly reason?: string;
+  readonly actor?: string;
+  /** Only the plan; nothing is changed. */
+  readonly dryRun?: boolean;
+  /** Unsaid: the rollback database for one step back where there is one, else history. */
+  readonly source?: RollbackSource;
+}
+
+/** What a rollback does, or would do, to one state. */
+export interface RollbackState {
+  readonly id: string;
+  readonly type: string;
+  /** `recreate`: it is a tombstone now. `delete`: it did not exist then. */
+  readonly action: "restore" | "recreate" | "delete";
+  /** The version that is current before it. */
+  readonly version: Version;
+  /** The version whose document it gets; 0 where it did not exist. */
+  readonly targetVersion: Version;
+  /** The phase after it. */
+  readonly phase: string | null;
+}
+
+/** One way back: done, or, of a dry run, planned. */
+export interface Rollback {
+  readonly namespace: string;
+  readonly scope: string;
+  readonly dryRun: boolean;
+  /** The step that it appended; of a dry run, that it would append. */
+  readonly step: Step;
+  readonly restoredStep: Step;
+  /** HEAD before it. */
+  readonly undoneStep: Step;
+  readonly source: RollbackSource;
+  /** The steps that it quarantines. */
+  readonly quarantined: readonly Step[];
+  readonly states: readonly RollbackState[];
+}
+
+export interface HoldOptions extends CallOptions {
+  readonly namespace?: string;
+  /** Why; at most 1,000 characters. */
+  readonly reason?: string;
+  readonly actor?: string;
+}
+
+/** A rollback in its JSON form. */
+export function rollbackJson(rollback: Rollback): JsonObject {
+  return {
+    scope: rollback.scope,
+    dryRun: rollback.dryRun,
+    step: rollback.step.toString(),
+    restoredStep: rollback.restoredStep.toString(),
+    undoneStep: rollback.undoneStep.toString(),
+    source: rollback.source,
+    quarantined: rollback.quarantined.map(String),
+    states: rollback.states.map(({ version, targetVersion, ...state }) => ({
+      ...state,
+      version: version.toString(),
+      targetVersion: targetVersion.toString(),
+    })),
+  };
+}
