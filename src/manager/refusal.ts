@@ -58,6 +58,8 @@ function sentence(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): s
       return `A state of type ${quote(row.type)} has no phase ${quote(change.phase ?? "")}; docs/lifecycle.md names the phases of each type.`;
     case "INVALID_PATCH":
       return `The patch does not apply to ${id}: ${row.detail ?? "no reason given"}. Nothing was changed.`;
+    case "INVALID_DATA":
+      return `${id} could not be stored after the patch: ${row.detail ?? "it is no document"}. Nothing was changed.`;
     case "PAYLOAD_TOO_LARGE":
       return `${id} would grow beyond its limit: ${row.detail ?? "too large"}. Split it into several states.`;
     case "IDEMPOTENCY_KEY_REUSED":

@@ -25,7 +25,7 @@ create or replace function agent_state_api.commit_batch(
   p_unit integer[], p_namespace text[], p_id text[], p_type text[], p_scope text[], p_op text[], p_body json[],
   p_phase text[], p_expected bigint[], p_based_on bigint[], p_expected_step bigint[],
   p_actor text[], p_cause text[], p_key text[], p_expires timestamptz[], p_data_bytes integer, p_create boolean default true,
-  p_writer integer default 0, p_place tid[] default null, p_head tid[] default null)
+  p_writer integer default 0, p_place tid[] default null, p_head tid[] default null, p_data_depth integer default 64)
 returns table (n integer, code text, detail text, type text, scope text, version bigint, step bigint,
                phase text, digest bytea, created boolean, at timestamptz, place tid)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
@@ -105,7 +105,7 @@ begin
             left join lateral (select x.step, x.fingerprint from agent_state.idempotency_keys x
                                 where x.namespace = i.namespace and x.key = i.key limit 1) k on i.key is not null
             left join lateral (select case when i.op = 'c' and not s.deleted then agent_state.weigh_delta(
-                                        (select x from agent_state.states x where x.ctid = s.place), i.body, p_data_bytes) end as weight
+                                        (select x from agent_state.states x where x.ctid = s.place), i.body, p_data_bytes, p_data_depth) end as weight
                                offset 0) w on true
            where not v_apart or i.unit = v_only
         ), refused as materialized (
