@@ -47,6 +47,9 @@ function sentence(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): s
     case "INVALID_TYPE":
       return `${id} is of type ${quote(row.type)} and stays so; it cannot become ${quote(change.type ?? "")}. Use another id.`;
     case "INVALID_SCOPE":
+      if (row.detail !== null) {
+        return `A changeset is one step of one scope, but ${row.detail}. Name \`scope\`, which new states then join, or commit a step for each scope.`;
+      }
       return `${id} belongs to scope ${quote(row.scope)} for life; it cannot step with ${quote(unit.scope ?? "")}.`;
     case "STEP_CONFLICT":
       return `Scope ${quote(row.scope)} is at step ${row.step}, not ${unit.expectedStep}. Read it, decide again, commit again.`;

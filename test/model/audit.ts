@@ -33,6 +33,14 @@ export async function auditDatabase(bench: Bench, namespace: string): Promise<vo
     const steps = [...new Set(changes.map(({ step }) => Number(step)))].toSorted((a, b) => a - b);
     expect(steps, "steps of a scope").toEqual(steps.map((_, index) => index + 1));
   }
+  const lost = await bench.sql(
+    `select s.id, s.scope, c.scope as named
+       from agent_state.states s full join agent_state.scopes c on c.scope_no = s.scope_no
+      where $1 in (s.namespace, c.namespace) and c.scope is distinct from coalesce(s.scope, s.id)
+        and not exists (select from agent_state.holds h where h.scope_no = c.scope_no)`,
+    [namespace],
+  );
+  expect(lost, "states without their scope, scopes left behind").toEqual([]);
   const states = await bench.sql(
     `select s.state_no, s.version, s.step, s.phase, s.digest, s.deleted, s.base_version, s.delta_bytes,
             agent_state_api.verify_state(s.namespace, s.id) as broken

@@ -148,6 +148,16 @@ describeOnHomes("the JSON door", (home) => {
       ["PT423", "SCOPE_ON_HOLD", one({ id: "held", type: "note", data: 1 })],
       ["PT413", "PAYLOAD_TOO_LARGE", one({ id: "big", type: "note", data: "x".repeat(1_048_577) })],
       [
+        "PT400",
+        "INVALID_SCOPE",
+        {
+          changes: [
+            { id: "new", type: "note", data: 1 },
+            { id: "here", type: "note", data: 1 },
+          ],
+        },
+      ],
+      [
         "PT409",
         "VERSION_CONFLICT",
         {
@@ -164,6 +174,17 @@ describeOnHomes("the JSON door", (home) => {
     }
     expect(await bench.sql("select count(*) from agent_state.changes")).toEqual(before);
     expect(await bench.sql("select from agent_state.states where version = 0")).toEqual([]);
+    await auditDatabase(bench, "default");
+    const two = [
+      { op: "delete", id: "here" },
+      { op: "delete", id: "held" },
+    ];
+    const refusal = (await commit({ changes: two }).catch(
+      (error: unknown) => error,
+    )) as pg.DatabaseError;
+    expect((JSON.parse(refusal.detail!) as { detail: string }).detail).toBe(
+      '"held" is in scope "held" and "here" is in scope "s"',
+    );
   });
 
   const manyRemovals = Array.from({ length: 1_001 }, () => ({ op: "remove", path: "/a" }));

@@ -82,21 +82,20 @@ describeOnHomes("migrate", (home) => {
     await run(url);
     const file = path.join(packageRoot(), "migrations/main/functions/00_former.sql");
     const former = readFileSync(file, "utf8").match(/agent_state\w*\.\w+\([^()]*\)/g)!;
-    for (const signature of former)
-      await admin.query(`create function ${signature} returns integer language sql as 'select 1'`);
+    for (const signature of former) {
+      await admin.query(`drop function if exists ${signature}`);
+      await admin.query(
+        `create function ${signature} returns integer language sql as 'select 1 as former'`,
+      );
+    }
     await admin.query("update agent_state.migrations set checksum = 'old' where number = 0");
     expect(await run(url)).toEqual({ applied: ["functions"] });
     const { rows } = await admin.query(
       `select pronamespace::regnamespace, proname from pg_proc
         where pronamespace in ('agent_state'::regnamespace, 'agent_state_api'::regnamespace)
-        group by 1, 2 having count(*) > 1`,
+        group by 1, 2 having count(*) > 1 or bool_or(prosrc like '%former%')`,
     );
     expect(rows).toEqual([]);
-    for (const signature of former) {
-      await expect(admin.query("select $1::regprocedure", [signature])).rejects.toThrow(
-        /does not exist/,
-      );
-    }
   });
 
   test.each([

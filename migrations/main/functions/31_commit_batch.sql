@@ -35,15 +35,16 @@ declare
   v_now         timestamptz := clock_timestamp();
   v_xid         xid8 := pg_current_xact_id();
   v_units       integer := p_unit[array_length(p_unit, 1)];
+  v_many        boolean := v_units < array_length(p_unit, 1);   -- a unit has several changes
   v_create      boolean := p_create;
   v_apart       boolean;
   v_fingerprint bytea[];
-  v_hints       boolean := p_head is not null and p_expected_step is null and v_units = array_length(p_unit, 1);
+  v_hints       boolean := p_head is not null and p_expected_step is null and not v_many;
   v_missing     integer[];
   v_scopes      bigint[];
   v_tries       integer := 0;
 begin
-  if v_units < array_length(p_unit, 1) and exists (
+  if v_many and exists (
        select from unnest(p_unit, p_namespace, p_id) i(unit, namespace, id) group by i.unit, i.namespace, i.id having count(*) > 1) then
     raise exception using errcode = 'PT400', message = 'INVALID_REQUEST', detail = 'one step does one thing to a state';
   end if;
@@ -75,6 +76,8 @@ begin
                    when i.expected > 0 and i.expected is distinct from s.version then 'VERSION_CONFLICT'
                    when i.new_type <> s.type then 'INVALID_TYPE'
                    when s.state_no is not null and i.new_scope <> coalesce(s.scope, i.id) then 'INVALID_SCOPE'
+                   when v_many and i.new_scope is null
+                    and agent_state.scope_fault(i.namespace, i.id, p_id[array_position(p_unit, i.unit)]) is not null then 'INVALID_SCOPE'
                    when i.expected_step <> coalesce(h.step, 0) then 'STEP_CONFLICT'
                    when exists (select from agent_state.holds x where x.scope_no = coalesce(s.scope_no, o.scope_no)) then 'SCOPE_ON_HOLD'
                    when i.based_on <> s.version then 'REBASE'
@@ -170,8 +173,10 @@ begin
          where l.place is null or l.version < l.was + l.chain
             or ((select count(*) from updated) = 0 and agent_state.lost_race() > 0)
         union all
-        select j.n::integer, coalesce(j.code, 'UNIT_REFUSED'), j.detail, j.type, j.scope, j.was, coalesce(j.first_step, j.head), j.old_phase,
-               j.old_digest, false, v_now, null
+        select j.n::integer, coalesce(j.code, 'UNIT_REFUSED'),
+               case when j.code = 'INVALID_SCOPE' and p_scope[j.n] is null
+                 then agent_state.scope_fault(j.namespace, j.id, p_id[array_position(p_unit, j.unit)]) else j.detail end,
+               j.type, j.scope, j.was, coalesce(j.first_step, j.head), j.old_phase, j.old_digest, false, v_now, null
           from judged j, refused r
          where j.unit = any (r.units) and (j.code is distinct from 'LOOK_AGAIN' or agent_state.lost_race() > 0);
       end loop;
