@@ -153,8 +153,8 @@ export interface ChangeFeed {
   read(after: FeedPosition, limit: number): Promise<FeedRow[]>;
   /** What writers other than this store changed since a position: which states, up to which version. */
   foreign(after: FeedPosition, limit: number): Promise<ForeignChanges>;
-  /** The document of a state at a version. */
-  document(stateNo: bigint, version: Version): Promise<Json>;
+  /** The document of a state at a version; undefined where history no longer holds it. */
+  document(stateNo: bigint, version: Version): Promise<Json | undefined>;
 }
 
 export interface ForeignChanges {

@@ -112,14 +112,14 @@ export async function readForeignChanges(
   };
 }
 
-/** The document of a state at a version. */
+/** The document of a state at a version; undefined where history no longer holds it. */
 export async function readDocument(
   reader: Caller,
   stateNo: bigint,
   version: Version,
-): Promise<Json> {
+): Promise<Json | undefined> {
   const [row] = await reader.call(READ_DOCUMENT, { state_no: stateNo, version });
-  return row?.[0] === null || row === undefined ? null : (JSON.parse(text(row, 0)) as Json);
+  return row![0] === null ? undefined : (JSON.parse(text(row!, 0)) as Json);
 }
 
 /** Before the first change that a transaction may have made. */
