@@ -71,16 +71,16 @@ export async function auditDatabase(bench: Bench, namespace: string): Promise<vo
 export async function readWholeFeed(
   bench: Bench,
   store: StateStore,
-  page: () => number,
+  { page, onPage }: { page: () => number; onPage?: (rows: readonly FeedRow[]) => void },
 ): Promise<FeedRow[]> {
   await settled(bench);
   const rows: FeedRow[] = [];
   let after: FeedPosition = { xid: 0n, scopeNo: 0n, step: 0n, position: 0 };
   for (;;) {
-    const limit = page();
-    const next = await store.feed.read(after, limit);
+    const next = await store.feed.read(after, page());
+    if (next.length === 0) return rows;
+    onPage?.(next);
     rows.push(...next);
-    if (next.length < limit) return rows;
     after = next.at(-1)!.at;
   }
 }
