@@ -137,6 +137,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     const store = openStateStore({
       ...(home === null ? way : await asService(way, home)),
       dataBytes: config.limits.dataBytes,
+      dataDepth: config.limits.dataDepth,
     });
     const manager = new StateManager({
       store,

@@ -17,6 +17,7 @@ describe("this repository", () => {
   test("has no barrels", () => expect(tidy.barrels(tree)).toEqual([]));
   test("reads the clock in one file", () => expect(tidy.clockReads(tree)).toEqual([]));
   test("numbers its migrations", () => expect(tidy.misnumberedMigrations(tree)).toEqual([]));
+  test("seals every package", () => expect(tidy.unsealedPackages(tree)).toEqual([]));
   test("documents every error code", () => expect(documented(tree)).toEqual([]));
   test("speaks of itself alone", () => expect(tidy.traces(tree)).toEqual([]));
 });
@@ -62,6 +63,16 @@ describe("the checkers find what is planted:", () => {
   ])("a barrel, %s with %s", (path, text) => {
     expect(tidy.barrels(planted(path, text))).toHaveLength(1);
     expect(tidy.barrels(planted("src/index.ts", 'export { b } from "./b.ts";'))).toEqual([]);
+  });
+
+  test("a package without integrity", () => {
+    const lock = (entry: object): tidy.Tree =>
+      planted(
+        "package-lock.json",
+        JSON.stringify({ packages: { "": {}, "node_modules/a": entry } }),
+      );
+    expect(tidy.unsealedPackages(lock({ version: "1.0.0" }))).toHaveLength(1);
+    expect(tidy.unsealedPackages(lock({ version: "1.0.0", integrity: "sha512-x" }))).toEqual([]);
   });
 
   test.each(["const t = Date.now();", "new Date()", "wait(Date.now)"])("a clock, %s", (text) => {

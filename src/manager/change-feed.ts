@@ -1,5 +1,6 @@
 import { Loop } from "../service/loop.ts";
 import type { Logger } from "../service/log-port.ts";
+import { isFull } from "../state/page.ts";
 import type { FeedPosition, FeedRow, StateStore } from "../state/ports.ts";
 import { comparePositions } from "./cursor.ts";
 
@@ -128,7 +129,10 @@ export class FeedTail {
     if (this.#loop !== loop || rows.length === 0) return false;
     this.#keep(rows);
     this.#wakeAll();
-    return rows.length === PAGE;
+    return isFull(
+      rows.map(({ body }) => body),
+      PAGE,
+    );
   }
 
   #keep(rows: readonly FeedRow[]): void {

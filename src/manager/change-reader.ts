@@ -71,6 +71,7 @@ export class ChangeReader {
     }
     const delta = body as Delta;
     const before = await this.#before(row);
+    if (before === undefined) return {};
     const data = deepFreeze(applyDelta(before.data, delta));
     const bytes = before.bytes + row.body.length;
     this.#remember(row, data, bytes);
@@ -78,12 +79,13 @@ export class ChangeReader {
     return bytes > MAX_INLINE_BYTES ? { patch } : { data, patch };
   }
 
-  async #before(row: FeedRow): Promise<Document> {
+  /** What the delta of a row is put upon; undefined where that was pruned since the row was read. */
+  async #before(row: FeedRow): Promise<Document | undefined> {
     const known = this.#documents.get(row.stateNo);
     const version = row.version - 1n;
     if (known?.version === version) return known;
     const data = await this.#store.feed.document(row.stateNo, version);
-    return { version, data, bytes: JSON.stringify(data).length };
+    return data === undefined ? undefined : { version, data, bytes: JSON.stringify(data).length };
   }
 
   #remember(row: FeedRow, data: Json, bytes: number): void {

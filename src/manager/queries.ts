@@ -8,6 +8,7 @@ import {
   checkType,
 } from "../state/identifiers.ts";
 import { systemClock } from "../service/clock.ts";
+import { isFull } from "../state/page.ts";
 import type { StateKey, StateStore, StoredState } from "../state/ports.ts";
 import { quote } from "../state/quote.ts";
 import type {
@@ -127,7 +128,9 @@ export class Queries {
       after: options.after ?? null,
       limit,
     });
-    return page(states.map(stateFrom), limit, (last) => last.id);
+    const texts = states.map(({ text }) => text);
+    const items = states.map(stateFrom);
+    return isFull(texts, limit) ? { items, next: items.at(-1)!.id } : { items };
   }
 
   async #at(key: StateKey, version: Version): Promise<State> {

@@ -47,6 +47,9 @@ function sentence(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): s
     case "INVALID_TYPE":
       return `${id} is of type ${quote(row.type)} and stays so; it cannot become ${quote(change.type ?? "")}. Use another id.`;
     case "INVALID_SCOPE":
+      if (row.detail !== null) {
+        return `A changeset is one step of one scope, but ${row.detail}. Name \`scope\`, which new states then join, or commit a step for each scope.`;
+      }
       return `${id} belongs to scope ${quote(row.scope)} for life; it cannot step with ${quote(unit.scope ?? "")}.`;
     case "STEP_CONFLICT":
       return `Scope ${quote(row.scope)} is at step ${row.step}, not ${unit.expectedStep}. Read it, decide again, commit again.`;
@@ -58,6 +61,8 @@ function sentence(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): s
       return `A state of type ${quote(row.type)} has no phase ${quote(change.phase ?? "")}; docs/lifecycle.md names the phases of each type.`;
     case "INVALID_PATCH":
       return `The patch does not apply to ${id}: ${row.detail ?? "no reason given"}. Nothing was changed.`;
+    case "INVALID_DATA":
+      return `${id} could not be stored after the patch: ${row.detail ?? "it is no document"}. Nothing was changed.`;
     case "PAYLOAD_TOO_LARGE":
       return `${id} would grow beyond its limit: ${row.detail ?? "too large"}. Split it into several states.`;
     case "IDEMPOTENCY_KEY_REUSED":

@@ -35,6 +35,7 @@ import type {
   Written,
 } from "../state/state.ts";
 import { Batcher } from "./batcher.ts";
+import { BoundedReader } from "./bounded-reader.ts";
 import { FeedTail } from "./change-feed.ts";
 import { ChangeReader } from "./change-reader.ts";
 import { followForeignChanges } from "./foreign-changes.ts";
@@ -87,6 +88,7 @@ export class StateManager implements StateFace {
   readonly #limits: Limits;
   readonly #tracing: Tracing;
   readonly #cache: StateCache;
+  readonly #reader: Reader;
   readonly #batcher: Batcher;
   readonly #writer: Writer;
   readonly #queries: Queries;
@@ -104,7 +106,8 @@ export class StateManager implements StateFace {
     this.metrics = options.metrics ?? new Metrics();
     this.#tracing = options.tracing ?? new Tracing(false);
     this.#cache = new StateCache(options.cache ?? { entries: 100_000, bytes: KEEP_BYTES });
-    const reader = new Reader(store, this.#cache);
+    this.#reader = new Reader(store, this.#cache);
+    const reader = this.#reader;
     this.#queries = new Queries({ store, reader, cache: this.#cache, limits: this.#limits });
     this.#recovery = { store, reader, cache: this.#cache, copies: options.copies ?? null };
     this.#changes = new ChangeReader(store);
@@ -196,9 +199,7 @@ export class StateManager implements StateFace {
 
   /** All changes or none: one step of one scope. */
   commit(changeset: Changeset, options: CallOptions = {}): Promise<Committed> {
-    return this.#observe("commit", async () =>
-      this.#writer.write(prepareChangeset(changeset, this.#limits), options),
-    );
+    return this.#commit(changeset, options, this.#reader);
   }
 
   /** Independent changesets, each with a fate of its own. */
@@ -213,7 +214,10 @@ export class StateManager implements StateFace {
         `A batch has at most ${changesetChanges} changesets, this one ${changesets.length}; send it in parts.`,
       );
     }
-    return Promise.all(changesets.map((changeset) => this.#fateOf(changeset, options)));
+    const reader = new BoundedReader(this.#reader, this.#limits.dataBytes);
+    return Promise.all(
+      changesets.map((changeset) => fateOf(this.#commit(changeset, options, reader))),
+    );
   }
 
   /**
@@ -264,7 +268,7 @@ export class StateManager implements StateFace {
     return this.#read("scope", options, () => this.#queries.scope(scope, options));
   }
 
-  /** The states of a scope as they were right after a step. */
+  /** The states of a scope as they were right after a step; a page has 8 MiB and one document at most. */
   scopeStates(
     scope: string,
     options: ScopeOptions & {
@@ -350,13 +354,14 @@ export class StateManager implements StateFace {
     });
   }
 
-  async #fateOf(changeset: Changeset, options: CallOptions): Promise<BatchOutcome> {
-    try {
-      return { ok: true, committed: await this.commit(changeset, options) };
-    } catch (error) {
-      if (error instanceof AgentRuntimeError) return { ok: false, error };
-      throw error;
-    }
+  #commit(
+    changeset: Changeset,
+    options: CallOptions,
+    reader: Pick<Reader, "read">,
+  ): Promise<Committed> {
+    return this.#observe("commit", async () =>
+      this.#writer.write(prepareChangeset(changeset, this.#limits), options, reader),
+    );
   }
 
   /** A read that ends in its caller's time, whatever the database does. */
@@ -389,5 +394,14 @@ export class StateManager implements StateFace {
     this.metrics.exposeLanesBusy(() => this.#batcher.busyLanes);
     this.metrics.exposeWatchers(() => this.#tail.watchers);
     this.metrics.exposeCache("l1", () => this.#cache.figures);
+  }
+}
+
+async function fateOf(commit: Promise<Committed>): Promise<BatchOutcome> {
+  try {
+    return { ok: true, committed: await commit };
+  } catch (error) {
+    if (error instanceof AgentRuntimeError) return { ok: false, error };
+    throw error;
   }
 }

@@ -30,11 +30,14 @@ export async function* watchChanges(
   const signal = AbortSignal.any([sources.closed, ...(options.signal ? [options.signal] : [])]);
   const leave = tail.join();
   try {
-    const { lineage, position: start } = await startOf(store, options.after);
-    let position = start;
+    const start = await startOf(store, options.after);
+    const { lineage } = start;
+    let { position, mayMiss } = start;
     while (!signal.aborted) {
       const { generation } = tail;
-      const rows = tail.after(position) ?? (await readPage(store, lineage, position));
+      const recent = tail.after(position);
+      const rows = recent ?? (await readPage(store, lineage, { position, mayMiss }));
+      if (recent !== undefined || rows.length === 0) mayMiss = false;
       yield* page(
         rows.filter((row) => fits(row, options)),
         signal,
@@ -43,6 +46,8 @@ export async function* watchChanges(
       position = rows.at(-1)?.at ?? position;
       if (rows.length === 0) await tail.more(generation, signal);
     }
+  } catch (error) {
+    if (!signal.aborted) throw error; // A manager that closes takes the connections from under a read.
   } finally {
     leave();
   }
@@ -60,31 +65,40 @@ async function* page(
   }
 }
 
-async function startOf(
-  store: Pick<StateStore, "feed">,
-  after: string | undefined,
-): Promise<{ lineage: string; position: FeedPosition }> {
+interface Start {
+  readonly lineage: string;
+  readonly position: FeedPosition;
+  /**
+   * True from "0" until the watch has caught up: it asked for what is kept, so what is gone when it gets
+   * there is no gap. Of each state that goes on, a newer full copy follows.
+   */
+  readonly mayMiss: boolean;
+}
+
+async function startOf(store: Pick<StateStore, "feed">, after: string | undefined): Promise<Start> {
   const { lineage, head, floor } = await store.feed.bounds();
-  if (after === undefined) return { lineage, position: head };
+  if (after === undefined) return { lineage, position: head, mayMiss: false };
   const position = parseCursor(lineage, after);
   if (position === null) throw gap(formatCursor(lineage, floor ?? { ...head, xid: 0n }));
-  if (floor === null || comparePositions(position, floor) >= 0) return { lineage, position };
-  // "0" asks for what is kept, so it cannot be too old.
-  if (after === "0") return { lineage, position: floor };
-  throw gap(formatCursor(lineage, floor));
+  const mayMiss = after === "0";
+  if (!mayMiss) checkKept(lineage, position, floor);
+  return { lineage, position, mayMiss };
 }
 
 async function readPage(
   store: Pick<StateStore, "feed">,
   lineage: string,
-  position: FeedPosition,
+  { position, mayMiss }: Omit<Start, "lineage">,
 ): Promise<FeedRow[]> {
   const rows = await store.feed.read(position, PAGE);
   // Asked after the page: what was pruned meanwhile would be missing in it.
-  const { floor } = await store.feed.bounds();
-  if (floor !== null && comparePositions(position, floor) < 0)
-    throw gap(formatCursor(lineage, floor));
+  if (!mayMiss) checkKept(lineage, position, (await store.feed.bounds()).floor);
   return rows;
+}
+
+function checkKept(lineage: string, position: FeedPosition, floor: FeedPosition | null): void {
+  if (floor === null || comparePositions(position, floor) >= 0) return;
+  throw gap(formatCursor(lineage, floor));
 }
 
 function gap(resumeFrom: string): AgentRuntimeError {

@@ -34,6 +34,12 @@ export interface WriterOptions {
   readonly onCommitted: (changes: number) => void;
 }
 
+/** What one write needs on its way. */
+interface Way {
+  readonly reader: Pick<Reader, "read">;
+  readonly onTicket?: (ticket: Ticket) => void;
+}
+
 /** Takes changesets through the batcher and makes answers of what the database says. */
 export class Writer {
   readonly #options: WriterOptions;
@@ -45,13 +51,22 @@ export class Writer {
     this.#options = options;
   }
 
-  /** @throws {AgentRuntimeError} why it was refused, or that it may have happened. */
-  async write(unit: PreparedUnit, call: CallOptions): Promise<Committed> {
-    if (call.signal === undefined && call.timeoutMs === undefined) return this.#write(unit);
+  /**
+   * @param reader reads the states that refusals carry.
+   * @throws {AgentRuntimeError} why it was refused, or that it may have happened.
+   */
+  async write(
+    unit: PreparedUnit,
+    call: CallOptions,
+    reader: Pick<Reader, "read"> = this.#options.reader,
+  ): Promise<Committed> {
+    if (call.signal === undefined && call.timeoutMs === undefined) {
+      return this.#write(unit, { reader });
+    }
     let ticket: Ticket | undefined;
     const mayHaveHappened = (): boolean => ticket !== undefined && !ticket.cancel();
     return withDeadline({ ...call, what: "The write", mayHaveHappened }, () =>
-      this.#write(unit, (sent) => (ticket = sent)),
+      this.#write(unit, { reader, onTicket: (sent) => (ticket = sent) }),
     );
   }
 
@@ -62,11 +77,11 @@ export class Writer {
     await this.#options.batcher.drain();
   }
 
-  async #write(unit: PreparedUnit, onTicket?: (ticket: Ticket) => void): Promise<Committed> {
+  async #write(unit: PreparedUnit, way: Way): Promise<Committed> {
     if (this.#closed) throw closed();
     this.#active++;
     try {
-      return await this.#attempt(unit, onTicket);
+      return await this.#attempt(unit, way);
     } catch (error) {
       if (isUncertain(error)) this.#doubt(unit);
       throw error;
@@ -76,17 +91,17 @@ export class Writer {
     }
   }
 
-  async #attempt(unit: PreparedUnit, onTicket?: (ticket: Ticket) => void): Promise<Committed> {
+  async #attempt(unit: PreparedUnit, way: Way): Promise<Committed> {
     const smaller = this.#asDelta(unit);
-    const rows = await this.#send(smaller ?? unit, onTicket);
+    const rows = await this.#send(smaller ?? unit, way);
     // The delta was made from a version that is no longer the newest: then the whole document goes.
     if (smaller !== null && rows[0]!.code === "REBASE") {
-      return this.#answer(unit, await this.#send(unit, onTicket));
+      return this.#answer(unit, await this.#send(unit, way), way);
     }
-    return this.#answer(smaller ?? unit, rows);
+    return this.#answer(smaller ?? unit, rows, way);
   }
 
-  #send(unit: PreparedUnit, onTicket?: (ticket: Ticket) => void): Promise<readonly ChangeRow[]> {
+  #send(unit: PreparedUnit, { onTicket }: Way): Promise<readonly ChangeRow[]> {
     const { batcher } = this.#options;
     const ticket = batcher.add(unit, this.#scopeOf(unit), this.#mayBeNew(unit));
     onTicket?.(ticket);
@@ -122,8 +137,12 @@ export class Writer {
     return { ...unit, changes: [{ ...change!, op: "delta", body, basedOn: known.version }] };
   }
 
-  async #answer(unit: PreparedUnit, rows: readonly ChangeRow[]): Promise<Committed> {
-    const { store, reader, onCommitted } = this.#options;
+  async #answer(
+    unit: PreparedUnit,
+    rows: readonly ChangeRow[],
+    { reader }: Way,
+  ): Promise<Committed> {
+    const { store, onCommitted } = this.#options;
     const refused = rows.findIndex(({ code }) => code !== null && code !== "UNIT_REFUSED");
     if (refused < 0) {
       unit.changes.forEach((change, index) => this.#remember(unit, change, rows[index]!));

@@ -58,13 +58,19 @@ export interface StateFace {
   getState(id: string, options?: ReadOptions): Promise<State>;
   /** All changes or none, one step of one scope. */
   commit(changeset: Changeset, options?: CallOptions): Promise<Committed>;
-  /** Up to 1,000 independent changesets; each has its own fate. */
+  /**
+   * Up to 1,000 independent changesets; each has its own fate. Of what is refused, `facts.current` and
+   * `facts.diff` are there until the states in them have 8 MiB together.
+   */
   commitBatch(changesets: readonly Changeset[], options?: CallOptions): Promise<BatchOutcome[]>;
   history(id: string, options?: HistoryOptions): Promise<Page<HistoryEntry>>;
   diff(id: string, options?: DiffOptions): Promise<Diff>;
   list(options?: ListOptions): Promise<Page<StateSummary>>;
   scope(scope: string, options?: ScopeOptions): Promise<ScopeStatus>;
-  /** The states of a scope as they were right after a step (unsaid: as they are), by id. */
+  /**
+   * The states of a scope as they were right after a step (unsaid: as they are), by id. A page ends
+   * sooner than its limit with the state with which it has 8 MiB of documents.
+   */
   scopeStates(
     scope: string,
     options?: ScopeOptions & {

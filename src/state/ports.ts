@@ -133,6 +133,7 @@ export interface StateStore {
   list(options: ListOptions & { namespace: string; limit: number }): Promise<StateSummary[]>;
   history(key: StateKey, before: Version | null, limit: number): Promise<HistoryEntry[]>;
   scope(namespace: string, scope: string): Promise<ScopeStatus | null>;
+  /** So many of them, or a page of bytes (page.ts). */
   scopeStates(namespace: string, scope: string, page: ScopePage): Promise<StoredState[]>;
   readonly feed: ChangeFeed;
   readonly upkeep: Upkeep;
@@ -151,12 +152,12 @@ export interface ScopePage {
 /** The changes in commit order. */
 export interface ChangeFeed {
   bounds(): Promise<FeedBounds>;
-  /** Settled changes after a position, in feed order. */
+  /** Settled changes after a position, in feed order: so many, or a page of bytes (page.ts). */
   read(after: FeedPosition, limit: number): Promise<FeedRow[]>;
   /** What writers other than this store changed since a position: which states, up to which version. */
   foreign(after: FeedPosition, limit: number): Promise<ForeignChanges>;
-  /** The document of a state at a version. */
-  document(stateNo: bigint, version: Version): Promise<Json>;
+  /** The document of a state at a version; undefined where history no longer holds it. */
+  document(stateNo: bigint, version: Version): Promise<Json | undefined>;
 }
 
 export interface ForeignChanges {

@@ -49,7 +49,10 @@ export type ChangeRequest =
 /** A changeset: all of it or none, one step of one scope. */
 export interface Changeset {
   readonly namespace?: string;
-  /** Unsaid: the scope the states are in; for a new state, its own id. */
+  /**
+   * Unsaid: the scope that the states are in, all of them; a new state begins a scope of its own, so
+   * that several changes with a new one among them need it said.
+   */
   readonly scope?: string;
   readonly changes: readonly ChangeRequest[];
   /** Only if the scope's HEAD is at this step; 0 = only if it has none. */

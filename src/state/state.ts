@@ -59,7 +59,7 @@ export interface Change {
   readonly version: Version;
   readonly kind: ChangeKind;
   readonly phase: string | null;
-  /** The document after this change; null after a delete; absent where it was not asked for or is too large. */
+  /** The document after this change; null after a delete; absent where not asked for, too large or no longer kept. */
   readonly data?: Json;
   /** RFC 6902 operations from the version before, where the change was kept as a delta. */
   readonly patch?: readonly PatchOperation[];

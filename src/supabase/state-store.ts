@@ -19,6 +19,8 @@ import type { TransportOptions } from "./transport.ts";
 export interface StoreOptions extends TransportOptions {
   /** The largest document, in bytes of JSON text. */
   readonly dataBytes: number;
+  /** The most levels that a change to a document may lead to. */
+  readonly dataDepth: number;
 }
 
 /** States, and scopes, whose place is remembered: some 100 bytes each. */
@@ -28,11 +30,14 @@ const MAX_WRITER = 2 ** 31 - 1;
 
 /** States in a PostgreSQL whose schema `prepareSchema` has seen to. Connects when first used. */
 export function openStateStore(options: StoreOptions): StateStore {
-  return stateStoreOver(openTransport(options), options.dataBytes);
+  return stateStoreOver(openTransport(options), options);
 }
 
 /** States behind any transport: the operations are the same. */
-function stateStoreOver(transport: Transport, dataBytes: number): StateStore {
+function stateStoreOver(
+  transport: Transport,
+  { dataBytes, dataDepth }: Pick<StoreOptions, "dataBytes" | "dataDepth">,
+): StateStore {
   const { lanes, reader } = transport;
   const places = new Places(PLACES);
   let writer = randomInt(1, MAX_WRITER);
@@ -44,7 +49,7 @@ function stateStoreOver(transport: Transport, dataBytes: number): StateStore {
     lanes: lanes.length,
     batchBytes: transport.batchBytes,
     commitBatch: async (lane, units, reserve) => {
-      const settings = { dataBytes, reserve, writer, places };
+      const settings = { dataBytes, dataDepth, reserve, writer, places };
       try {
         return await commitBatch(lanes[lane]!, units, settings);
       } catch (error) {

@@ -131,6 +131,83 @@ describeOnHomes("history", (home) => {
     expect(next!.cursor).toBe(all[12]!.cursor); // nothing that it has not seen is gone
   });
 
+  test("that is kept comes to a watch from 0, also what is older than what is gone; then it is live", async () => {
+    const namespace = "quiet";
+    const start = await manager.feedHead();
+    await manager.updateState("old", "note", "never changed again", { namespace });
+    await write("b", namespace);
+    const all = await take(25, { namespace, after: start });
+    await settled(bench);
+    await prune(await momentAfter("b", 15n, namespace));
+    const kept = [all[0]!, ...all.slice(13)];
+    const seen: Change[] = [];
+    for await (const change of manager.watch({ namespace, after: "0" })) {
+      seen.push(change);
+      if (seen.length === kept.length) await manager.mergeState("old", "live", { namespace });
+      if (seen.length > kept.length) break;
+    }
+    expect(seen.slice(0, -1)).toEqual(kept);
+    expect(seen.at(-1)).toMatchObject({ id: "old", version: 2n, data: "live" });
+    // Of what lies between such a cursor and what follows, something is gone.
+    await expect(take(1, { namespace, after: kept[0]!.cursor })).rejects.toMatchObject({
+      code: "GAP",
+    });
+    expect((await take(1, { namespace, after: all[12]!.cursor }))[0]).toEqual(kept[1]);
+  });
+
+  test("that goes while a watch is on its way there is a GAP; from 0, what is kept comes", async () => {
+    const namespace = "overtaken";
+    const start = await manager.feedHead();
+    // More than is read at once, and then what will go.
+    const changes = Array.from({ length: 1_000 }, (_, n) => {
+      return { op: "update", id: `filler-${n}`, type: "note", data: n } as const;
+    });
+    await manager.commit({ namespace, scope: "filler", changes });
+    await manager.updateState("old", "note", 1, { namespace });
+    await write("b", namespace);
+    await settled(bench);
+    const [from0, fromStart] = ["0", start].map((after) =>
+      manager.watch({ namespace, after })[Symbol.asyncIterator](),
+    );
+    await from0!.next();
+    await fromStart!.next();
+    await prune(await momentAfter("b", 15n, namespace));
+    const rest: string[] = [];
+    while (rest.length < 999 + 1 + 12) {
+      const { id, version } = (await from0!.next()).value as Change;
+      rest.push(`${id}@${version}`);
+    }
+    const versions = Array.from({ length: 12 }, (_, n) => `b@${n + 13}`);
+    expect(rest.slice(999)).toEqual(["old@1", ...versions]);
+    await from0!.return?.();
+    const toItsEnd = async (): Promise<void> => {
+      while ((await fromStart!.next()).done !== true);
+    };
+    await expect(toItsEnd()).rejects.toMatchObject({ code: "GAP" });
+  });
+
+  test("whose full copy goes before a watch looks at it comes without its document", async () => {
+    const namespace = "base";
+    const start = await manager.feedHead();
+    const pad = "x".repeat(2_000);
+    for (const id of ["x", "y"])
+      await manager.updateState(id, "note", { l: [], pad }, { namespace });
+    for (const id of ["x", "y"]) await manager.appendState(id, "/l", [1], { namespace });
+    for (const id of ["x", "y"]) await manager.updateState(id, "note", "whole", { namespace });
+    const all = await take(6, { namespace, after: start });
+    await settled(bench);
+    const other = bench.openManager(); // It has seen none of the documents.
+    const watch = other.watch({ namespace, after: all[1]!.cursor })[Symbol.asyncIterator]();
+    expect((await watch.next()).value).toEqual(all[2]);
+    await prune(await momentAfter("y", 3n, namespace));
+    const { data, patch, ...bare } = all[3]!;
+    expect([data, patch]).toEqual([{ l: [1], pad }, [{ op: "add", path: "/l/-", value: 1 }]]);
+    expect((await watch.next()).value).toEqual(bare);
+    expect((await watch.next()).value).toEqual(all[4]);
+    expect((await watch.next()).value).toEqual(all[5]);
+    await watch.return?.();
+  });
+
   test("is pruned by the manager itself, by its days", async () => {
     const namespace = "days";
     await write("c", namespace);

@@ -33,6 +33,14 @@ export async function auditDatabase(bench: Bench, namespace: string): Promise<vo
     const steps = [...new Set(changes.map(({ step }) => Number(step)))].toSorted((a, b) => a - b);
     expect(steps, "steps of a scope").toEqual(steps.map((_, index) => index + 1));
   }
+  const lost = await bench.sql(
+    `select s.id, s.scope, c.scope as named
+       from agent_state.states s full join agent_state.scopes c on c.scope_no = s.scope_no
+      where $1 in (s.namespace, c.namespace) and c.scope is distinct from coalesce(s.scope, s.id)
+        and not exists (select from agent_state.holds h where h.scope_no = c.scope_no)`,
+    [namespace],
+  );
+  expect(lost, "states without their scope, scopes left behind").toEqual([]);
   const states = await bench.sql(
     `select s.state_no, s.version, s.step, s.phase, s.digest, s.deleted, s.base_version, s.delta_bytes,
             agent_state_api.verify_state(s.namespace, s.id) as broken
@@ -63,16 +71,16 @@ export async function auditDatabase(bench: Bench, namespace: string): Promise<vo
 export async function readWholeFeed(
   bench: Bench,
   store: StateStore,
-  page: () => number,
+  { page, onPage }: { page: () => number; onPage?: (rows: readonly FeedRow[]) => void },
 ): Promise<FeedRow[]> {
   await settled(bench);
   const rows: FeedRow[] = [];
   let after: FeedPosition = { xid: 0n, scopeNo: 0n, step: 0n, position: 0 };
   for (;;) {
-    const limit = page();
-    const next = await store.feed.read(after, limit);
+    const next = await store.feed.read(after, page());
+    if (next.length === 0) return rows;
+    onPage?.(next);
     rows.push(...next);
-    if (next.length < limit) return rows;
     after = next.at(-1)!.at;
   }
 }

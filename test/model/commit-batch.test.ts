@@ -125,7 +125,8 @@ describeOnHomes("commit_batch does what the model does", (home) => {
 
   test("and the feed holds exactly the committed changes, in pages of any size", async () => {
     let size = 0;
-    const feed = await readWholeFeed(bench, store, () => (size = (size % 7) + 1) * 3);
+    const page = (): number => (size = (size % 7) + 1) * 3;
+    const feed = await readWholeFeed(bench, store, { page });
     checkFeedOrder(feed);
     const log = await bench.sql<{ name: string }>(
       `select s.namespace || '/' || s.id || '@' || c.version as name from agent_state.changes c join agent_state.states s using (state_no) order by 1`,

@@ -55,16 +55,12 @@ export class CommitModel {
     if (codes.some((code) => code !== null)) {
       return unit.changes.map((change, index) => this.#refused(unit, change, codes[index]!));
     }
-    const steps = new Map<string, bigint>();
-    for (const change of unit.changes) {
-      const scope = this.#scopeOf(unit, change);
-      steps.set(scope, (this.heads.get(scope) ?? 0n) + 1n);
-    }
-    const fates = unit.changes.map((change) => this.#apply(unit, change, steps));
-    for (const [scope, step] of steps) this.heads.set(scope, step);
+    const scope = this.#scopeOf(unit, unit.changes[0]!);
+    const step = (this.heads.get(scope) ?? 0n) + 1n;
+    const fates = unit.changes.map((change) => this.#apply(unit, change, step));
+    this.heads.set(scope, step);
     if (unit.idempotencyKey !== null) {
-      const answer = { fingerprint: fingerprintOf(unit), step: fates[0]!.step };
-      this.#keys.set(unit.idempotencyKey, answer);
+      this.#keys.set(unit.idempotencyKey, { fingerprint: fingerprintOf(unit), step });
     }
     return fates;
   }
@@ -86,7 +82,7 @@ export class CommitModel {
       return "VERSION_CONFLICT";
     if (state !== undefined && change.type !== null && change.type !== state.type)
       return "INVALID_TYPE";
-    if (unit.scope !== null && unit.scope !== scope) return "INVALID_SCOPE";
+    if ((unit.scope ?? this.#scopeOf(unit, unit.changes[0]!)) !== scope) return "INVALID_SCOPE";
     if (unit.expectedStep !== null && unit.expectedStep !== (this.heads.get(scope) ?? 0n))
       return "STEP_CONFLICT";
     if (this.held.has(scope)) return "SCOPE_ON_HOLD";
@@ -124,7 +120,7 @@ export class CommitModel {
     };
   }
 
-  #apply(unit: PreparedUnit, change: PreparedChange, steps: ReadonlyMap<string, bigint>): Fate {
+  #apply(unit: PreparedUnit, change: PreparedChange, step: bigint): Fate {
     const before = this.states.get(change.id);
     const newest = before?.versions.at(-1);
     const isAbsent = newest === undefined || newest.deleted;
@@ -133,13 +129,13 @@ export class CommitModel {
     const kept = isAbsent ? (lifecycleOf(type)?.first ?? null) : newest.phase;
     const after: ModelVersion = {
       version: (newest?.version ?? 0n) + 1n,
-      step: steps.get(scope)!,
+      step,
       phase: change.phase ?? kept,
       deleted: change.op === "delete",
       data: dataAfter(change, newest),
     };
     this.states.set(change.id, { type, scope, versions: [...(before?.versions ?? []), after] });
-    const { version, step, phase } = after;
+    const { version, phase } = after;
     return { code: null, version, step, phase, created: isAbsent };
   }
 

@@ -50,6 +50,17 @@ test("each write of a batch has an answer and a status of its own", async () => 
   expect(answer.headers["session-token"]).toContain(a);
 });
 
+test("an answer carries the states of conflicts up to 8 MiB", async () => {
+  const ids = Array.from({ length: 20 }, () => randomUUID());
+  const data = "x".repeat(1_000_000);
+  for (const id of ids) await post({ writes: [{ id, type: "note", data }] });
+  const answer = await post({ writes: ids.map((id) => ({ op: "delete", id, ifMatch: "7" })) });
+  const { items } = answer.json<{ items: { code: string; current?: { data: unknown } }[] }>();
+  expect(new Set(items.map(({ code }) => code))).toEqual(new Set(["VERSION_CONFLICT"]));
+  expect(items.filter(({ current }) => current?.data === data)).toHaveLength(9);
+  expect(answer.body.length).toBeLessThan(9_100_000);
+});
+
 test("a batch may be called items, but not both", async () => {
   const write = { id: randomUUID(), type: "note", data: 1 };
   expect((await post({ items: [write] })).json<Answer>().items).toMatchObject([{ status: 201 }]);

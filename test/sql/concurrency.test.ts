@@ -136,6 +136,24 @@ describeOnHomes("many writers at once", (home) => {
     await auditDatabase(bench, "steps");
   });
 
+  test("in a scope that is new: those who are refused take it from nobody, and leave none behind", async () => {
+    const refused = { op: "delete", id: "nowhere", type: null, body: null } as const;
+    for (let race = 0; race < races; race++) {
+      const fates = await Promise.all(
+        Array.from({ length: writers }, (_, lane) => {
+          const unit = unitOf("fresh", `${race}-${lane}`, { expectedVersion: 0n, body: "1" });
+          const changes =
+            lane % 2 === 0 ? unit.changes : [...unit.changes, { ...unit.changes[0]!, ...refused }];
+          const scope = lane === 9 ? `nobody ${race}` : `scope ${race}`;
+          return store.commitBatch(lane, [{ ...unit, scope, changes }], true);
+        }),
+      );
+      const codes = fates.map(([rows]) => rows!.at(-1)!.code);
+      expect(codes).toEqual(codes.map((_, lane) => (lane % 2 === 0 ? null : "STATE_NOT_FOUND")));
+    }
+    await auditDatabase(bench, "fresh");
+  });
+
   test("while some transactions stay open long: the feed, read in pages all along, misses nothing and keeps each scope's order", async () => {
     const { head } = await store.feed.bounds();
     const seen: FeedRow[] = [];

@@ -148,6 +148,16 @@ describeOnHomes("the JSON door", (home) => {
       ["PT423", "SCOPE_ON_HOLD", one({ id: "held", type: "note", data: 1 })],
       ["PT413", "PAYLOAD_TOO_LARGE", one({ id: "big", type: "note", data: "x".repeat(1_048_577) })],
       [
+        "PT400",
+        "INVALID_SCOPE",
+        {
+          changes: [
+            { id: "new", type: "note", data: 1 },
+            { id: "here", type: "note", data: 1 },
+          ],
+        },
+      ],
+      [
         "PT409",
         "VERSION_CONFLICT",
         {
@@ -164,8 +174,20 @@ describeOnHomes("the JSON door", (home) => {
     }
     expect(await bench.sql("select count(*) from agent_state.changes")).toEqual(before);
     expect(await bench.sql("select from agent_state.states where version = 0")).toEqual([]);
+    await auditDatabase(bench, "default");
+    const two = [
+      { op: "delete", id: "here" },
+      { op: "delete", id: "held" },
+    ];
+    const refusal = (await commit({ changes: two }).catch(
+      (error: unknown) => error,
+    )) as pg.DatabaseError;
+    expect((JSON.parse(refusal.detail!) as { detail: string }).detail).toBe(
+      '"held" is in scope "held" and "here" is in scope "s"',
+    );
   });
 
+  const manyRemovals = Array.from({ length: 1_001 }, () => ({ op: "remove", path: "/a" }));
   const noChangesets: readonly [string, unknown][] = [
     ["INVALID_REQUEST", null],
     ["INVALID_REQUEST", []],
@@ -208,8 +230,16 @@ describeOnHomes("the JSON door", (home) => {
     ["INVALID_PATCH", one({ op: "patch", id: "a", patch: [{ op: "add", path: "/a" }] })],
     ["INVALID_PATCH", one({ op: "patch", id: "a", patch: [{ op: "move", path: "/a" }] })],
     ["INVALID_PATCH", one({ op: "patch", id: "a", patch: [{ op: "remove", path: "a" }] })],
+    ["INVALID_PATCH", one({ op: "patch", id: "a", patch: manyRemovals })],
     ["INVALID_PATCH", one({ op: "append", id: "a", items: [1] })],
     ["INVALID_PATCH", one({ op: "append", id: "a", path: "/a", items: 1 })],
+    ["INVALID_DATA", one({ id: "a", type: "note", data: nested(65) })],
+    ["INVALID_DATA", one({ op: "merge", id: "a", patch: { a: nested(64) } })],
+    ["INVALID_DATA", one({ op: "append", id: "a", path: "/a/b", items: nested(63) })],
+    [
+      "INVALID_DATA",
+      one({ op: "patch", id: "a", patch: [{ op: "add", path: "/a/b", value: nested(63) }] }),
+    ],
   ];
 
   test("refuses what no changeset is, with the code that says why", async () => {
@@ -218,6 +248,18 @@ describeOnHomes("the JSON door", (home) => {
       await expect(commit(changeset), what).rejects.toMatchObject({ code: "PT400", message });
     }
     expect(await bench.sql("select from agent_state.states where id = 'a'")).toEqual([]);
+  });
+
+  test("takes documents of 64 levels, however they come to be so deep", async () => {
+    const { changes } = await commit(one({ id: "deep", type: "note", data: nested(64) }));
+    expect(changes[0]!.version).toBe("1");
+    await commit(one({ id: "deep", type: "note", data: { a: { b: [] } } }));
+    await commit(one({ op: "append", id: "deep", path: "/a/b", items: nested(62) }));
+    await commit(
+      one({ op: "patch", id: "deep", patch: [{ op: "add", path: "/a/b/0", value: nested(61) }] }),
+    );
+    const last = await commit(one({ op: "merge", id: "deep", patch: { a: { c: nested(62) } } }));
+    expect(last.changes[0]!.version).toBe("5");
   });
 
   test("gives each of many at once its own step and a true answer, however often they race", async () => {
@@ -253,4 +295,9 @@ async function race(
     answers.push({ worker, turn, step: answer.step, answer });
   }
   return answers;
+}
+
+/** Arrays in arrays, so many levels of them. */
+function nested(levels: number): unknown[] {
+  return levels <= 1 ? [] : [nested(levels - 1)];
 }

@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import pg from "pg";
 import { afterEach, expect, test } from "vitest";
-import { packageVersion } from "../../src/service/package-root.ts";
+import { packageRoot, packageVersion } from "../../src/service/package-root.ts";
 import { migrate } from "../../src/supabase/migrate.ts";
 import { booksOf, catalog } from "../support/catalog.ts";
 import { describeOnHomes, testHomes } from "../support/homes.ts";
@@ -73,6 +75,27 @@ describeOnHomes("migrate", (home) => {
       `select agent_state_api.get('{"id": "a"}') -> 'data' as data`,
     );
     expect(rows).toEqual([{ data: 1 }]);
+  });
+
+  test("leaves no former function beside the one that took its place", async () => {
+    const { url, admin } = await open();
+    await run(url);
+    const file = path.join(packageRoot(), "migrations/main/functions/00_former.sql");
+    const former = readFileSync(file, "utf8").match(/agent_state\w*\.\w+\([^()]*\)/g)!;
+    for (const signature of former) {
+      await admin.query(`drop function if exists ${signature}`);
+      await admin.query(
+        `create function ${signature} returns integer language sql as 'select 1 as former'`,
+      );
+    }
+    await admin.query("update agent_state.migrations set checksum = 'old' where number = 0");
+    expect(await run(url)).toEqual({ applied: ["functions"] });
+    const { rows } = await admin.query(
+      `select pronamespace::regnamespace, proname from pg_proc
+        where pronamespace in ('agent_state'::regnamespace, 'agent_state_api'::regnamespace)
+        group by 1, 2 having count(*) > 1 or bool_or(prosrc like '%former%')`,
+    );
+    expect(rows).toEqual([]);
   });
 
   test.each([

@@ -15,6 +15,7 @@ describeOnHomes("plans that are kept", (home) => {
   test.each([
     "agent_state_api.commit_batch",
     "agent_state_api.read_feed",
+    "agent_state_api.read_scope_states",
     "agent_state_api.foreign_changes",
     "agent_state_api.prune_history",
     "agent_state.document",

@@ -102,7 +102,7 @@ describeOnHomes("every version of a state", (home) => {
       }),
       { numRuns },
     );
-    expect(await deltas("random-%")).toBeGreaterThan(numRuns);
+    expect(await deltas("random-%")).toBeGreaterThan(numRuns / 4);
   });
 
   test("is right in the middle of a long run of appends, with merges into other branches between", async () => {

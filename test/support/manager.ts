@@ -80,6 +80,7 @@ function benchOn(database: TestDatabase): Bench {
       lanes: 4,
       readers: 4,
       dataBytes: 1_048_576,
+      dataDepth: 64,
       ...options,
     });
     ends.push(() => store.close());

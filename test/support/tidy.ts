@@ -96,6 +96,16 @@ export function misnumberedMigrations(tree: Tree): Finding[] {
   });
 }
 
+/** Packages of the lock file that may be replaced unnoticed on their way here: nothing says what is in them. */
+export function unsealedPackages(tree: Tree): Finding[] {
+  const lock = JSON.parse(tree.get("package-lock.json") ?? "{}") as {
+    readonly packages?: Readonly<Record<string, { readonly integrity?: string }>>;
+  };
+  return Object.entries(lock.packages ?? {})
+    .filter(([path, { integrity }]) => path !== "" && integrity === undefined)
+    .map(([path]) => `package-lock.json: ${path} has no integrity; let npm write its entry`);
+}
+
 /** Error codes that docs/errors.md lacks, has too much of, or gives another status. */
 export function undocumentedErrors(
   tree: Tree,

@@ -35,7 +35,7 @@ $$;
 
 -- What a delta makes of a state: the full copy to keep (null: keep the delta), or the fault it has.
 create or replace function agent_state.weigh_delta(
-  p_state agent_state.states, p_delta json, p_data_bytes integer)
+  p_state agent_state.states, p_delta json, p_data_bytes integer, p_data_depth integer)
 returns agent_state.weight language plpgsql stable as $$
 declare
   v_weight agent_state.weight;
@@ -55,7 +55,7 @@ begin
     return v_weight;
   end if;
 
-  v_weight.full_copy := agent_state.apply_delta(agent_state.document(p_state.state_no, p_state.version), p_delta, 2 * p_data_bytes);
+  v_weight.full_copy := agent_state.document(p_state.state_no, p_state.version, p_delta, 2 * p_data_bytes, p_data_depth);
   if octet_length(v_weight.full_copy::text) > p_data_bytes then
     v_weight.fault := 'PAYLOAD_TOO_LARGE';
     v_weight.detail := format('the document would have %s bytes', octet_length(v_weight.full_copy::text));
@@ -64,9 +64,9 @@ begin
     v_weight.full_copy := null;
   end if;
   return v_weight;
-exception when sqlstate 'PT400' then
+exception when sqlstate 'PT400' or sqlstate '22000' then
   v_weight.full_copy := null;
-  v_weight.fault := 'INVALID_PATCH';
+  v_weight.fault := case sqlstate when 'PT400' then 'INVALID_PATCH' else 'INVALID_DATA' end;
   v_weight.detail := sqlerrm;
   return v_weight;
 end $$;

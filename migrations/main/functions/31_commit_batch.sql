@@ -25,7 +25,7 @@ create or replace function agent_state_api.commit_batch(
   p_unit integer[], p_namespace text[], p_id text[], p_type text[], p_scope text[], p_op text[], p_body json[],
   p_phase text[], p_expected bigint[], p_based_on bigint[], p_expected_step bigint[],
   p_actor text[], p_cause text[], p_key text[], p_expires timestamptz[], p_data_bytes integer, p_create boolean default true,
-  p_writer integer default 0, p_place tid[] default null, p_head tid[] default null)
+  p_writer integer default 0, p_place tid[] default null, p_head tid[] default null, p_data_depth integer default 64)
 returns table (n integer, code text, detail text, type text, scope text, version bigint, step bigint,
                phase text, digest bytea, created boolean, at timestamptz, place tid)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
@@ -35,15 +35,16 @@ declare
   v_now         timestamptz := clock_timestamp();
   v_xid         xid8 := pg_current_xact_id();
   v_units       integer := p_unit[array_length(p_unit, 1)];
+  v_many        boolean := v_units < array_length(p_unit, 1);   -- a unit has several changes
   v_create      boolean := p_create;
   v_apart       boolean;
   v_fingerprint bytea[];
-  v_hints       boolean := p_head is not null and p_expected_step is null and v_units = array_length(p_unit, 1);
+  v_hints       boolean := p_head is not null and p_expected_step is null and not v_many;
   v_missing     integer[];
   v_scopes      bigint[];
   v_tries       integer := 0;
 begin
-  if v_units < array_length(p_unit, 1) and exists (
+  if v_many and exists (
        select from unnest(p_unit, p_namespace, p_id) i(unit, namespace, id) group by i.unit, i.namespace, i.id having count(*) > 1) then
     raise exception using errcode = 'PT400', message = 'INVALID_REQUEST', detail = 'one step does one thing to a state';
   end if;
@@ -75,6 +76,8 @@ begin
                    when i.expected > 0 and i.expected is distinct from s.version then 'VERSION_CONFLICT'
                    when i.new_type <> s.type then 'INVALID_TYPE'
                    when s.state_no is not null and i.new_scope <> coalesce(s.scope, i.id) then 'INVALID_SCOPE'
+                   when v_many and i.new_scope is null
+                    and agent_state.scope_fault(i.namespace, i.id, p_id[array_position(p_unit, i.unit)]) is not null then 'INVALID_SCOPE'
                    when i.expected_step <> coalesce(h.step, 0) then 'STEP_CONFLICT'
                    when exists (select from agent_state.holds x where x.scope_no = coalesce(s.scope_no, o.scope_no)) then 'SCOPE_ON_HOLD'
                    when i.based_on <> s.version then 'REBASE'
@@ -105,7 +108,7 @@ begin
             left join lateral (select x.step, x.fingerprint from agent_state.idempotency_keys x
                                 where x.namespace = i.namespace and x.key = i.key limit 1) k on i.key is not null
             left join lateral (select case when i.op = 'c' and not s.deleted then agent_state.weigh_delta(
-                                        (select x from agent_state.states x where x.ctid = s.place), i.body, p_data_bytes) end as weight
+                                        (select x from agent_state.states x where x.ctid = s.place), i.body, p_data_bytes, p_data_depth) end as weight
                                offset 0) w on true
            where not v_apart or i.unit = v_only
         ), refused as materialized (
@@ -170,8 +173,10 @@ begin
          where l.place is null or l.version < l.was + l.chain
             or ((select count(*) from updated) = 0 and agent_state.lost_race() > 0)
         union all
-        select j.n::integer, coalesce(j.code, 'UNIT_REFUSED'), j.detail, j.type, j.scope, j.was, coalesce(j.first_step, j.head), j.old_phase,
-               j.old_digest, false, v_now, null
+        select j.n::integer, coalesce(j.code, 'UNIT_REFUSED'),
+               case when j.code = 'INVALID_SCOPE' and p_scope[j.n] is null
+                 then agent_state.scope_fault(j.namespace, j.id, p_id[array_position(p_unit, j.unit)]) else j.detail end,
+               j.type, j.scope, j.was, coalesce(j.first_step, j.head), j.old_phase, j.old_digest, false, v_now, null
           from judged j, refused r
          where j.unit = any (r.units) and (j.code is distinct from 'LOOK_AGAIN' or agent_state.lost_race() > 0);
       end loop;

@@ -18,24 +18,33 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
          (select m.value from agent_state.meta m where m.name = 'feed_floor')
 $$;
 
--- Settled changes after a position, in feed order: each scope in step order.
-create or replace function agent_state_api.read_feed(p_xid bigint, p_scope_no bigint, p_step bigint, p_position integer, p_limit integer)
+-- Settled changes after a position, in feed order: each scope in step order. A page ends with the change with which it
+-- has p_bytes of bodies; what comes after that is not read.
+create or replace function agent_state_api.read_feed(
+  p_xid bigint, p_scope_no bigint, p_step bigint, p_position integer, p_limit integer, p_bytes integer default 8388608)
 returns table (feed_xid bigint, scope_no bigint, step bigint, "position" integer, state_no bigint, namespace text, scope text, id text,
                type text, version bigint, kind text, stored text, phase text, cause text, actor text, digest bytea, at timestamptz, body json)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
   set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
+declare
+  v_bytes bigint := 0;
 begin
-  return query
-  select c.feed_xid::text::bigint, c.scope_no, c.step, c.position, c.state_no, s.namespace, coalesce(s.scope, s.id), s.id, s.type,
-         c.version, c.kind::text, c.stored::text, c.phase, c.cause, c.actor, c.digest, c.at, c.body
-    from (select * from agent_state.changes l
-           where (l.feed_xid, l.scope_no, l.step, l.position) > (p_xid::text::xid8, p_scope_no, p_step, p_position)
-             and l.feed_xid < pg_snapshot_xmin(pg_current_snapshot())
-           order by l.feed_xid, l.scope_no, l.step, l.position
-           limit p_limit) c
-    join agent_state.states s on s.state_no = c.state_no
-   order by c.feed_xid, c.scope_no, c.step, c.position;
+  for feed_xid, scope_no, step, "position", state_no, namespace, scope, id, type, version, kind, stored, phase, cause, actor, digest, at, body in
+    select c.feed_xid::text::bigint, c.scope_no, c.step, c.position, c.state_no, s.namespace, coalesce(s.scope, s.id), s.id, s.type,
+           c.version, c.kind::text, c.stored::text, c.phase, c.cause, c.actor, c.digest, c.at, c.body
+      from (select * from agent_state.changes l
+             where (l.feed_xid, l.scope_no, l.step, l.position) > (p_xid::text::xid8, p_scope_no, p_step, p_position)
+               and l.feed_xid < pg_snapshot_xmin(pg_current_snapshot())
+             order by l.feed_xid, l.scope_no, l.step, l.position
+             limit p_limit) c
+      join agent_state.states s on s.state_no = c.state_no
+     order by c.feed_xid, c.scope_no, c.step, c.position
+  loop
+    return next;
+    v_bytes := v_bytes + coalesce(octet_length(body::text), 0);
+    exit when v_bytes >= p_bytes;
+  end loop;
 end $$;
 
 -- The document of a state at a version, by the number that the feed gave.

@@ -6,6 +6,7 @@ declare
   c_word constant text := '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$';
   c_id   constant text := '^[^/[:cntrl:]]{1,200}$';
   c_bytes constant integer := 1048576;
+  c_depth constant integer := 64;
   v_item jsonb;
   v_op   text;
   v_ids  text[] := '{}';
@@ -54,6 +55,9 @@ begin
                                 or coalesce(v_item ->> 'path', '?') !~ '^(/([^~]|~[01])*)?$')) then
       return array['INVALID_PATCH', 'a patch is an array of operations; an append has path, a JSON Pointer, and items, an array'];
     end if;
+    if v_op = 'patch' and jsonb_array_length(v_item -> 'patch') > 1000 then
+      return array['INVALID_PATCH', 'a patch has 1,000 operations at most'];
+    end if;
     if v_op = 'patch' and exists (
          select from jsonb_array_elements(v_item -> 'patch') o
           where coalesce(o ->> 'op', '') <> all (array['add', 'remove', 'replace', 'move', 'copy', 'test'])
@@ -64,6 +68,13 @@ begin
     end if;
     if octet_length(coalesce(v_item -> 'data', v_item -> 'patch', v_item -> 'items', 'null')::text) > c_bytes then
       return array['PAYLOAD_TOO_LARGE', format('more than %s bytes', c_bytes)];
+    end if;
+    if (case v_op when 'update' then agent_state.is_deeper(v_item -> 'data', c_depth)
+                  when 'merge' then agent_state.is_deeper(v_item -> 'patch', c_depth)
+                  when 'append' then agent_state.is_deeper(v_item -> 'items', agent_state.levels_below(v_item ->> 'path', c_depth))
+                  when 'patch' then exists (select from jsonb_array_elements(v_item -> 'patch') o
+                                             where agent_state.is_deeper(o -> 'value', agent_state.levels_below(o ->> 'path', c_depth))) end) then
+      return array['INVALID_DATA', format('a document has %s levels at most', c_depth)];
     end if;
   end loop;
   return null;

@@ -28,6 +28,7 @@ const COMMIT_BATCH = {
     writer: "integer",
     place: "tid[]",
     head: "tid[]",
+    data_depth: "integer",
   },
   columns: [
     "n",
@@ -51,6 +52,8 @@ const OPERATIONS = { update: "u", delta: "c", delete: "d" } as const;
 export interface CommitOptions {
   /** The largest document, in bytes of JSON text. */
   readonly dataBytes: number;
+  /** The most levels that a change to a document may lead to. */
+  readonly dataDepth: number;
   /** False: the caller believes that all these states exist. */
   readonly reserve: boolean;
   /** Which process writes. */
@@ -71,7 +74,7 @@ export async function commitBatch(
 
 function valuesOf(
   units: readonly PreparedUnit[],
-  { dataBytes, reserve, writer, places }: CommitOptions,
+  { dataBytes, dataDepth, reserve, writer, places }: CommitOptions,
 ): Values<(typeof COMMIT_BATCH)["parameters"]> {
   const changes: PreparedChange[] = [];
   const owners: PreparedUnit[] = [];
@@ -105,6 +108,7 @@ function valuesOf(
     writer,
     place: known.map((one) => one?.place ?? null),
     head: known.map((one) => one?.head ?? null),
+    data_depth: dataDepth,
   };
 }
 

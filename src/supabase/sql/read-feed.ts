@@ -1,4 +1,5 @@
 import type { Json } from "../../state/json.ts";
+import { PAGE_BYTES } from "../../state/page.ts";
 import type { FeedBounds, FeedPosition, FeedRow, ForeignChanges } from "../../state/ports.ts";
 import type { Version } from "../../state/state.ts";
 import { changeKind } from "../change-kind.ts";
@@ -22,7 +23,7 @@ const POSITION = {
 
 const READ_FEED = {
   fn: "read_feed",
-  parameters: { ...POSITION, limit: "integer" },
+  parameters: { ...POSITION, limit: "integer", bytes: "integer" },
   columns: [
     "feed_xid",
     "scope_no",
@@ -79,13 +80,17 @@ export async function readFeedBounds(reader: Caller): Promise<FeedBounds> {
   };
 }
 
-/** Settled changes after a position, in feed order. */
+/** Settled changes after a position, in feed order: so many, or a page of bytes. */
 export async function readFeed(
   reader: Caller,
   after: FeedPosition,
   limit: number,
 ): Promise<FeedRow[]> {
-  const rows = await reader.call(READ_FEED, { ...parts(after), limit });
+  const rows = await reader.call(READ_FEED, {
+    ...parts(after),
+    limit,
+    bytes: PAGE_BYTES,
+  });
   return rows.map(feedRow);
 }
 
@@ -112,14 +117,14 @@ export async function readForeignChanges(
   };
 }
 
-/** The document of a state at a version. */
+/** The document of a state at a version; undefined where history no longer holds it. */
 export async function readDocument(
   reader: Caller,
   stateNo: bigint,
   version: Version,
-): Promise<Json> {
+): Promise<Json | undefined> {
   const [row] = await reader.call(READ_DOCUMENT, { state_no: stateNo, version });
-  return row?.[0] === null || row === undefined ? null : (JSON.parse(text(row, 0)) as Json);
+  return row![0] === null ? undefined : (JSON.parse(text(row!, 0)) as Json);
 }
 
 /** Before the first change that a transaction may have made. */

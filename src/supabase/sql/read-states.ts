@@ -1,3 +1,4 @@
+import { PAGE_BYTES } from "../../state/page.ts";
 import type { StateKey, StoredState } from "../../state/ports.ts";
 import type { Version } from "../../state/state.ts";
 import type { Caller, Operation } from "../caller.ts";
@@ -25,6 +26,7 @@ const READ_SCOPE_STATES = {
     step: "bigint",
     after: "text",
     limit: "integer",
+    bytes: "integer",
   },
   columns: STORED_STATE,
   writes: false,
@@ -55,12 +57,12 @@ export async function readVersion(
   return row === undefined ? null : storedState(row);
 }
 
-/** One page of a scope's states by id, as they were right after a step. */
+/** One page of a scope's states by id, as they were right after a step: so many, or a page of bytes. */
 export async function readScopeStates(
   reader: Caller,
   scope: { readonly namespace: string; readonly scope: string },
   page: { readonly step: bigint | null; readonly after: string | null; readonly limit: number },
 ): Promise<StoredState[]> {
-  const rows = await reader.call(READ_SCOPE_STATES, { ...scope, ...page });
+  const rows = await reader.call(READ_SCOPE_STATES, { ...scope, ...page, bytes: PAGE_BYTES });
   return rows.map(storedState);
 }

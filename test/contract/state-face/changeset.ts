@@ -104,6 +104,53 @@ export function changesetContract(face: Face): void {
     expect(committed).toMatchObject({ scope, step: 3n });
   });
 
+  test("without a scope, a new state may join the scope that has its name", async () => {
+    const scope = uniqueId("scope");
+    await face().updateState(`${scope}-a`, "shared", 1, { scope });
+    const changes: readonly ChangeRequest[] = [
+      { op: "update", id: scope, type: "shared", data: 1 },
+      { op: "merge", id: `${scope}-a`, patch: 2 },
+    ];
+    expect(await face().commit({ changes })).toMatchObject({ scope, step: 2n });
+  });
+
+  test.each<[string, readonly string[], RegExp]>([
+    [
+      "two that are new",
+      ["new-1", "new-2"],
+      /"\S+new-2" would begin scope "\S+new-2".*"\S+new-1" would begin/,
+    ],
+    ["one that is new", ["a", "new"], /"\S+new" would begin scope "\S+new".*"\S+a" is in scope/],
+    ["states of two scopes", ["a", "b", "other"], /"\S+other" is in scope.*"\S+a" is in scope/],
+  ])("without a scope, %s cannot make one step of it", async (_name, names, said) => {
+    const scope = uniqueId("scope");
+    const id = (name: string): string => `${scope}-${name}`;
+    await face().updateState(id("a"), "shared", 1, { scope });
+    await face().updateState(id("b"), "shared", 1, { scope });
+    await face().updateState(id("other"), "shared", 1);
+    const changes = names.map((name): ChangeRequest => {
+      return { op: "update", id: id(name), type: "shared", data: 2 };
+    });
+    const idempotencyKey = uniqueId("key");
+    const refusal = await refusalOf(face().commit({ changes, idempotencyKey }));
+    expect(refusal).toMatchObject({ code: "INVALID_SCOPE", message: expect.stringMatching(said) });
+    expect(refusal.message).toContain("`scope`");
+    expect((await face().scope(scope)).step).toBe(2n);
+    expect((await face().scope(id("other"))).step).toBe(1n);
+    for (const name of ["new", "new-1", "new-2"]) {
+      expect((await refusalOf(face().getState(id(name)))).code).toBe("STATE_NOT_FOUND");
+      expect((await refusalOf(face().scope(id(name)))).code).toBe("SCOPE_NOT_FOUND");
+    }
+    if (names.includes("other")) return;
+    const committed = await face().commit({ scope, changes, idempotencyKey });
+    expect(committed).toMatchObject({ scope, step: 3n, replayed: false });
+    expect(await face().commit({ scope, changes, idempotencyKey })).toEqual({
+      ...committed,
+      replayed: true,
+      changes: committed.changes.map((change) => ({ ...change, replayed: true })),
+    });
+  });
+
   test("states of another scope cannot be in a changeset", async () => {
     const [scope, other] = [uniqueId("scope"), uniqueId("other")];
     await face().updateState(other, "shared", 1);

@@ -75,6 +75,29 @@ export function documentContract(face: Face): void {
     expect(await face().getState(id)).toMatchObject({ version: 1n, data: { n: 1 } });
   });
 
+  test.each(["move", "copy"] as const)("a %s may not lead deeper than 64 levels", async (op) => {
+    const id = uniqueId();
+    await face().updateState(id, "shared", { a: nested(40), b: { c: nested(24) }, d: 1 });
+    const patch = (path: string) => face().patchState(id, [{ op, from: "/a", path }]);
+    const refusal = await refusalOf(patch(`/b/c${"/0".repeat(22)}/-`));
+    expect(refusal.code).toBe("INVALID_DATA");
+    expect(refusal.message).toContain("64 levels");
+    await patch(`/b/c${"/0".repeat(21)}/-`);
+    expect((await face().getState(id, { consistency: "strong" })).version).toBe(2n);
+  });
+
+  test("copies of copies are refused before they are deep or large", async () => {
+    const id = uniqueId();
+    await face().updateState(id, "shared", { a: [[]] });
+    const doubled = Array.from({ length: 30 }, (_, n) => {
+      return { op: "copy", from: "/a", path: `/a${"/0".repeat(n + 1)}` } as const;
+    });
+    expect((await refusalOf(face().patchState(id, doubled))).code).toBe("INVALID_DATA");
+    const grown = doubled.map((operation) => ({ ...operation, path: "/a/-" }));
+    expect((await refusalOf(face().patchState(id, grown))).code).toBe("INVALID_PATCH");
+    expect((await face().getState(id, { consistency: "strong" })).version).toBe(1n);
+  });
+
   test("an append adds to the end of an array, however often", async () => {
     const id = uniqueId();
     await face().updateState(id, "shared", { turns: [], "a~/b": [[0]] });

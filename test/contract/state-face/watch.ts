@@ -99,6 +99,7 @@ export function watchContract(face: Face): void {
   test("a watch without a cursor shows what comes from now on", async () => {
     const id = uniqueId();
     await face().updateState(id, "shared", "before");
+    await take(1, { id, after: "0" }); // Now it is settled: "from now on" leaves out only what is.
     const first = take(1, { id });
     // When a watch has begun, nobody tells: there is a write until one is seen.
     let change: Change | undefined;

@@ -1,24 +1,3 @@
--- The document after a delta: {"m": merge patch}, {"a": {pointer: [items]}}, both, or {"p": [operations]}.
-create or replace function agent_state.apply_delta(p_doc json, p_delta json, p_bytes integer default 67108864)
-returns json language plpgsql immutable as $$
-declare
-  v_doc  json := p_doc;
-  v_grow record;
-begin
-  if p_delta -> 'p' is not null then
-    return agent_state.patch_json(v_doc, p_delta -> 'p', p_bytes);
-  end if;
-  if p_delta -> 'm' is not null then
-    v_doc := agent_state.merge_json(v_doc, p_delta -> 'm');
-  end if;
-  if p_delta -> 'a' is not null then
-    for v_grow in select key, value from json_each(p_delta -> 'a') loop
-      v_doc := agent_state.json_edit(v_doc, agent_state.pointer_tokens(v_grow.key), 'append', v_grow.value);
-    end loop;
-  end if;
-  return v_doc;
-end $$;
-
 -- Whether a delta may change the branch that an array is in otherwise than by appending to that array.
 create or replace function agent_state.touches(p_delta json, p_array text)
 returns boolean language sql immutable as $$
