@@ -12,9 +12,7 @@ import path from "node:path";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { writeFileDurably } from "./durable-file.ts";
 import { errorCode } from "./error-code.ts";
-
-/** The servers of a home, each with a folder of its name in the data directory. */
-export type ServerName = "main";
+import type { ServerName } from "./servers.ts";
 
 /** What `agent_runtime.json` says: that the directory is ours, and what must be in it. */
 export interface Marker {

@@ -16,7 +16,8 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { onTestFinished } from "vitest";
 import { openEmbeddedHome } from "../../src/embedded/home.ts";
-import type { EmbeddedHome, EmbeddedOptions, ServerAddress } from "../../src/embedded/home.ts";
+import type { EmbeddedHome, EmbeddedOptions } from "../../src/embedded/home.ts";
+import type { ServerAddress } from "../../src/embedded/servers.ts";
 import type { Logger } from "../../src/service/log-port.ts";
 
 export const isRoot = process.getuid?.() === 0;
@@ -33,12 +34,13 @@ export function scratchFolder(): string {
   return folder;
 }
 
-/** A home that is closed after the test. */
+/** A home that is closed after the test; of main alone, where the test does not say otherwise. */
 export async function openHome(
   dataDir: string,
   options: Partial<EmbeddedOptions> = {},
 ): Promise<EmbeddedHome> {
-  const home = await openEmbeddedHome({ dataDir, binaries: "npm", log: quietLog, ...options });
+  const fast = { binaries: "npm", roles: ["main"], log: quietLog } as const;
+  const home = await openEmbeddedHome({ dataDir, ...fast, ...options });
   onTestFinished(() => home.close());
   return home;
 }
