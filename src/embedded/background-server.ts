@@ -35,6 +35,7 @@ export class BackgroundServer {
   readonly #options: BackgroundOptions;
   readonly #stopping = new AbortController();
   readonly #firstReady: Promise<void>;
+  readonly #firstOutcome: Promise<void>;
   #living: Promise<void> | undefined;
   #supervisor: Supervisor | undefined;
   #stage: { readonly state: ServerState; readonly reason?: string } = { state: "starting" };
@@ -42,6 +43,7 @@ export class BackgroundServer {
   #isFirst = true;
   #resolveReady!: () => void;
   #rejectReady!: (error: Error) => void;
+  #resolveOutcome!: () => void;
   #failures = 0;
 
   constructor(options: BackgroundOptions) {
@@ -50,6 +52,7 @@ export class BackgroundServer {
       this.#resolveReady = resolve;
       this.#rejectReady = reject;
     });
+    this.#firstOutcome = new Promise((resolve) => (this.#resolveOutcome = resolve));
     this.#firstReady.catch(() => {}); // Nobody has to wait for it.
   }
 
@@ -70,12 +73,19 @@ export class BackgroundServer {
     return this.#firstReady;
   }
 
+  /** Its status once the first attempt to bring it up is over, whatever came of it. */
+  async settled(): Promise<ServerStatus> {
+    await this.#firstOutcome;
+    return this.status();
+  }
+
   /** Safe twice, and in the middle of anything. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#supervisor?.stop();
     await this.#living;
     this.#stage = { state: "stopped" };
+    this.#resolveOutcome();
     const { name } = this.#options;
     this.#rejectReady(
       new AgentRuntimeError("UNAVAILABLE", `the home was closed before ${name} was up`),
@@ -95,6 +105,7 @@ export class BackgroundServer {
         this.#stage = { state: "failed", reason: (error as Error).message };
         log.error({ server: name, error }, "database server could not be brought up");
       }
+      this.#resolveOutcome();
       if (!signal.aborted) await this.#rest();
     }
   }
@@ -123,7 +134,7 @@ export class BackgroundServer {
           this.#announce();
           return Promise.race(ends);
         },
-        (error: Error) => error.message,
+        (error: unknown) => (error as Error).message,
       );
       const unusable = await Promise.race([start, ...ends]);
       if (unusable !== undefined) this.#stage = { state: "failed", reason: unusable };
@@ -146,6 +157,7 @@ export class BackgroundServer {
     }
     this.#isFirst = false;
     this.#resolveReady();
+    this.#resolveOutcome();
   }
 
   /** The first trouble is answered at once. */

@@ -2,7 +2,7 @@ import { readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Binaries } from "./binaries.ts";
 import { runCommand } from "./command.ts";
-import { MARKER, readMarker, recordServer, refuse } from "./data-directory.ts";
+import { MARKER, readMarker, recordServers, refuse } from "./data-directory.ts";
 import { appendDurably, syncPath } from "./durable-file.ts";
 import { commandAs, giveToServers } from "./identity.ts";
 import type { Identity } from "./identity.ts";
@@ -83,7 +83,7 @@ export async function createCluster(tools: ClusterTools, name: OwnerName): Promi
   );
   await rename(draft, folder);
   await syncPath(tools.dataDir);
-  await recordServer(tools.dataDir, name);
+  await recordServers(tools.dataDir, [name]);
   await giveToServers(tools.identity, path.join(tools.dataDir, MARKER));
 }
 

@@ -41,6 +41,8 @@ export interface EmbeddedHome {
   status(): readonly ServerStatus[];
   /** Resolves once the server has come up; rejects (UNAVAILABLE) when the home is closed before. */
   whenReady(name: ServerName): Promise<void>;
+  /** Its status once the first attempt to bring it up is over, whatever came of it. */
+  settled(name: ServerName): Promise<ServerStatus>;
   /** Shuts the servers down, then gives the directory free. Close connections first. Safe twice. */
   close(): Promise<void>;
 }
@@ -48,7 +50,7 @@ export interface EmbeddedHome {
 const DEFAULT_SHARED_BUFFERS_MIB = 64;
 
 /** One server of an open home. */
-type Part = Pick<BackgroundServer, "status" | "whenReady">;
+type Part = Pick<BackgroundServer, "status" | "whenReady" | "settled">;
 
 /**
  * Opens the data directory, making what is missing, and starts its servers; resolves when main
@@ -107,18 +109,20 @@ async function open(
     onRestarted: (name) => options.onServerRestarted?.(name),
   };
   const parts = await startParts(launch, roles, undo);
+  const part = (name: ServerName): Part => {
+    const found = parts.get(name);
+    assert(found !== undefined, `this home was opened without the role ${name}`);
+    return found;
+  };
   let closing: Promise<void> | undefined;
   return {
     address: (name) => {
-      assert(parts.has(name), `this home was opened without the role ${name}`);
+      part(name);
       return serverAddress(runFolder, name);
     },
     status: () => SERVER_NAMES.flatMap((name) => parts.get(name)?.status() ?? []),
-    whenReady: async (name) => {
-      const part = parts.get(name);
-      assert(part !== undefined, `this home was opened without the role ${name}`);
-      await part.whenReady();
-    },
+    whenReady: (name) => part(name).whenReady(),
+    settled: (name) => part(name).settled(),
     close: () => (closing ??= closeAll()),
   };
 }
@@ -137,7 +141,11 @@ async function startParts(
   undo.push(() => main.stop());
   await main.start();
   const parts = new Map<ServerName, Part>();
-  parts.set("main", { status: () => main.status(), whenReady: () => Promise.resolve() });
+  parts.set("main", {
+    status: () => main.status(),
+    whenReady: () => Promise.resolve(),
+    settled: () => Promise.resolve(main.status()),
+  });
   // In this order, as what is started last is stopped first: the replica, then what it follows.
   for (const [name, make] of [
     ["rollback", openRollback],

@@ -68,8 +68,9 @@ function settings(input: SettingsInput): Record<string, string> {
 
 function roleSettings(input: SettingsInput): Record<string, string> {
   if (input.name === "readonly") return replicaSettings(input.mainConnection);
-  // Asked only after a restore, which makes the end of the copied log the begin of a new timeline.
-  return { restore_command: "false" };
+  // Both count only after a restore: nobody has more of the log than lies there, and it is not open
+  // for reading, and so for somebody's first look, before all of that is replayed.
+  return { restore_command: "false", hot_standby: "off" };
 }
 
 function replicaSettings(mainConnection: string): Record<string, string> {
