@@ -20,6 +20,13 @@ const STUCK_MS = 60_000;
 /** Standing still with so much to do is no pause between two records. */
 const STUCK_BYTES = 1024 * 1024;
 
+/** Why main cannot give it what it needs to follow; nothing where it can. */
+export function whyNotKept({ slot }: Pick<ReplicaFacts, "slot">): string | undefined {
+  if (slot === "missing") return "main keeps no log for it";
+  if (slot === "lost") return "it was away for so long that main gave up keeping its log";
+  return undefined;
+}
+
 /** Watches a replica's progress, and finds the moment when it will make none any more. */
 export class ReplicaHealth {
   #connectedAtMs: number;
@@ -33,8 +40,8 @@ export class ReplicaHealth {
 
   /** Why it has to be copied anew; nothing while it follows, or may yet. */
   judge(facts: ReplicaFacts, nowMs: number): string | undefined {
-    if (facts.slot === "missing") return "main keeps no log for it";
-    if (facts.slot === "lost") return "it was away for so long that main gave up keeping its log";
+    const unkept = whyNotKept(facts);
+    if (unkept !== undefined) return unkept;
     if (facts.behindBytes < 0) return "it has what main does not have";
     const isMoving = facts.replayed !== this.#replayed || facts.behindBytes === 0 || facts.isPaused;
     this.#replayed = facts.replayed;

@@ -13,7 +13,7 @@ import { superviseServer } from "./launch.ts";
 import type { Launch } from "./launch.ts";
 import { endLeftovers } from "./leftovers.ts";
 import { askReplica } from "./replica-facts.ts";
-import { ReplicaHealth } from "./replica-health.ts";
+import { ReplicaHealth, whyNotKept } from "./replica-health.ts";
 import { serverAddress } from "./servers.ts";
 import { REPLICA_SLOT } from "./settings.ts";
 import type { Supervisor } from "./supervisor.ts";
@@ -36,7 +36,7 @@ export function openReplica(launch: Launch): BackgroundServer {
     name: "readonly",
     log: launch.log,
     prepare: async ({ unusable, signal, report }) => {
-      const reason = unusable ?? (await whyNoReplica(launch.tools));
+      const reason = unusable ?? (await whyUnusable(launch, signal));
       if (reason !== undefined) {
         report("seeding", reason);
         launch.log.info({ server: "readonly", reason }, "copying main into a new replica");
@@ -59,6 +59,14 @@ export async function dropReplicaSlot(launch: Launch): Promise<void> {
   } finally {
     connection.close();
   }
+}
+
+/** Why it must be copied; nothing where it can follow main, or main cannot be asked now. */
+async function whyUnusable(launch: Launch, signal: AbortSignal): Promise<string | undefined> {
+  const reason = await whyNoReplica(launch.tools);
+  if (reason !== undefined) return reason;
+  const facts = await askReplica(launch, signal).catch(() => undefined);
+  return facts === undefined ? undefined : whyNotKept(facts);
 }
 
 /** Why what lies in the folder is no replica of main; nothing where it is one. */
