@@ -53,14 +53,20 @@ describe.runIf(isRoot)("started by root", () => {
     await home.whenReady("readonly");
     await home.whenReady("rollback");
     for (const server of home.status()) expect(lstatSync(`/proc/${server.pid}`).uid).toBe(NOBODY);
-    await home.close();
+  });
 
-    const backup = path.join(path.dirname(dataDir), "backup");
+  test("a home of another user is backed up and restored as that user's", async () => {
+    const folder = scratchFolder();
+    const names = ["home", "backup", "restored"].map((name) => path.join(folder, name));
+    const [dataDir, backup, restored] = names as [string, string, string];
+    for (const each of [dataDir, restored]) {
+      mkdirSync(each);
+      chownSync(each, NOBODY, NOBODY);
+    }
     const options = { binaries: "npm", signal: new AbortController().signal, log: quietLog };
+    const home = await openHome(dataDir);
     await backupHome({ ...options, dataDir, target: backup });
-    const restored = path.join(path.dirname(dataDir), "restored");
-    mkdirSync(restored);
-    chownSync(restored, NOBODY, NOBODY);
+    await home.close();
     await restoreHome({ ...options, backup, dataDir: restored });
     const again = await openHome(restored);
     expect(lstatSync(`/proc/${again.status()[0]!.pid}`).uid).toBe(NOBODY);
