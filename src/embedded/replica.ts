@@ -92,11 +92,11 @@ async function seedReplica(launch: Launch, signal: AbortSignal): Promise<void> {
   const folder = clusterFolder(tools, "readonly");
   const [draft, old] = [`${folder}.new`, `${folder}.old`];
   await endLeftovers(folder, launch.log);
+  await dropReplicaSlot(launch); // And main answers: what is there is not thrown away in vain.
   await rm(draft, { recursive: true, force: true });
   await rm(old, { recursive: true, force: true });
   await rename(folder, old).catch(() => {}); // A first one.
   await rm(old, { recursive: true, force: true });
-  await dropReplicaSlot(launch);
   await receiveBaseBackup({
     address: serverAddress(launch.runFolder, "main"),
     folder: draft,

@@ -15,7 +15,8 @@ async function* pieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
 test.each([1, 3, 5, 7, 1_000])("messages are the same in pieces of %i bytes", async (size) => {
   const sent = Buffer.concat([message("T", ""), message("d", "x".repeat(40)), message("Z", "I")]);
   const got: string[] = [];
-  for await (const { type, body } of wireMessages(pieces(sent, size))) got.push(type + body);
+  for await (const { type, body } of wireMessages(pieces(sent, size)))
+    got.push(`${type}${body.toString()}`);
   expect(got).toEqual(["T", `d${"x".repeat(40)}`, "ZI"]);
 });
 

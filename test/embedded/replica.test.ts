@@ -132,12 +132,16 @@ test("a running replica whose slot is gone is copied anew, and its readers are t
 test("a replica that is damaged while it runs, and dies of it, is copied anew", async () => {
   const dataDir = newHome();
   const restarted = restartSignal();
-  const home = await openBoth(dataDir, { onServerRestarted: restarted.fire });
+  const heard = heardLog();
+  const home = await openBoth(dataDir, { log: heard.log, onServerRestarted: restarted.fire });
+  await heard.until("copying main into a new replica"); // the first one
   await expectFollowing(home);
   const back = restarted.next();
   truncateSync(path.join(dataDir, "readonly/global/pg_control"));
   process.kill(pidOf(home, "readonly"), "SIGKILL");
-  await expectFollowing(home).catch(() => {}); // Main takes the row whatever the replica does.
+  await ask(home.address("main"), "insert into seen values (0)"); // Main serves all the while.
+  const { reason } = (await heard.until("copying main into a new replica")) as { reason: string };
+  expect(reason).toContain("it died 5 times in a row");
   expect(await back).toBe("readonly");
   await expectFollowing(home);
 });
