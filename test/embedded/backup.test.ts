@@ -160,11 +160,12 @@ test("whatever is wrong with a backup is found before anything is touched", asyn
     cpSync(path.join(folder, "backup"), backup, { recursive: true });
     await verifyBackup({ backup, signal });
     damage(backup);
-    for (const attempt of [
-      verifyBackup({ backup, signal }),
-      restore(backup, path.join(folder, "new")),
-    ]) {
-      const refusal = (await attempt.catch((error: unknown) => error)) as Error;
+    const attempts = [
+      () => verifyBackup({ backup, signal }),
+      () => restore(backup, path.join(folder, "new")),
+    ];
+    for (const attempt of attempts) {
+      const refusal = (await attempt().catch((error: unknown) => error)) as Error;
       expect([name, refusal]).toMatchObject([name, { code: "BACKUP_DAMAGED" }]);
       expect(refusal.message).toContain(says);
     }
