@@ -5,6 +5,7 @@ import { flagOf, OPTION_KEYS } from "./config/options.ts";
 import type { Config } from "./config/options.ts";
 import { openEmbeddedHome } from "./embedded/home.ts";
 import type { EmbeddedHome } from "./embedded/home.ts";
+import type { ServerStatus } from "./embedded/server-status.ts";
 import { StateManager } from "./manager/state-manager.ts";
 import { HttpService } from "./server/listen.ts";
 import { createServer } from "./server/server.ts";
@@ -36,9 +37,11 @@ export interface Runtime {
 
 /** Settings by the keys of docs/config.md: `{ dataDir: "...", supabase: { main: "..." } }`. */
 export type Settings = { readonly listen?: string } & {
-  readonly [Name in Exclude<keyof Config, "listen">]?: Config[Name] extends object
-    ? Partial<Config[Name]>
-    : Config[Name];
+  readonly [Name in Exclude<keyof Config, "listen">]?: Config[Name] extends readonly unknown[]
+    ? Config[Name]
+    : Config[Name] extends object
+      ? Partial<Config[Name]>
+      : Config[Name];
 };
 
 interface Parts {
@@ -108,7 +111,10 @@ function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>):
   const stopped = new Promise<void>((resolve) => (announce = resolve));
   return {
     url,
-    parts: [{ name: "main", runsOn: parts.runsOn }],
+    parts: [
+      { name: "main", runsOn: parts.runsOn },
+      ...besideMain(parts.home).map(({ name }) => ({ name, runsOn: parts.runsOn })),
+    ],
     manager: parts.manager,
     stopped,
     stop: () => {
@@ -172,6 +178,7 @@ function openHome(config: Config, log: Logger, metrics: Metrics): Promise<Embedd
   return openEmbeddedHome({
     dataDir: path.resolve(config.dataDir),
     binaries: config.embedded.binaries,
+    roles: config.roles,
     sharedBuffersMiB: config.embedded.sharedBuffersMiB,
     log,
     onServerRestarted: (name) => metrics.countRestart(name),
@@ -201,9 +208,21 @@ async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
         health: health.ready ? "ok" : "unavailable",
         ...(servers[0] === undefined ? {} : { restarts: servers[0].restarts }),
       },
+      ...Object.fromEntries(
+        besideMain(parts.home).map((server) => [server.name, infoOfServer(server, parts.runsOn)]),
+      ),
       cache: { runsOn: "this process", health: "ok" },
     },
   };
+}
+
+function besideMain(home: EmbeddedHome | null): readonly ServerStatus[] {
+  return (home?.status() ?? []).filter(({ name }) => name !== "main");
+}
+
+function infoOfServer({ state, restarts, reason }: ServerStatus, runsOn: string): JsonObject {
+  const health = state === "ready" ? "ok" : state;
+  return { runsOn, health, restarts, ...(reason === undefined ? {} : { reason }) };
 }
 
 async function readinessOf(manager: StateManager): Promise<{ ready: boolean; main: string }> {
@@ -237,7 +256,8 @@ function flatten(settings: object, prefix = ""): [string, unknown][] {
     ([name, value]): [string, unknown][] => {
       const key = prefix + name;
       if (value === undefined) return [];
-      if (typeof value === "object" && value !== null) return flatten(value, `${key}.`);
+      const isSection = typeof value === "object" && value !== null && !Array.isArray(value);
+      if (isSection) return flatten(value, `${key}.`);
       return [[key, value]];
     },
   );

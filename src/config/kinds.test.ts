@@ -77,3 +77,12 @@ test("folders are relative to the working directory, and npm is a word", () => {
   expect(parse("embedded.binaries", "/usr/lib/postgresql/15")).toBe("/usr/lib/postgresql/15");
   for (const raw of ["", "a\0b", 5]) expect(says("dataDir", raw)).toBe("must be a folder");
 });
+
+test("a selection is a list, or words with commas between them, and keeps what is needed", () => {
+  expect(parse("roles", ["rollback", "main"])).toEqual(["main", "rollback"]);
+  expect(parse("roles", "readonly, main,main", text)).toEqual(["main", "readonly"]);
+  for (const raw of [[], "main", ["rollback"], ["main", "spare"], ["main", 1], null]) {
+    expect(says("roles", raw)).toBe("must be a list of main, readonly, rollback, with main in it");
+  }
+  for (const raw of ["", "rollback", "main,spare", "main,"]) says("roles", raw, text);
+});

@@ -85,6 +85,27 @@ export function choice<const Word extends string>(words: readonly Word[]): Kind<
   };
 }
 
+/** Some of a few words, one of which must be among them; as text, with commas between them. */
+export function selection<const Word extends string>(
+  words: readonly Word[],
+  needed: NoInfer<Word>,
+): Kind<readonly Word[]> {
+  const domain = `a list of ${words.join(", ")}, with ${needed} in it`;
+  return {
+    domain,
+    parse(raw, { isText }) {
+      const list: unknown = isText && typeof raw === "string" ? raw.split(",") : raw;
+      if (!Array.isArray(list)) return refused(`must be ${domain}`);
+      const said = list.map((each) => (typeof each === "string" ? each.trim() : each) as Word);
+      const fits = said.includes(needed) && said.every((each) => words.includes(each));
+      return fits
+        ? accepted(words.filter((word) => said.includes(word)))
+        : refused(`must be ${domain}`);
+    },
+    show: (value) => [...value],
+  };
+}
+
 /** A folder; relative ones become absolute. The given words stand for themselves. */
 export function folder(words: readonly string[] = []): Kind<string> {
   const domain = [...words.map((word) => `"${word}"`), "a folder"].join(" or ");

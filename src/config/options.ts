@@ -2,7 +2,7 @@ import type { Json } from "../state/json.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../service/log.ts";
 import { authTokens } from "./auth-tokens.ts";
 import { dataApiKey, databaseUrl } from "./database-kinds.ts";
-import { address, choice, folder, integer, toggle } from "./kinds.ts";
+import { address, choice, folder, integer, selection, toggle } from "./kinds.ts";
 import type { Kind } from "./kinds.ts";
 
 /** One setting: everything that parsing, `--help`, `--print-config` and docs/config.md say of it. */
@@ -47,6 +47,12 @@ export const OPTIONS = {
     sentence: "The folder of the embedded servers; relative to the working directory.",
   }),
 
+  roles: option(selection(["main", "readonly", "rollback"], "main"), {
+    default: ["main", "readonly", "rollback"],
+    sentence:
+      "Which embedded servers run: main, its streaming replica, and the rollback server. `main` alone is the leanest.",
+  }),
+
   "embedded.binaries": option(folder(["npm"]), {
     default: "npm",
     sentence:
@@ -55,7 +61,8 @@ export const OPTIONS = {
   "embedded.sharedBuffersMiB": option(integer(1, 65_536), {
     default: 64,
     unit: "MiB",
-    sentence: "Memory that an embedded server keeps for pages (its `shared_buffers`).",
+    sentence:
+      "Memory that the embedded main keeps for pages (its `shared_buffers`); the replica has at most 32, the rollback server 16.",
   }),
 
   "supabase.main": option(databaseUrl(), {

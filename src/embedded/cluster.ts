@@ -2,12 +2,13 @@ import { readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Binaries } from "./binaries.ts";
 import { runCommand } from "./command.ts";
-import { MARKER, readMarker, recordServer, refuse } from "./data-directory.ts";
-import type { ServerName } from "./data-directory.ts";
-import { appendDurably, syncFolder, writeFileDurably } from "./durable-file.ts";
+import { MARKER, readMarker, recordServers, refuse } from "./data-directory.ts";
+import { appendDurably, syncPath } from "./durable-file.ts";
 import { commandAs, giveToServers } from "./identity.ts";
 import type { Identity } from "./identity.ts";
-import { SETTINGS_FILE, settingsText } from "./settings.ts";
+import { DATABASE, SUPERUSER } from "./servers.ts";
+import type { ServerName } from "./servers.ts";
+import { SETTINGS_FILE } from "./settings.ts";
 
 /** What every cluster of a home is made and run with. */
 export interface ClusterTools {
@@ -18,11 +19,16 @@ export interface ClusterTools {
   readonly version: string;
 }
 
-export const SUPERUSER = "postgres";
-export const DATABASE = "postgres";
+/** The servers with a database of their own; the replica has a copy. */
+export type OwnerName = Exclude<ServerName, "readonly">;
 
 const CREATE_TIMEOUT_MS = 120_000;
-const PROBE_TIMEOUT_MS = 10_000;
+
+const REMEDY: Readonly<Record<OwnerName, string>> = {
+  main: "restore the data directory from a backup, or name another with --data-dir",
+  rollback:
+    "move that folder away, and a new rollback database is made; what it held comes again from main's history",
+};
 
 /** The folder that holds a server's data. */
 export function clusterFolder(tools: ClusterTools, name: ServerName): string {
@@ -32,21 +38,21 @@ export function clusterFolder(tools: ClusterTools, name: ServerName): string {
 /**
  * Refuses (DATA_DIRECTORY) data that these binaries cannot serve, changing nothing.
  *
- * @returns whether there is data at all; a first start has none.
+ * @returns whether there is data at all. A first start has none. A main that was there and is gone
+ *   is a loss; of the rollback server nothing is lost with it that main's history has not.
  */
-export async function checkCluster(tools: ClusterTools, name: ServerName): Promise<boolean> {
+export async function checkCluster(tools: ClusterTools, name: OwnerName): Promise<boolean> {
   const folder = clusterFolder(tools, name);
-  const restore = "restore the data directory from a backup, or name another with --data-dir";
   const found = await stat(folder).catch(() => undefined);
   if (found === undefined) {
     const marker = await readMarker(tools.dataDir);
-    if (marker?.servers.includes(name) !== true) return false;
-    throw refuse(`${folder} is gone, though a database was in it`, restore);
+    if (name !== "main" || marker?.servers.includes(name) !== true) return false;
+    throw refuse(`${folder} is gone, though a database was in it`, REMEDY[name]);
   }
   const made = await readFile(path.join(folder, "PG_VERSION"), "utf8").catch(() => undefined);
-  if (made === undefined) throw refuse(`${folder} is damaged (it has no PG_VERSION)`, restore);
-  checkMajor(tools, folder, made.trim());
-  const user = tools.identity.owner?.uid ?? process.getuid?.();
+  if (made === undefined) throw refuse(`${folder} is damaged (it has no PG_VERSION)`, REMEDY[name]);
+  checkMajor(tools, name, made.trim());
+  const user = serverUser(tools);
   if (user !== undefined && found.uid !== user) {
     throw refuse(
       `${folder} belongs to uid ${found.uid}, and its server would run as uid ${user}`,
@@ -56,11 +62,16 @@ export async function checkCluster(tools: ClusterTools, name: ServerName): Promi
   return true;
 }
 
+/** The number of the user whom the data must belong to. */
+export function serverUser(tools: ClusterTools): number | undefined {
+  return tools.identity.owner?.uid ?? process.getuid?.();
+}
+
 /**
  * Makes a server's data where there is none. It is made under another name and gets its own when it
  * is complete and on disk, so a start that was killed leaves nothing that looks like a database.
  */
-export async function createCluster(tools: ClusterTools, name: ServerName): Promise<void> {
+export async function createCluster(tools: ClusterTools, name: OwnerName): Promise<void> {
   const folder = clusterFolder(tools, name);
   const draft = `${folder}.new`;
   await rm(draft, { recursive: true, force: true });
@@ -71,23 +82,9 @@ export async function createCluster(tools: ClusterTools, name: ServerName): Prom
     `\ninclude_if_exists = '${SETTINGS_FILE}'\n`,
   );
   await rename(draft, folder);
-  await syncFolder(tools.dataDir);
-  await recordServer(tools.dataDir, name);
+  await syncPath(tools.dataDir);
+  await recordServers(tools.dataDir, [name]);
   await giveToServers(tools.identity, path.join(tools.dataDir, MARKER));
-}
-
-/** Writes the settings that the server is to start with. */
-export async function writeSettings(
-  tools: ClusterTools,
-  name: ServerName,
-  sharedBuffersMiB: number,
-): Promise<void> {
-  const file = path.join(clusterFolder(tools, name), SETTINGS_FILE);
-  const hasLz4 = await knowsLz4(tools);
-  const text = settingsText({ major: majorOf(tools.version), hasLz4, sharedBuffersMiB, name });
-  if ((await readFile(file, "utf8").catch(() => undefined)) === text) return;
-  await writeFileDurably(file, text);
-  await giveToServers(tools.identity, file);
 }
 
 async function initialize(tools: ClusterTools, draft: string): Promise<void> {
@@ -118,25 +115,19 @@ async function runStep(
   );
 }
 
-function checkMajor(tools: ClusterTools, folder: string, made: string): void {
+function checkMajor(tools: ClusterTools, name: OwnerName, made: string): void {
   const major = String(majorOf(tools.version));
   if (made === major) return;
+  const wrong = `${clusterFolder(tools, name)} was made by PostgreSQL ${made}, and these binaries are PostgreSQL ${major}`;
+  if (name !== "main") throw refuse(wrong, REMEDY[name]);
   throw refuse(
-    `${folder} was made by PostgreSQL ${made}, and these binaries are PostgreSQL ${major}`,
+    wrong,
     `start with the binaries of PostgreSQL ${made} (\`embedded.binaries\`), run \`agent_runtime state export\`, ` +
       `then start with PostgreSQL ${major} on a new directory (--data-dir) and run \`agent_runtime state import\``,
   );
 }
 
-function majorOf(version: string): number {
+/** The major version of a version like "18.4". */
+export function majorOf(version: string): number {
   return Number.parseInt(version, 10);
-}
-
-/** Asks the build itself: a server refuses to start with a setting that it does not know. */
-async function knowsLz4(tools: ClusterTools): Promise<boolean> {
-  const { binaries, identity, dataDir } = tools;
-  const question = ["-c", "default_toast_compression=lz4", "-C", "default_toast_compression"];
-  const line = [binaries.postgres, "-D", dataDir, "-c", "config_file=/dev/null"] as const;
-  const probe = commandAs(identity, binaries, [...line, ...question]);
-  return (await runCommand(probe, { timeoutMs: PROBE_TIMEOUT_MS })).ok;
 }

@@ -12,9 +12,7 @@ import path from "node:path";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { writeFileDurably } from "./durable-file.ts";
 import { errorCode } from "./error-code.ts";
-
-/** The servers of a home, each with a folder of its name in the data directory. */
-export type ServerName = "main";
+import type { ServerName } from "./servers.ts";
 
 /** What `agent_runtime.json` says: that the directory is ours, and what must be in it. */
 export interface Marker {
@@ -26,9 +24,14 @@ export interface Marker {
 /** The file whose content is the marker. */
 export const MARKER = "agent_runtime.json";
 
+/** The folder in a data directory in which a restore puts a home together. */
+export const RESTORE_DRAFT = "restore.new";
+
 const LAYOUT = 1;
 /** What may lie in a directory that counts as empty: a fresh disk's, or a marker never finished. */
 const HARMLESS = /^(lost\+found|agent_runtime\.json\.[0-9a-f]+\.tmp)$/;
+const HALF_RESTORED =
+  /^(lost\+found|agent_runtime\.json\.[0-9a-f]+\.tmp|restore\.new|run|lib|main|rollback)$/;
 
 /**
  * Checks that a data directory is ours to use, makes it where there is none, and returns its real
@@ -42,6 +45,26 @@ export async function openDataDirectory(wanted: string): Promise<string> {
   await chmod(dataDir, 0o700);
   await writeMarker(dataDir, { layout: LAYOUT, servers: [] });
   return dataDir;
+}
+
+/**
+ * Checks that a restore may fill a data directory, makes it where there is none, and returns its
+ * real path: it must be empty, but for what a restore into it that was cut short has left.
+ */
+export async function openForRestore(wanted: string): Promise<string> {
+  const dataDir = await makeFolder(path.resolve(wanted));
+  await checkAccess(dataDir);
+  const names = await readdir(dataDir);
+  const ours = names.includes(RESTORE_DRAFT) ? HALF_RESTORED : HARMLESS;
+  const foreign = names.includes(MARKER) ? MARKER : names.find((name) => !ours.test(name));
+  if (foreign === undefined) {
+    await chmod(dataDir, 0o700);
+    return dataDir;
+  }
+  throw refuse(
+    `${dataDir} is not empty (it holds ${foreign})`,
+    "name a new or empty directory with --data-dir",
+  );
 }
 
 /** The marker, or nothing where the directory is empty; refuses every other directory. */
@@ -59,17 +82,21 @@ export async function readMarker(dataDir: string): Promise<Marker | undefined> {
   const names = await readdir(dataDir);
   const foreign = names.find((name) => !HARMLESS.test(name));
   if (foreign === undefined) return undefined;
+  if (names.includes(RESTORE_DRAFT)) {
+    throw refuse(`a restore into ${dataDir} was cut short`, "run it again");
+  }
   throw refuse(
     `${dataDir} is not empty and has no ${MARKER} (it holds ${foreign}), so it is not a data directory of this program, or a damaged one`,
     "name an empty or new directory with --data-dir, or restore this one from a backup",
   );
 }
 
-/** Notes that a server's database is complete. */
-export async function recordServer(dataDir: string, name: ServerName): Promise<void> {
-  const marker = await readMarker(dataDir);
-  if (marker?.servers.includes(name) === true) return;
-  await writeMarker(dataDir, { layout: LAYOUT, servers: [...(marker?.servers ?? []), name] });
+/** Notes that the databases of servers are complete. */
+export async function recordServers(dataDir: string, names: readonly ServerName[]): Promise<void> {
+  const text = await readFile(path.join(dataDir, MARKER), "utf8").catch(() => undefined);
+  const known = text === undefined ? [] : parseMarker(path.join(dataDir, MARKER), text).servers;
+  if (names.every((name) => known.includes(name))) return;
+  await writeMarker(dataDir, { layout: LAYOUT, servers: [...new Set([...known, ...names])] });
 }
 
 /** The one form of a refusal: what is wrong, then what to do. */

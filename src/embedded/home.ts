@@ -1,32 +1,32 @@
-import { mkdir, realpath } from "node:fs/promises";
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
 import path from "node:path";
 import type { Logger } from "../service/log-port.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
+import { BackgroundServer } from "./background-server.ts";
 import { findBinaries } from "./binaries.ts";
-import {
-  checkCluster,
-  clusterFolder,
-  createCluster,
-  DATABASE,
-  SUPERUSER,
-  writeSettings,
-} from "./cluster.ts";
+import { checkCluster, clusterFolder, createCluster } from "./cluster.ts";
 import type { ClusterTools } from "./cluster.ts";
 import { MARKER, openDataDirectory, refuse } from "./data-directory.ts";
-import type { ServerName } from "./data-directory.ts";
-import { chooseIdentity, commandAs, giveToServers } from "./identity.ts";
+import { chooseIdentity, giveToServers } from "./identity.ts";
+import { settingsFor, superviseServer } from "./launch.ts";
+import type { Launch } from "./launch.ts";
+import { endLeftovers } from "./leftovers.ts";
 import { lockDirectory } from "./lock.ts";
+import { dropReplicaSlot, openReplica } from "./replica.ts";
 import { openRunFolder } from "./run-folder.ts";
-import { ServerLog } from "./server-log.ts";
-import { fixedSettings } from "./settings.ts";
-import { Supervisor } from "./supervisor.ts";
-import type { ServerStatus } from "./supervisor.ts";
+import type { ServerStatus } from "./server-status.ts";
+import { SERVER_NAMES, serverAddress } from "./servers.ts";
+import type { ServerAddress, ServerName } from "./servers.ts";
+import type { Supervisor } from "./supervisor.ts";
 
 export interface EmbeddedOptions {
   /** Made where it is missing, readable by its owner alone. On a disk of this machine. */
   readonly dataDir: string;
   /** "npm", or a folder with initdb and postgres, for example /usr/lib/postgresql/17/bin. */
   readonly binaries: "npm" | string;
+  /** Which servers it runs; main is always one of them. Unsaid: all. */
+  readonly roles?: readonly ServerName[];
   readonly log: Logger;
   /** Memory for pages that are in use; default 64. It is resident only once touched. */
   readonly sharedBuffersMiB?: number;
@@ -34,33 +34,33 @@ export interface EmbeddedOptions {
   readonly onServerRestarted?: (name: ServerName) => void;
 }
 
-/** Where a server listens: a unix socket, which `pg` takes as its `host`. */
-export interface ServerAddress {
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly database: string;
-}
-
 /** PostgreSQL servers that live and end with this process, and their data directory. */
 export interface EmbeddedHome {
+  /** Of any server that it runs, ready or not. */
   address(name: ServerName): ServerAddress;
   status(): readonly ServerStatus[];
+  /** Resolves once the server has come up; rejects (UNAVAILABLE) when the home is closed before. */
+  whenReady(name: ServerName): Promise<void>;
+  /** Its status once the first attempt to bring it up is over, whatever came of it. */
+  settled(name: ServerName): Promise<ServerStatus>;
   /** Shuts the servers down, then gives the directory free. Close connections first. Safe twice. */
   close(): Promise<void>;
 }
 
-const SERVERS: readonly { readonly name: ServerName; readonly port: number }[] = [
-  { name: "main", port: 5432 }, // The number only names the socket; nothing listens on the network.
-];
 const DEFAULT_SHARED_BUFFERS_MIB = 64;
 
+/** One server of an open home. */
+type Part = Pick<BackgroundServer, "status" | "whenReady" | "settled">;
+
 /**
- * Opens the data directory, making what is missing, and starts its servers; resolves when they
- * accept connections. Call it on the main thread: on Linux the servers end with the calling thread.
+ * Opens the data directory, making what is missing, and starts its servers; resolves when main
+ * accepts connections. The others come up meanwhile and after that: what is wrong with them is in
+ * their status, and keeps nobody from working on main.
+ *
+ * Call it on the main thread: on Linux the servers end with the calling thread.
  *
  * @throws {AgentRuntimeError} DATA_DIRECTORY: in use, not writable, not ours, of another version, or
- *   damaged, and left as it was; or a server does not start, with its last words. INVALID_CONFIG: no
+ *   damaged, and left as it was; or main does not start, with its last words. INVALID_CONFIG: no
  *   PostgreSQL that runs here.
  */
 export async function openEmbeddedHome(options: EmbeddedOptions): Promise<EmbeddedHome> {
@@ -86,6 +86,8 @@ async function open(
   undo: (() => Promise<void>)[],
   closeAll: () => Promise<void>,
 ): Promise<EmbeddedHome> {
+  const { log, sharedBuffersMiB = DEFAULT_SHARED_BUFFERS_MIB, roles = SERVER_NAMES } = options;
+  assert(roles.includes("main"), "a home needs the role main");
   const dataDir = await openDataDirectory(options.dataDir);
   const binaries = findBinaries(options.binaries, path.join(dataDir, "lib"));
   const { identity, version } = await chooseIdentity(binaries, dataDir);
@@ -96,26 +98,67 @@ async function open(
     as: identity.label,
     endsWithUs: identity.deathWatch.length > 0,
   };
-  options.log.debug(facts, "opening the embedded databases");
-  for (const { name } of SERVERS) await checkCluster(tools, name); // Refuse before touching anything.
+  log.debug(facts, "opening the embedded databases");
+  await checkCluster(tools, "main"); // Refuse before touching anything.
   const runFolder = await takeLock(tools, undo);
-
-  const supervisors: Supervisor[] = [];
-  for (const { name, port } of SERVERS) {
-    const supervisor = await prepareServer({ tools, options, name, port });
-    undo.push(() => supervisor.stop());
-    await supervisor.start();
-    supervisors.push(supervisor);
-  }
+  const launch: Launch = {
+    tools,
+    runFolder,
+    settings: await settingsFor(tools, sharedBuffersMiB),
+    log,
+    onRestarted: (name) => options.onServerRestarted?.(name),
+  };
+  const parts = await startParts(launch, roles, undo);
+  const part = (name: ServerName): Part => {
+    const found = parts.get(name);
+    assert(found !== undefined, `this home was opened without the role ${name}`);
+    return found;
+  };
   let closing: Promise<void> | undefined;
   return {
     address: (name) => {
-      const { port } = SERVERS.find((server) => server.name === name)!;
-      return { host: runFolder, port, user: SUPERUSER, database: DATABASE };
+      part(name);
+      return serverAddress(runFolder, name);
     },
-    status: () => supervisors.map((supervisor) => supervisor.status()),
+    status: () => SERVER_NAMES.flatMap((name) => parts.get(name)?.status() ?? []),
+    whenReady: (name) => part(name).whenReady(),
+    settled: (name) => part(name).settled(),
     close: () => (closing ??= closeAll()),
   };
+}
+
+/** Main first: it is what everybody waits for, and what the replica is made of. */
+async function startParts(
+  launch: Launch,
+  roles: readonly ServerName[],
+  undo: (() => Promise<void>)[],
+): Promise<ReadonlyMap<ServerName, Part>> {
+  const { tools, log } = launch;
+  for (const name of SERVER_NAMES.filter((each) => !roles.includes(each))) {
+    await endLeftovers(clusterFolder(tools, name), log);
+  }
+  const main = await prepareOwner(launch, "main");
+  undo.push(() => main.stop());
+  await main.start();
+  const parts = new Map<ServerName, Part>();
+  parts.set("main", {
+    status: () => main.status(),
+    whenReady: () => Promise.resolve(),
+    settled: () => Promise.resolve(main.status()),
+  });
+  // In this order, as what is started last is stopped first: the replica, then what it follows.
+  for (const [name, make] of [
+    ["rollback", openRollback],
+    ["readonly", openReplica],
+  ] as const) {
+    if (!roles.includes(name)) continue;
+    const server = make(launch);
+    undo.push(() => server.stop());
+    server.start();
+    parts.set(name, server);
+  }
+  if (!roles.includes("readonly")) await dropReplicaSlot(launch);
+  return parts;
 }
 
 /** Takes the directory for this process, and returns the path of its sockets. */
@@ -135,31 +178,23 @@ async function takeLock(tools: ClusterTools, undo: (() => Promise<void>)[]): Pro
   return runFolder.path;
 }
 
-async function prepareServer(input: {
-  readonly tools: ClusterTools;
-  readonly options: EmbeddedOptions;
-  readonly name: ServerName;
-  readonly port: number;
-}): Promise<Supervisor> {
-  const { tools, options, name, port } = input;
-  const { log, sharedBuffersMiB = DEFAULT_SHARED_BUFFERS_MIB } = options;
+/** A server with a database of its own, which is made where there is none. */
+async function prepareOwner(launch: Launch, name: "main" | "rollback"): Promise<Supervisor> {
   // Asked again, as only now nobody else can be making it.
-  if (!(await checkCluster(tools, name))) {
-    log.info({ server: name }, "making the database, once");
-    await createCluster(tools, name);
+  if (!(await checkCluster(launch.tools, name))) {
+    launch.log.info({ server: name }, "making the database, once");
+    await createCluster(launch.tools, name);
   }
-  await writeSettings(tools, name, sharedBuffersMiB);
-  const { binaries, identity, dataDir } = tools;
-  const clusterDir = await realpath(clusterFolder(tools, name)); // It may be a link to another disk.
-  const socketFolder = path.relative(clusterDir, path.join(dataDir, "run"));
-  const line = [binaries.postgres, "-D", clusterDir, ...fixedSettings(port, socketFolder)];
-  return new Supervisor({
-    name,
-    clusterDir,
-    command: commandAs(identity, binaries, [...identity.deathWatch, ...line] as [string]),
-    serverLog: new ServerLog(path.join(dataDir, "log", `${name}.log`), identity.owner),
-    log,
-    onRestarted: () => options.onServerRestarted?.(name),
+  return await superviseServer(launch, name);
+}
+
+/** The rollback server: apart from main in everything, so that what damages one leaves the other. */
+function openRollback(launch: Launch): BackgroundServer {
+  return new BackgroundServer({
+    name: "rollback",
+    log: launch.log,
+    prepare: () => prepareOwner(launch, "rollback"),
+    onRestarted: () => launch.onRestarted("rollback"),
   });
 }
 

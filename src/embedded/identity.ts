@@ -4,6 +4,7 @@ import { AgentRuntimeError } from "../state/errors.ts";
 import type { Binaries } from "./binaries.ts";
 import { runCommand } from "./command.ts";
 import type { Command } from "./command.ts";
+import { errorCode } from "./error-code.ts";
 
 export interface Owner {
   readonly uid: number;
@@ -72,11 +73,15 @@ export function commandAs(
 export async function giveToServers(identity: Identity, file: string): Promise<void> {
   const { owner } = identity;
   if (owner === undefined) return;
-  const found = await lstat(file);
-  if (found.isSymbolicLink()) return;
-  if (found.uid !== owner.uid) await chown(file, owner.uid, owner.gid);
-  if (!found.isDirectory()) return;
-  for (const name of await readdir(file)) await giveToServers(identity, path.join(file, name));
+  try {
+    const found = await lstat(file);
+    if (found.isSymbolicLink()) return;
+    if (found.uid !== owner.uid) await chown(file, owner.uid, owner.gid);
+    if (!found.isDirectory()) return;
+    for (const name of await readdir(file)) await giveToServers(identity, path.join(file, name));
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") throw error; // A server that runs already removed it.
+  }
 }
 
 async function candidates(dataDir: string): Promise<Candidate[]> {

@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir, readFile, readlink, realpath } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "../service/log-port.ts";
@@ -19,7 +19,8 @@ const POLL_MS = 20; // They are nobody's children any more: no event tells of th
  *
  * Only for the holder of the lock of the data directory: nobody else has business there.
  */
-export async function endLeftovers(clusterDir: string, log: Logger): Promise<void> {
+export async function endLeftovers(folder: string, log: Logger): Promise<void> {
+  const clusterDir = await realpath(folder).catch(() => folder); // It may be a link, or be gone.
   let postmaster = await readPostmasterPid(clusterDir);
   if (postmaster === undefined) return; // It was shut down in order.
   for (const { signal, waitMs } of STAGES) {

@@ -44,6 +44,12 @@ export async function lockDirectory(folder: string, dataDir: string): Promise<Di
   throw inUse(dataDir, undefined);
 }
 
+/** Whether somebody holds the lock. */
+export async function isLocked(folder: string): Promise<boolean> {
+  const newest = await newestNumber(folder);
+  return newest > 0 && (await askHolder(path.join(folder, `lock.${newest}`))).alive;
+}
+
 async function takeNumber(folder: string, number: number): Promise<DirectoryLock | undefined> {
   const name = `lock.${number}`;
   const draft = path.join(folder, `lock.new-${randomBytes(4).toString("hex")}`);

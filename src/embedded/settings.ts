@@ -1,3 +1,5 @@
+import type { ServerName } from "./servers.ts";
+
 /** What the settings of a server depend on. */
 export interface SettingsInput {
   /** PostgreSQL's major version. */
@@ -5,11 +7,18 @@ export interface SettingsInput {
   /** Whether the build knows lz4; the npm binaries do not. */
   readonly hasLz4: boolean;
   readonly sharedBuffersMiB: number;
-  readonly name: string;
+  readonly name: ServerName;
+  /** What the replica follows main with. */
+  readonly mainConnection: string;
+  /** How much of its log main keeps for a replica that is away. */
+  readonly keptLogMiB: number;
 }
 
 /** The file in a server's data that holds them, read after postgresql.conf. */
 export const SETTINGS_FILE = "agent_runtime.conf";
+
+/** The slot with which main keeps its log for the replica. */
+export const REPLICA_SLOT = "readonly";
 
 /**
  * The settings of a server, as the text of a configuration file.
@@ -18,7 +27,9 @@ export const SETTINGS_FILE = "agent_runtime.conf";
  * stands above them; durability and the socket stand on the command line, above both.
  */
 export function settingsText(input: SettingsInput): string {
-  const lines = Object.entries(settings(input)).map(([name, value]) => `${name} = '${value}'\n`);
+  const lines = Object.entries(settings(input)).map(
+    ([name, value]) => `${name} = '${value.replaceAll(/['\\]/g, String.raw`\$&`)}'\n`,
+  );
   return `# Written at every start. Your own settings: ALTER SYSTEM SET ...\n${lines.join("")}`;
 }
 
@@ -50,13 +61,40 @@ function settings(input: SettingsInput): Record<string, string> {
     ...memorySettings(input),
     ...processSettings(input),
     ...walSettings(input),
+    ...roleSettings(input),
     ...logSettings(),
   };
 }
 
-function memorySettings({ sharedBuffersMiB, hasLz4 }: SettingsInput): Record<string, string> {
+function roleSettings(input: SettingsInput): Record<string, string> {
+  if (input.name === "readonly") return replicaSettings(input.mainConnection);
+  // Both count only after a restore: nobody has more of the log than lies there, and it is not open
+  // for reading, and so for somebody's first look, before all of that is replayed.
+  return { restore_command: "false", hot_standby: "off" };
+}
+
+function replicaSettings(mainConnection: string): Record<string, string> {
   return {
-    shared_buffers: `${sharedBuffersMiB}MB`, // resident only once it is touched
+    primary_conninfo: mainConnection,
+    primary_slot_name: REPLICA_SLOT,
+    // A long read here must neither keep main from cleaning up (feedback would), nor hold back for
+    // long what everybody else reads here: after a second in its way it is canceled, and its caller
+    // reads again, or on main.
+    hot_standby_feedback: "off",
+    max_standby_streaming_delay: "1s",
+    max_standby_archive_delay: "1s",
+    wal_receiver_status_interval: "1s",
+    wal_retrieve_retry_interval: "500ms", // how soon it follows again after main was restarted
+  };
+}
+
+/** The replica reads little that is not in this program's memory; the rollback server reads rarely. */
+const MOST_BUFFERS_MIB = { main: Infinity, readonly: 32, rollback: 16 };
+
+function memorySettings(input: SettingsInput): Record<string, string> {
+  const { sharedBuffersMiB, name, hasLz4 } = input;
+  return {
+    shared_buffers: `${Math.min(sharedBuffersMiB, MOST_BUFFERS_MIB[name])}MB`, // resident only once it is touched
     huge_pages: "off", // would be resident at once
     work_mem: "8MB",
     maintenance_work_mem: "64MB",
@@ -81,11 +119,12 @@ function processSettings({ major }: SettingsInput): Record<string, string> {
   };
 }
 
-function walSettings({ hasLz4 }: SettingsInput): Record<string, string> {
+function walSettings({ hasLz4, keptLogMiB }: SettingsInput): Record<string, string> {
   return {
     wal_level: "replica",
-    max_wal_senders: "4",
-    max_replication_slots: "4",
+    max_wal_senders: "6", // the replica, its copy, a backup, and as many of somebody else's
+    max_replication_slots: "6",
+    max_slot_wal_keep_size: `${keptLogMiB}MB`, // one that stays away must not fill the disk
     wal_buffers: "4MB",
     wal_compression: hasLz4 ? "lz4" : "off", // pglz would cost more time than the bytes it saves
     min_wal_size: "80MB",

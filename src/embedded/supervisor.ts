@@ -4,20 +4,11 @@ import { systemClock } from "../service/clock.ts";
 import type { Logger } from "../service/log-port.ts";
 import type { Command } from "./command.ts";
 import { refuse } from "./data-directory.ts";
-import type { ServerName } from "./data-directory.ts";
 import { endLeftovers } from "./leftovers.ts";
 import type { ServerLog } from "./server-log.ts";
 import { ServerProcess } from "./server-process.ts";
-
-export type ServerState = "starting" | "ready" | "restarting" | "stopped";
-
-export interface ServerStatus {
-  readonly name: ServerName;
-  readonly pid: number | undefined;
-  /** How often it came back after it had died. */
-  readonly restarts: number;
-  readonly state: ServerState;
-}
+import type { ServerState, ServerStatus } from "./server-status.ts";
+import type { ServerName } from "./servers.ts";
 
 export interface SupervisorOptions {
   readonly name: ServerName;
@@ -26,6 +17,8 @@ export interface SupervisorOptions {
   readonly command: Command;
   readonly serverLog: ServerLog;
   readonly log: Logger;
+  /** After so many deaths in a row it is given up; unsaid: never. */
+  readonly deathLimit?: number;
   readonly onRestarted: () => void;
 }
 
@@ -37,25 +30,41 @@ const BUSY_PAUSE_MS = 100;
 const BACKOFF = { firstMs: 100, maxMs: 5_000 };
 /** One that lived for so long is well: its next death starts the count anew. */
 const WELL_AFTER_MS = 30_000;
+const NOTES: Partial<Record<ServerName, string>> = {
+  rollback:
+    ". Where its data is damaged, move its folder away: a new one is made, and filled from main",
+};
 
 /** Keeps one server running: starts it, brings it back when it dies, and stops it in order. */
 export class Supervisor {
+  /** Resolves with the reason when the server is given up. */
+  readonly lost: Promise<string>;
   readonly #options: SupervisorOptions;
   readonly #stopping = new AbortController();
   #process: ServerProcess | undefined;
   #watching: Promise<void> | undefined;
+  #giveUp!: (reason: string) => void;
   #state: ServerState = "starting";
+  #reason: string | undefined;
   #restarts = 0;
   #failures = 0;
   #readyAtMs = 0;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.lost = new Promise((resolve) => (this.#giveUp = resolve));
   }
 
   status(): ServerStatus {
-    const pid = this.#state === "ready" ? this.#process?.pid : undefined;
-    return { name: this.#options.name, pid, restarts: this.#restarts, state: this.#state };
+    const [state, restarts, reason] = [this.#state, this.#restarts, this.#reason];
+    const pid = state === "ready" ? this.#process?.pid : undefined;
+    const status = { name: this.#options.name, pid, restarts, state };
+    return reason === undefined ? status : { ...status, reason };
+  }
+
+  /** The last lines that the server said in this life. */
+  lastWords(): string {
+    return this.#options.serverLog.tail();
   }
 
   /**
@@ -102,12 +111,13 @@ export class Supervisor {
       await this.#process.ended;
       throw refuse(
         `the server "${name}" did not start, ${(error as Error).message}; its last words:\n${serverLog.tail()}\n`,
-        `what to do depends on them; all of its log is in ${serverLog.file}`,
+        `what to do depends on them; all of its log is in ${serverLog.file}${NOTES[name] ?? ""}`,
         error,
       );
     }
     this.#readyAtMs = systemClock.monotonicMs();
     this.#state = "ready";
+    this.#reason = undefined;
     log.info({ server: name, pid: this.#process.pid }, "database server ready");
   }
 
@@ -117,35 +127,44 @@ export class Supervisor {
       const how = await this.#process?.ended;
       if (this.#stopping.signal.aborted) return;
       this.#state = "restarting";
+      this.#reason = how;
       log.warn(
         { server: name, how, tail: serverLog.tail() },
         "database server died, restarting it",
       );
       const livedMs = systemClock.monotonicMs() - this.#readyAtMs;
       this.#failures = livedMs > WELL_AFTER_MS ? 0 : this.#failures + 1;
-      await this.#revive();
+      if (!(await this.#revive())) return;
     }
   }
 
-  /** Tries until it is back or no longer wanted. The first death is answered at once. */
-  async #revive(): Promise<void> {
-    const { name, log } = this.#options;
+  /** Tries until it is back, no longer wanted, or given up. The first death is answered at once. */
+  async #revive(): Promise<boolean> {
+    const { name, log, deathLimit = Infinity } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
+      if (this.#failures >= deathLimit) {
+        this.#state = "failed";
+        this.#giveUp(`it died ${this.#failures} times in a row (${this.#reason})`);
+        return false;
+      }
       const waitMs = this.#failures > 1 ? backoffMs(this.#failures - 1, BACKOFF, Math.random()) : 0;
       await pause(waitMs, undefined, { signal }).catch(() => {});
       try {
         await this.#launch();
-        return this.#restarted();
+        this.#restarted();
+        return true;
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted) return false;
         this.#failures += 1;
+        this.#reason = (error as Error).message;
         log.error(
           { server: name, failures: this.#failures, error },
           "database server not back yet",
         );
       }
     }
+    return false;
   }
 
   #restarted(): void {

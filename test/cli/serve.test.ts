@@ -19,20 +19,29 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+type Parts = Readonly<Record<string, { readonly health: string } | undefined>>;
+
+const ALL = ["--roles", "main,readonly,rollback"];
+
 test("it says its address on one line, answers there, and stops at SIGTERM without a loss", async () => {
-  const { child, url } = await startService([], { cwd: folder });
+  const { child, url } = await startService(ALL, { cwd: folder });
   expect((await fetch(`${url}/readyz`)).status).toBe(200);
   const body = JSON.stringify({ type: "note", data: { kept: true } });
   const headers = { "content-type": "application/json" };
   await fetch(`${url}/v1/states/a`, { method: "PUT", headers, body });
   expect(await child.kill("SIGTERM")).toEqual({ code: 0, signal: null });
   expect(child.stdout).toMatch(
-    /^agent_runtime state is ready at http:\/\/127\.0\.0\.1:\d+ \(PostgreSQL 18\.\d+, embedded in \.agent_runtime\)\n$/,
+    /^agent_runtime state is ready at http:\/\/127\.0\.0\.1:\d+ \(PostgreSQL 18\.\d+, embedded in \.agent_runtime: main, readonly, rollback\)\n$/,
   );
 
-  const again = await startService([], { cwd: folder });
+  const again = await startService(ALL, { cwd: folder });
   const state = (await (await fetch(`${again.url}/v1/states/a`)).json()) as { data: unknown };
   expect(state.data).toEqual({ kept: true });
+  const healths = async (): Promise<unknown> => {
+    const info = (await (await fetch(`${again.url}/v1/info`)).json()) as { parts: Parts };
+    return ["main", "readonly", "rollback"].map((name) => info.parts[name]?.health);
+  };
+  await expect.poll(healths, { timeout: 20_000 }).toEqual(["ok", "ok", "ok"]);
   expect(await again.child.kill("SIGINT")).toEqual({ code: 0, signal: null });
 }, 120_000);
 

@@ -38,7 +38,7 @@ describe("the state manager over the Data API of a real project", () => {
 
 function realProject(url: string, key: string): void {
   stateFaceContract("the library", async () => {
-    const store = openStateStore({ ...wayTo({ url, key }), dataBytes: 1_048_576 });
+    const store = openStateStore({ ...wayTo({ url, key }), dataBytes: 1_048_576, dataDepth: 64 });
     const face = new StateManager({ store, pollMs: 200 });
     return { face, close: () => face.close() };
   });

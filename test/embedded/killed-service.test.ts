@@ -1,6 +1,9 @@
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { ask, compiledHome, openHome, scratchFolder, serverPids, startService } from "./support.ts";
+import { SERVER_NAMES } from "../../src/embedded/servers.ts";
+import { ask, compiledHome, openHome, scratchFolder, serverPids } from "./support.ts";
+import { startService, startUnwatched } from "./support.ts";
 
 const compiled = compiledHome("killed-service");
 afterAll(() => compiled.remove());
@@ -54,6 +57,59 @@ test("a service that was killed while it made its database starts again", async 
   }
   const home = await openHome(dataDir);
   expect(await ask(home.address("main"), "select 1")).toBe(1);
+});
+
+test("a service with all servers that was killed leaves none of them, and the next one has all", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  const options = { env: { ...process.env, ROLES: SERVER_NAMES.join(",") } };
+  const service = startService({ module: compiled.module, dataDir, options });
+  const { address } = await service.until(isReady);
+  await ask(address!, "create table kept as select 42 as answer");
+  const pids = (): number[] => SERVER_NAMES.flatMap((name) => serverPids(path.join(dataDir, name)));
+  const before = pids();
+  service.process.kill("SIGKILL");
+  await service.ended;
+
+  const home = await openHome(dataDir, { roles: SERVER_NAMES });
+  await Promise.all(SERVER_NAMES.map((name) => home.whenReady(name)));
+  expect(await ask(home.address("main"), "select answer from kept")).toBe(42);
+  const readonly = home.address("readonly");
+  await expect.poll(() => ask(readonly, "select answer from kept").catch(() => 0)).toBe(42);
+  expect(pids().filter((pid) => before.includes(pid))).toEqual([]);
+  await home.close();
+  expect(pids()).toEqual([]);
+});
+
+test.each(SERVER_NAMES)(
+  "%s, left behind without a watcher, is ended by the next start",
+  async (name) => {
+    const dataDir = path.join(scratchFolder(), "home");
+    const home = await openHome(dataDir, { roles: SERVER_NAMES });
+    await Promise.all(SERVER_NAMES.map((each) => home.whenReady(each)));
+    await home.close();
+    const orphan = await startUnwatched(dataDir, name);
+    const lean = await openHome(dataDir, { roles: ["main"] }); // Also where it does not run that server.
+    const left = SERVER_NAMES.flatMap((each) => serverPids(path.join(dataDir, each)));
+    expect(left).toContain(lean.status()[0]!.pid);
+    expect(left).not.toContain(orphan);
+  },
+);
+
+test("a service that was killed while it copied its replica leaves nothing that looks like one", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  const options = { env: { ...process.env, ROLES: SERVER_NAMES.join(",") } };
+  for (let kill = 0; kill < 2; kill += 1) {
+    const service = startService({ module: compiled.module, dataDir, options });
+    await service.until(({ message }) => message?.startsWith("copying main") === true);
+    await expect.poll(() => existsSync(path.join(dataDir, "readonly.new/base"))).toBe(true);
+    service.process.kill("SIGKILL");
+    await service.ended;
+    expect(existsSync(path.join(dataDir, "readonly"))).toBe(false);
+  }
+  const home = await openHome(dataDir, { roles: SERVER_NAMES });
+  await home.whenReady("readonly");
+  expect(await ask(home.address("readonly"), "select pg_is_in_recovery()")).toBe(true);
+  expect(existsSync(path.join(dataDir, "readonly.new"))).toBe(false);
 });
 
 test("Ctrl-C at the terminal reaches the service alone, which stops in order", async () => {

@@ -1,13 +1,11 @@
-import { spawn } from "node:child_process";
 import path from "node:path";
 import { expect, test } from "vitest";
-import { commandAs, chooseIdentity } from "../../src/embedded/identity.ts";
-import { findBinaries } from "../../src/embedded/binaries.ts";
-import { fixedSettings } from "../../src/embedded/settings.ts";
-import { ask, openHome, pidOf, quietLog, scratchFolder, serverPids } from "./support.ts";
+import { serverAddress } from "../../src/embedded/servers.ts";
+import { ask, openHome, pidOf, quietLog, restartSignal } from "./support.ts";
+import { scratchFolder, serverPids, startUnwatched } from "./support.ts";
 
 test("a server that was killed comes back with its data, each time", async () => {
-  const restarted = signal();
+  const restarted = restartSignal();
   const dataDir = path.join(scratchFolder(), "home");
   const home = await openHome(dataDir, { onServerRestarted: (name) => restarted.fire(name) });
   const address = home.address("main");
@@ -25,7 +23,7 @@ test("a server that was killed comes back with its data, each time", async () =>
 });
 
 test("a server that began anew after a crash of one connection counts as restarted", async () => {
-  const restarted = signal();
+  const restarted = restartSignal();
   const dataDir = path.join(scratchFolder(), "home");
   const home = await openHome(dataDir, { onServerRestarted: (name) => restarted.fire(name) });
   const before = pidOf(home);
@@ -43,7 +41,7 @@ test("a server that began anew after a crash of one connection counts as restart
 });
 
 test("who fails at hearing of a restart does not disturb it", async () => {
-  const told = signal();
+  const told = restartSignal();
   const home = await openHome(path.join(scratchFolder(), "home"), {
     onServerRestarted: (name) => {
       told.fire(name);
@@ -82,12 +80,7 @@ test("processes whose postmaster was killed, and are too busy to see it, are end
   const dataDir = path.join(scratchFolder(), "home");
   await (await openHome(dataDir)).close();
   const orphan = await startUnwatched(dataDir);
-  const address = {
-    host: path.join(dataDir, "run"),
-    port: 5432,
-    user: "postgres",
-    database: "postgres",
-  };
+  const address = serverAddress(path.join(dataDir, "run"), "main");
   const busy = ask(address, "select count(*) from generate_series(1, 1e12)").catch(() => "cut");
   await expect.poll(() => serverPids(path.join(dataDir, "main")).length).toBeGreaterThan(5);
   process.kill(orphan, "SIGKILL");
@@ -99,32 +92,3 @@ test("processes whose postmaster was killed, and are too busy to see it, are end
   expect(await busy).toBe("cut");
   expect(signals).toEqual(["SIGQUIT"]);
 });
-
-/** As a service leaves it that was killed on a system without a death signal. */
-async function startUnwatched(dataDir: string): Promise<number> {
-  const binaries = findBinaries("npm", path.join(dataDir, "lib"));
-  const { identity } = await chooseIdentity(binaries, dataDir);
-  const line = [
-    binaries.postgres,
-    "-D",
-    path.join(dataDir, "main"),
-    ...fixedSettings(5432, "../run"),
-  ];
-  const { file, args, ...rest } = commandAs(identity, binaries, line as [string]);
-  const child = spawn(file, args, { ...rest, detached: true, stdio: ["ignore", "ignore", "pipe"] });
-  await new Promise<void>((resolve, reject) => {
-    child.once("exit", () => reject(new Error("it ended")));
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      if (text.includes("ready to accept connections")) resolve();
-    });
-  });
-  return child.pid!;
-}
-
-function signal() {
-  let waiting: ((name: string) => void) | undefined;
-  return {
-    next: () => new Promise<string>((resolve) => (waiting = resolve)),
-    fire: (name: string) => waiting?.(name),
-  };
-}

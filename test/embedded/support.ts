@@ -15,8 +15,14 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { onTestFinished } from "vitest";
+import { findBinaries } from "../../src/embedded/binaries.ts";
 import { openEmbeddedHome } from "../../src/embedded/home.ts";
-import type { EmbeddedHome, EmbeddedOptions, ServerAddress } from "../../src/embedded/home.ts";
+import type { EmbeddedHome, EmbeddedOptions } from "../../src/embedded/home.ts";
+import { chooseIdentity, commandAs } from "../../src/embedded/identity.ts";
+import type { ServerStatus } from "../../src/embedded/server-status.ts";
+import { serverAddress } from "../../src/embedded/servers.ts";
+import type { ServerAddress, ServerName } from "../../src/embedded/servers.ts";
+import { fixedSettings } from "../../src/embedded/settings.ts";
 import type { Logger } from "../../src/service/log-port.ts";
 
 export const isRoot = process.getuid?.() === 0;
@@ -33,14 +39,46 @@ export function scratchFolder(): string {
   return folder;
 }
 
-/** A home that is closed after the test. */
+/** A home that is closed after the test; of main alone, where the test does not say otherwise. */
 export async function openHome(
   dataDir: string,
   options: Partial<EmbeddedOptions> = {},
 ): Promise<EmbeddedHome> {
-  const home = await openEmbeddedHome({ dataDir, binaries: "npm", log: quietLog, ...options });
+  const fast = { binaries: "npm", roles: ["main"], log: quietLog } as const;
+  const home = await openEmbeddedHome({ dataDir, ...fast, ...options });
   onTestFinished(() => home.close());
   return home;
+}
+
+/** A log whose reader can wait for an entry, also for one that was written before. */
+export function heardLog(): { readonly log: Logger; until(part: string): Promise<object> } {
+  const entries: { readonly message: string; readonly fields: object }[] = [];
+  const waiting = new Set<() => void>();
+  const write = (fields: object, message: string): void => {
+    entries.push({ fields, message });
+    for (const look of waiting) look();
+  };
+  const until = (part: string): Promise<object> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        const index = entries.findIndex(({ message }) => message.includes(part));
+        if (index < 0) return;
+        waiting.delete(look);
+        resolve(entries.splice(index, 1)[0]!.fields);
+      };
+      waiting.add(look);
+      look();
+    });
+  return { log: { debug: write, info: write, warn: write, error: write }, until };
+}
+
+/** Who waits for the restart of a server. */
+export function restartSignal() {
+  let waiting: ((name: string) => void) | undefined;
+  return {
+    next: () => new Promise<string>((resolve) => (waiting = resolve)),
+    fire: (name: string) => waiting?.(name),
+  };
 }
 
 /** The first column of the first row. */
@@ -56,8 +94,12 @@ export async function ask(address: ServerAddress, sql: string): Promise<unknown>
   }
 }
 
-export function pidOf(home: EmbeddedHome): number {
-  return home.status()[0]!.pid!;
+export function statusOf(home: EmbeddedHome, name: ServerName): ServerStatus {
+  return home.status().find((server) => server.name === name)!;
+}
+
+export function pidOf(home: EmbeddedHome, name: ServerName = "main"): number {
+  return statusOf(home, name).pid!;
 }
 
 /** The pids of all that works in a server's data, whoever started it. */
@@ -71,6 +113,27 @@ export function serverPids(clusterDir: string): number[] {
         return false;
       }
     });
+}
+
+/** Starts a server as a service leaves it that was killed on a system without a death signal. */
+export async function startUnwatched(dataDir: string, name: ServerName = "main"): Promise<number> {
+  const binaries = findBinaries("npm", path.join(dataDir, "lib"));
+  const { identity } = await chooseIdentity(binaries, dataDir);
+  const line = [
+    binaries.postgres,
+    "-D",
+    path.join(dataDir, name),
+    ...fixedSettings(serverAddress("", name).port, "../run"),
+  ];
+  const { file, args, ...rest } = commandAs(identity, binaries, line as [string]);
+  const child = spawn(file, args, { ...rest, detached: true, stdio: ["ignore", "ignore", "pipe"] });
+  await new Promise<void>((resolve, reject) => {
+    child.once("exit", () => reject(new Error("it ended")));
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      if (/ready to accept (read-only )?connections/.test(text)) resolve();
+    });
+  });
+  return child.pid!;
 }
 
 /** Every file below a folder, with its content where it is a file: two calls compare. */

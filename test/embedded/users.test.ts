@@ -11,8 +11,11 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { backupHome } from "../../src/embedded/backup.ts";
+import { restoreHome } from "../../src/embedded/restore.ts";
+import { SERVER_NAMES } from "../../src/embedded/servers.ts";
 import { ask, compiledHome, compileHome, isRoot, openHome, repository } from "./support.ts";
-import { scratchFolder, snapshot, startService, startServiceScript } from "./support.ts";
+import { quietLog, scratchFolder, snapshot, startService, startServiceScript } from "./support.ts";
 
 const NOBODY = 65534;
 const asNobody = { uid: NOBODY, gid: NOBODY };
@@ -28,7 +31,8 @@ describe.runIf(isRoot)("started by root", () => {
     mkdirSync(locked, { mode: 0o700 });
     const dataDir = path.join(locked, "home");
     if (mayUnshare) {
-      const home = await openHome(dataDir);
+      const home = await openHome(dataDir, { roles: ["main", "readonly"] });
+      await home.whenReady("readonly");
       expect(await ask(home.address("main"), "select 1")).toBe(1);
       expect(lstatSync(path.join(dataDir, "main")).uid).toBe(0);
     } else {
@@ -45,8 +49,27 @@ describe.runIf(isRoot)("started by root", () => {
     service.process.kill("SIGKILL");
     await service.ended;
 
-    const home = await openHome(dataDir); // The directory's owner decides from now on.
-    expect(lstatSync(`/proc/${home.status()[0]!.pid}`).uid).toBe(NOBODY);
+    const home = await openHome(dataDir, { roles: SERVER_NAMES }); // The owner decides from now on.
+    await home.whenReady("readonly");
+    await home.whenReady("rollback");
+    for (const server of home.status()) expect(lstatSync(`/proc/${server.pid}`).uid).toBe(NOBODY);
+  });
+
+  test("a home of another user is backed up and restored as that user's", async () => {
+    const folder = scratchFolder();
+    const names = ["home", "backup", "restored"].map((name) => path.join(folder, name));
+    const [dataDir, backup, restored] = names as [string, string, string];
+    for (const each of [dataDir, restored]) {
+      mkdirSync(each);
+      chownSync(each, NOBODY, NOBODY);
+    }
+    const options = { binaries: "npm", signal: new AbortController().signal, log: quietLog };
+    const home = await openHome(dataDir);
+    await backupHome({ ...options, dataDir, target: backup });
+    await home.close();
+    await restoreHome({ ...options, backup, dataDir: restored });
+    const again = await openHome(restored);
+    expect(lstatSync(`/proc/${again.status()[0]!.pid}`).uid).toBe(NOBODY);
   });
 
   test("where neither works, the error names both ways and what to do", async () => {

@@ -113,7 +113,7 @@ describe.skipIf(missing !== undefined)("under load, PostgreSQL", () => {
 
 test("under load, the embedded server is killed and brought back", { timeout }, async () => {
   const dataDir = await scratchDataDir();
-  const manager = await StateManager.open({ dataDir });
+  const manager = await StateManager.open({ dataDir, roles: ["main"] });
   onTestFinished(() => manager.close());
   await survives({
     manager,

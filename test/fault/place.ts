@@ -25,7 +25,7 @@ export async function placeOf(home: TestHome): Promise<Place> {
   if (home.name === "embedded") {
     const dataDir = await scratchDataDir();
     return {
-      settings: { dataDir },
+      settings: { dataDir, roles: ["main"] },
       args: ["--data-dir", dataDir],
       env: {},
       connection: embeddedConnection(dataDir),

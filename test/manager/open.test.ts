@@ -12,7 +12,7 @@ async function newDataDir(): Promise<string> {
 
 test("opens on a PostgreSQL of its own, and finds everything again", async () => {
   const dataDir = await newDataDir();
-  const first = await StateManager.open({ dataDir });
+  const first = await StateManager.open({ dataDir, roles: ["main"] });
   const { version } = await first.updateState("trip", "task", { goal: "fly" });
   expect(version).toBe(1n);
   await first.close();
@@ -22,16 +22,18 @@ test("opens on a PostgreSQL of its own, and finds everything again", async () =>
     facts: { mayHaveHappened: false },
   });
 
-  const second = await StateManager.open({ dataDir });
+  const second = await StateManager.open({ dataDir, roles: ["main"] });
   onTestFinished(() => second.close());
   expect(await second.getState("trip")).toMatchObject({ version: 1n, data: { goal: "fly" } });
 });
 
 test("a second one in the same data directory is refused and told who holds it", async () => {
   const dataDir = await newDataDir();
-  const first = await StateManager.open({ dataDir });
+  const first = await StateManager.open({ dataDir, roles: ["main"] });
   onTestFinished(() => first.close());
-  await expect(StateManager.open({ dataDir })).rejects.toMatchObject({ code: "DATA_DIRECTORY" });
+  await expect(StateManager.open({ dataDir, roles: ["main"] })).rejects.toMatchObject({
+    code: "DATA_DIRECTORY",
+  });
 });
 
 test("an unknown setting is refused by its name", async () => {
@@ -44,7 +46,7 @@ test("an unknown setting is refused by its name", async () => {
 
 test("the service's own login may call functions and touch no table", async () => {
   const dataDir = await newDataDir();
-  const manager = await StateManager.open({ dataDir });
+  const manager = await StateManager.open({ dataDir, roles: ["main"] });
   onTestFinished(() => manager.close());
   const { Client } = await import("pg").then((module) => module.default);
   const client = new Client({

@@ -125,12 +125,13 @@ export async function runProgram(
   return { ...ended, stdout: child.stdout, stderr: child.stderr };
 }
 
-/** A running service on a free port, once it has said its address. */
+/** A running service on a free port, once it has said its address; embedded, it runs main alone. */
 export async function startService(
   args: readonly string[],
   options: StartOptions & { readonly timeoutMs?: number } = {},
 ): Promise<{ readonly child: Child; readonly url: string }> {
-  const child = await startProgram(["state", "--listen", "127.0.0.1:0", ...args], options);
+  const always = ["--listen", "127.0.0.1:0", "--roles", "main"];
+  const child = await startProgram(["state", ...always, ...args], options);
   const { timeoutMs } = options;
   const [url] = await child.says(
     /http:\/\/[^\s/]+:\d+/,

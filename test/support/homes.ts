@@ -107,7 +107,8 @@ afterAll(async () => {
 async function openEmbedded(): Promise<{ home: EmbeddedHome; folder: string }> {
   const folder = await mkdtemp(join(tmpdir(), "art-home-"));
   const { openEmbeddedHome } = await import("../../src/embedded/home.ts");
-  const home = await openEmbeddedHome({ dataDir: folder, binaries: "npm", log: silentLog });
+  const roles = ["main"] as const;
+  const home = await openEmbeddedHome({ dataDir: folder, binaries: "npm", roles, log: silentLog });
   return { home, folder };
 }
 

@@ -9,11 +9,13 @@ returns bigint language sql stable as $$
 $$;
 
 -- Where the feed stands: everything before `head` is settled, and nothing will join it; `floor` is up to
--- where changes were pruned; `lineage` names the history that cursors belong to.
+-- where changes were pruned; `lineage` names the history that cursors belong to. The timeline is part of
+-- it: what comes after a backup was restored is not what the holder of a later cursor has seen.
 create or replace function agent_state_api.feed_bounds()
 returns table (lineage text, head bigint, floor text)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select (select m.value from agent_state.meta m where m.name = 'lineage'),
+  select (select md5(m.value || '.' || (select w.timeline_id from pg_control_checkpoint() w))
+            from agent_state.meta m where m.name = 'lineage'),
          agent_state.feed_head(),
          (select m.value from agent_state.meta m where m.name = 'feed_floor')
 $$;

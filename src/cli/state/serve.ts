@@ -125,9 +125,11 @@ export function readyLine(
   runtime: Pick<Runtime, "url" | "parts">,
   { cwd }: { readonly cwd: string },
 ): string {
-  const main = runtime.parts.find(({ name }) => name === "main") ?? runtime.parts[0];
+  const [main, ...others] = runtime.parts;
+  const names = runtime.parts.map(({ name }) => name).join(", ");
   // A folder below the working directory is known to its user by its relative name.
-  const on = main === undefined ? "" : ` (${main.runsOn.replaceAll(`${cwd}/`, "")})`;
+  const runsOn = main?.runsOn.replaceAll(`${cwd}/`, "");
+  const on = main === undefined ? "" : ` (${runsOn}${others.length === 0 ? "" : `: ${names}`})`;
   return printable(`agent_runtime state is ready at ${runtime.url}${on}`);
 }
 
