@@ -170,12 +170,7 @@ describeOnHomes("a JSON door", (home) => {
   });
 
   test("leaves what is not said to the function's own defaults", async () => {
-    const {
-      reserve: _,
-      writer: __,
-      ...rest
-    } = { ...BATCH, reserve: true, writer: 1, id: ["d1", "d2"], scope: null, key: null };
-    await ask("commit_batch", rest);
+    await ask("commit_batch", { ...BATCH, id: ["d1", "d2"], scope: null, key: null });
     const [row] = await bench.sql(
       "select writer from agent_state.changes order by state_no desc limit 1",
     );

@@ -4,13 +4,16 @@ import pg from "pg";
 import { afterEach, expect, test } from "vitest";
 import { packageRoot, packageVersion } from "../../src/service/package-root.ts";
 import { migrate } from "../../src/supabase/migrate.ts";
+import { readMigrations } from "../../src/supabase/migrations.ts";
 import { booksOf, catalog } from "../support/catalog.ts";
 import { describeOnHomes, testHomes } from "../support/homes.ts";
 import type { TestDatabase, TestHome } from "../support/homes.ts";
 import { connectionTo } from "../support/manager.ts";
 import { until } from "../support/until.ts";
 
-const NUMBERED = ["0001_state.sql", "0002_known_states.sql"];
+const NUMBERED = readMigrations("main")
+  .filter(({ number }) => number > 0)
+  .map(({ name }) => name);
 const ALL = [...NUMBERED, "functions"];
 
 describeOnHomes("migrate", (home) => {
