@@ -18,11 +18,13 @@ describe("the state manager over somebody else's Data API, @supabase/lite", () =
   stateFaceContract("the library", async () => {
     const supabase = await openSupabase(() => embedded.createDatabase());
     const lite = await openLite(supabase);
+    const face = supabase.openManager({ url: lite.url });
     return {
-      face: supabase.openManager({ url: lite.url }),
+      face,
       close: async () => {
+        await face.close();
+        await lite.close(); // It would wait for ever for a database that is gone.
         await supabase.close();
-        await lite.close();
       },
     };
   });
