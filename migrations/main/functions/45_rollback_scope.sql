@@ -27,7 +27,7 @@ create or replace function agent_state_api.rollback_scope(
   p_namespace text, p_scope text, p_expected bigint, p_target bigint, p_source text,
   p_id text[], p_version bigint[], p_digest text[], p_phase text[], p_body json[], p_reason text, p_actor text, p_writer integer)
 returns json language plpgsql security definer set search_path = pg_catalog, pg_temp
-  set enable_seqscan = off set enable_hashjoin = on set jit = off set agent_state.repair = 'on' set agent_state.core = 'on' as $$
+  set enable_seqscan = off set enable_hashjoin = on set jit = off as $$
 #variable_conflict use_column
 declare
   v_now      timestamptz := clock_timestamp();
@@ -70,6 +70,8 @@ begin
   insert into agent_state.gates values (v_scope_no, v_now)
   on conflict (scope_no) do update set changed_at = excluded.changed_at;
 
+  -- Not as settings of the function: only a superuser may attach ones of our own to it.
+  perform set_config('agent_state.repair', 'on', true), set_config('agent_state.core', 'on', true);
   with rows as materialized (
     select r.*, row_number() over (order by r.id) as n,
            case when r.kept then r.was_version else d.version end as target_version,
@@ -103,6 +105,7 @@ begin
     into v_states
     from linked l
    where (select count(*) from updated) = (select count(*) from linked) or agent_state.lost_race() > 0;
+  perform set_config('agent_state.repair', 'off', true), set_config('agent_state.core', 'off', true);
   return json_build_object('step', (v_head + 1)::text, 'restoredStep', p_target::text, 'undoneStep', v_head::text, 'source', p_source,
                            'quarantined', coalesce((select json_agg(g::text order by g) from unnest(v_steps) g), '[]'), 'states', v_states);
 exception when unique_violation or deadlock_detected or sqlstate 'PT503' then
