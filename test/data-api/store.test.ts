@@ -113,6 +113,7 @@ describeOnPrivateServers("a store over the Data API", (createDatabase) => {
     expect((await manager.getState("large", { consistency: "strong" })).data).toEqual(
       data(500_000),
     );
+    await manager.close(); // It would go on asking for what is new.
   });
 
   describe("takes each kind of key", () => {

@@ -39,7 +39,7 @@ const NO_FILTER = { type: null, scope: null, phase: null, prefix: null, after: n
 
 const FROM_START = { xid: "0", scope_no: "0", step: "0", position: 0 };
 
-/** Every function that reads, with values that make it answer something. */
+/** Functions that read, with values that make each answer something. */
 const READS: readonly [string, Record<string, unknown>][] = [
   ["describe_server", {}],
   ["expired_states", { limit: 5 }],
@@ -54,6 +54,7 @@ const READS: readonly [string, Record<string, unknown>][] = [
   ["read_feed", { ...FROM_START, limit: 9 }],
   ["read_history", { namespace: "n", id: "doc", before: null, limit: 9 }],
   ["read_migrations", {}],
+  ["read_rollback_plan", { namespace: "n", scope: "team", target: "0" }],
   ["read_scope", { namespace: "n", scope: "team" }],
   ["read_scope_states", { namespace: "n", scope: "team", step: null, after: null, limit: 9 }],
   ["read_states", KEYS],
@@ -131,12 +132,13 @@ describeOnHomes("a JSON door", (home) => {
     if (fn !== "expired_states") expect(answer.rows.length).toBeGreaterThan(0);
   });
 
-  test("stands beside every function that reads", async () => {
+  test("stands beside every function but those that take JSON themselves", async () => {
     const rows = await bench.sql<{ name: string }>(
-      `select proname as name from pg_proc where pronamespace = 'agent_state_api'::regnamespace and provolatile <> 'v'
-          and proname not like '%\\_json' and proname <> 'get' order by 1`,
+      `select f.proname as name from pg_proc f
+        where f.pronamespace = 'agent_state_api'::regnamespace and f.proname not like '%\\_json'
+          and not exists (select from pg_proc d where d.pronamespace = f.pronamespace and d.proname = f.proname || '_json') order by 1`,
     );
-    expect(rows.map(({ name }) => name)).toEqual([...new Set(READS.map(([fn]) => fn))].toSorted());
+    expect(rows.map(({ name }) => name)).toEqual(["commit", "get"]);
   });
 
   test("takes the body of a POST where it writes, and q where it reads, which also goes by GET", async () => {
