@@ -23,6 +23,7 @@ export interface BackgroundOptions {
   }) => Promise<Supervisor>;
   /** Watches the server, starting or started; resolves with the reason why its data is unusable. */
   readonly watch?: (supervisor: Supervisor, signal: AbortSignal) => Promise<string>;
+  /** Never throws. */
   readonly onRestarted: () => void;
 }
 
@@ -34,6 +35,7 @@ const WELL_AFTER_MS = 60_000;
 export class BackgroundServer {
   readonly #options: BackgroundOptions;
   readonly #stopping = new AbortController();
+  readonly #stopped: Promise<undefined>;
   readonly #firstReady: Promise<void>;
   readonly #firstOutcome: Promise<void>;
   #living: Promise<void> | undefined;
@@ -48,6 +50,10 @@ export class BackgroundServer {
 
   constructor(options: BackgroundOptions) {
     this.#options = options;
+    const { signal } = this.#stopping;
+    this.#stopped = new Promise((resolve) => {
+      signal.addEventListener("abort", () => resolve(undefined), { once: true });
+    });
     this.#firstReady = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
       this.#rejectReady = reject;
@@ -126,7 +132,7 @@ export class BackgroundServer {
     this.#supervisor = supervisor;
     let readyAtMs = Infinity;
     try {
-      const ends = [supervisor.lost, aborted(this.#stopping.signal)];
+      const ends = [supervisor.lost, this.#stopped];
       if (watch !== undefined) ends.push(watch(supervisor, life.signal));
       const start = supervisor.start().then(
         () => {
@@ -137,9 +143,10 @@ export class BackgroundServer {
         (error: unknown) => (error as Error).message,
       );
       const unusable = await Promise.race([start, ...ends]);
-      if (unusable !== undefined) this.#stage = { state: "failed", reason: unusable };
-      if (unusable !== undefined)
-        log.warn({ server: name, reason: unusable }, "cannot go on as it is");
+      if (unusable !== undefined) {
+        this.#stage = { state: "failed", reason: unusable };
+        log.warn({ server: name, reason: unusable }, "database server cannot go on as it is");
+      }
       return unusable;
     } finally {
       life.abort();
@@ -167,11 +174,4 @@ export class BackgroundServer {
     const waitMs = backoffMs(this.#failures - 1, BACKOFF, Math.random());
     await pause(waitMs, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
-}
-
-function aborted(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(undefined);
-    signal.addEventListener("abort", () => resolve(undefined), { once: true });
-  });
 }

@@ -106,7 +106,13 @@ async function open(
     runFolder,
     settings: await settingsFor(tools, sharedBuffersMiB),
     log,
-    onRestarted: (name) => options.onServerRestarted?.(name),
+    onRestarted: (name) => {
+      try {
+        options.onServerRestarted?.(name);
+      } catch (error) {
+        log.error({ server: name, error }, "who should hear of the restart failed at it");
+      }
+    },
   };
   const parts = await startParts(launch, roles, undo);
   const part = (name: ServerName): Part => {

@@ -20,6 +20,7 @@ export interface Launch {
   readonly runFolder: string;
   readonly settings: Omit<SettingsInput, "name" | "mainConnection">;
   readonly log: Logger;
+  /** Every connection to that server was cut; never throws. */
   readonly onRestarted: (name: ServerName) => void;
 }
 

@@ -19,6 +19,7 @@ export interface SupervisorOptions {
   readonly log: Logger;
   /** After so many deaths in a row it is given up; unsaid: never. */
   readonly deathLimit?: number;
+  /** Never throws. */
   readonly onRestarted: () => void;
 }
 
@@ -171,10 +172,6 @@ export class Supervisor {
     this.#restarts += 1;
     const { name, log, onRestarted } = this.#options;
     log.warn({ server: name, restarts: this.#restarts }, "database server is back");
-    try {
-      onRestarted();
-    } catch (error) {
-      log.error({ server: name, error }, "who should hear of the restart failed at it");
-    }
+    onRestarted();
   }
 }
