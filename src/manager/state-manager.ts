@@ -34,6 +34,7 @@ import type {
   Step,
   Written,
 } from "../state/state.ts";
+import { commitAll } from "./batch.ts";
 import { Batcher } from "./batcher.ts";
 import { BoundedReader } from "./bounded-reader.ts";
 import { FeedTail } from "./change-feed.ts";
@@ -207,16 +208,10 @@ export class StateManager implements StateFace {
     changesets: readonly Changeset[],
     options: CallOptions = {},
   ): Promise<BatchOutcome[]> {
-    const { changesetChanges } = this.#limits;
-    if (changesets.length > changesetChanges) {
-      throw new AgentRuntimeError(
-        "PAYLOAD_TOO_LARGE",
-        `A batch has at most ${changesetChanges} changesets, this one ${changesets.length}; send it in parts.`,
-      );
-    }
-    const reader = new BoundedReader(this.#reader, this.#limits.dataBytes);
-    return Promise.all(
-      changesets.map((changeset) => fateOf(this.#commit(changeset, options, reader))),
+    const { changesetChanges, dataBytes } = this.#limits;
+    const reader = new BoundedReader(this.#reader, dataBytes);
+    return commitAll(changesets, changesetChanges, (changeset) =>
+      this.#commit(changeset, options, reader),
     );
   }
 
@@ -394,14 +389,5 @@ export class StateManager implements StateFace {
     this.metrics.exposeLanesBusy(() => this.#batcher.busyLanes);
     this.metrics.exposeWatchers(() => this.#tail.watchers);
     this.metrics.exposeCache("l1", () => this.#cache.figures);
-  }
-}
-
-async function fateOf(commit: Promise<Committed>): Promise<BatchOutcome> {
-  try {
-    return { ok: true, committed: await commit };
-  } catch (error) {
-    if (error instanceof AgentRuntimeError) return { ok: false, error };
-    throw error;
   }
 }
