@@ -138,8 +138,9 @@ function toDate(text: string): Date {
   return date;
 }
 
-export function toRollback(wire: Wire<Omit<Rollback, "namespace">>): Omit<Rollback, "namespace"> {
+export function toRollback(wire: Wire<Rollback>): Rollback {
   return {
+    namespace: wire.namespace,
     scope: wire.scope,
     dryRun: wire.dryRun,
     step: BigInt(wire.step),
@@ -151,8 +152,10 @@ export function toRollback(wire: Wire<Omit<Rollback, "namespace">>): Omit<Rollba
       return {
         ...state,
         version: BigInt(state.version),
+        newVersion: BigInt(state.newVersion),
         targetVersion: BigInt(state.targetVersion),
       };
     }),
+    replayed: wire.replayed,
   };
 }

@@ -214,14 +214,23 @@ export class HttpStateClient implements StateFace {
   }
 
   async rollback(scope: string, options: RollbackOptions = {}): Promise<Rollback> {
-    const { toStep, expectedStep, reason, actor, dryRun, source } = options;
+    const { toStep, expectedStep, reason, actor, idempotencyKey, dryRun, source } = options;
     const order = {
       toStep: toStep?.toString(),
       expectedStep: expectedStep?.toString(),
-      ...{ reason, actor, dryRun, source },
+      reason,
+      actor,
+      idempotencyKey,
+      dryRun,
+      source,
     };
     const done = decode(await this.#order(scope, "rollback", { options, order }), toRollback);
-    return { namespace: options.namespace ?? "default", ...done };
+    if (!done.dryRun) {
+      for (const { id, newVersion: version } of done.states) {
+        this.#memory.note(options.namespace, { namespace: done.namespace, id, version });
+      }
+    }
+    return done;
   }
 
   async hold(scope: string, options: HoldOptions = {}): Promise<void> {

@@ -171,7 +171,7 @@ function problemFacts(problem: JsonObject): ErrorFacts {
     ...(diff === undefined ? {} : { diff }),
     ...(typeof field === "string" ? { field } : {}),
     ...(typeof nearest === "string" ? { nearest } : {}),
-    ...(plan === undefined ? {} : { plan: plan as Json }),
+    ...(plan === undefined ? {} : { plan }),
     ...(typeof resumeFrom === "string" ? { resumeFrom } : {}),
   };
 }

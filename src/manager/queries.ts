@@ -30,7 +30,7 @@ import type {
 } from "../state/state.ts";
 import type { Limits } from "./limits.ts";
 import type { Reader } from "./reader.ts";
-import { scopeNotFound } from "./roll-back.ts";
+import { scopeNotFound } from "./roll-back-refusal.ts";
 import { materialize, stateFrom } from "./state-cache.ts";
 import type { StateCache } from "./state-cache.ts";
 

@@ -1,19 +1,41 @@
-import { AgentRuntimeError } from "../state/errors.ts";
-import type { ErrorCode } from "../state/errors.ts";
-import { checkActor, checkCause, checkNamespace, checkScope } from "../state/identifiers.ts";
+import { AgentRuntimeError, isUncertain } from "../state/errors.ts";
+import {
+  checkActor,
+  checkCause,
+  checkIdempotencyKey,
+  checkNamespace,
+  checkScope,
+} from "../state/identifiers.ts";
 import type { StateStore } from "../state/ports.ts";
 import { quote } from "../state/quote.ts";
 import type {
   PlannedState,
+  Replayed,
   RestoredDocument,
+  RollbackAnswer,
   RollbackPlan,
+  RollbackRequest,
   ScopeCopy,
 } from "../state/recovery-ports.ts";
-import { rollbackJson } from "../state/rollback.ts";
-import type { HoldOptions, Rollback, RollbackOptions, RollbackSource } from "../state/rollback.ts";
+import type {
+  HoldOptions,
+  Rollback,
+  RollbackOptions,
+  RollbackSource,
+  RollbackState,
+} from "../state/rollback.ts";
 import type { Step } from "../state/state.ts";
 import { checkCount } from "./prepare.ts";
 import type { Reader } from "./reader.ts";
+import {
+  copyDiverges,
+  noEarlierStep,
+  refused,
+  refusedBy,
+  scopeNotFound,
+  stepQuarantined,
+  terminalPublished,
+} from "./roll-back-refusal.ts";
 import type { StateCache } from "./state-cache.ts";
 
 /** The part of the rollback database that going back needs. */
@@ -31,11 +53,12 @@ export interface RecoverySources {
 }
 
 /** What one rollback is about, checked. */
-interface Request {
-  readonly namespace: string;
-  readonly scope: string;
-  readonly toStep: Step | null;
+interface Request extends RollbackRequest {
   readonly source: RollbackSource | undefined;
+  readonly expected: Step | null;
+  readonly reason: string | null;
+  readonly actor: string | null;
+  readonly dryRun: boolean;
 }
 
 const RETRY_AFTER_MS = 250;
@@ -44,46 +67,103 @@ const RETRY_AFTER_MS = 250;
  * Takes a scope back: plans, proves what it will put there, appends one step.
  *
  * One step back comes from the rollback database, an earlier one from main's history.
+ *
+ * @param onSent told right before main is asked to do it.
  */
 export async function rollBack(
   sources: RecoverySources,
   scope: string,
-  options: RollbackOptions,
+  { onSent, ...options }: RollbackOptions & { readonly onSent?: () => void },
 ): Promise<Rollback> {
-  const request: Request = {
+  const request = requestOf(scope, options);
+  const plan = await planOf(sources, request);
+  if ("replayed" in plan) return replayedBy(request, plan);
+  const { copy, planned } = await prepare(sources, request, plan);
+  if (request.dryRun) return planned;
+  onSent?.();
+  const answer = await execute(sources, request, { plan, copy, planned });
+  if (answer.refused === null) return { ...planned, dryRun: false, step: answer.step };
+  // Perhaps it was the same call, with the same key, that was faster.
+  if (answer.refused === "STEP_CONFLICT" && request.idempotencyKey !== null) {
+    const again = await planOf(sources, request);
+    if ("replayed" in again) return replayedBy(request, again);
+  }
+  throw refusedBy(answer, planned);
+}
+
+function requestOf(scope: string, options: RollbackOptions): Request {
+  const { reason, actor, idempotencyKey } = options;
+  return {
     namespace: checkNamespace(options.namespace ?? "default"),
     scope: checkScope(scope),
     toStep: checkCount(options.toStep, "INVALID_STEP"),
+    expected: checkCount(options.expectedStep, "INVALID_STEP"),
     source: options.source,
+    reason: reason === undefined ? null : checkCause(reason),
+    actor: actor === undefined ? null : checkActor(actor),
+    idempotencyKey: idempotencyKey === undefined ? null : checkIdempotencyKey(idempotencyKey),
+    dryRun: options.dryRun === true,
   };
-  const reason = options.reason === undefined ? null : checkCause(options.reason);
-  const actor = options.actor === undefined ? null : checkActor(options.actor);
-  const expected = checkCount(options.expectedStep, "INVALID_STEP");
+}
 
-  const plan = await planOf(sources, request);
+function replayedBy(request: Request, { replayed }: Replayed): Rollback {
+  const { namespace, scope, idempotencyKey } = request;
+  if (replayed !== null) return { namespace, scope, ...replayed };
+  throw new AgentRuntimeError(
+    "IDEMPOTENCY_KEY_REUSED",
+    `The idempotency key ${quote(idempotencyKey ?? "")} was used for something else. Use another key.`,
+    { mayHaveHappened: false },
+  );
+}
+
+/** What will be put there, and from where; throws where something speaks against it. */
+async function prepare(
+  sources: RecoverySources,
+  request: Request,
+  plan: RollbackPlan,
+): Promise<{ readonly copy: ScopeCopy | null; readonly planned: Rollback }> {
+  refuseTarget(request, plan);
   const copy = await copyFor(sources, request, plan);
-  const planned = describe(request, plan, { source: copy === null ? "history" : "rollback" });
-  refuseEarly(request, plan, { expected, planned });
-  if (copy !== null) checkCopy(request, plan, { copy, planned });
-  if (options.dryRun === true) return planned;
+  const planned = describe(request, plan, copy);
+  refuseEarly(request, plan, planned);
+  if (copy !== null) checkCopy(plan, { copy, planned });
+  return { copy, planned };
+}
 
-  const answer = await sources.store.recovery.rollBack({
-    namespace: request.namespace,
-    scope: request.scope,
-    expectedStep: plan.head,
-    target: plan.target,
-    source: planned.source,
-    documents: copy === null ? [] : documentsOf(plan, copy),
-    reason,
-    actor,
-  });
-  if (answer.refused !== null) throw refusedBy(answer, planned);
-  for (const { id, newVersion } of answer.states) {
-    const key = { namespace: request.namespace, id };
-    sources.reader.outdate(key);
-    sources.cache.note(key, newVersion, request.scope);
+/** Appends the step; what is known here of its states is out of date then, or may be. */
+async function execute(
+  sources: RecoverySources,
+  request: Request,
+  { plan, copy, planned }: { plan: RollbackPlan; copy: ScopeCopy | null; planned: Rollback },
+): Promise<RollbackAnswer> {
+  const { namespace, scope, toStep, idempotencyKey, reason, actor } = request;
+  const keys = planned.states.map(({ id }) => ({ namespace, id }));
+  try {
+    const answer = await sources.store.recovery.rollBack({
+      namespace,
+      scope,
+      toStep,
+      idempotencyKey,
+      reason,
+      actor,
+      expectedStep: plan.head,
+      target: plan.target,
+      source: planned.source,
+      documents: copy === null ? [] : documentsOf(plan, copy),
+    });
+    if (answer.refused !== null) return answer;
+    keys.forEach((key, index) => {
+      sources.reader.outdate(key);
+      sources.cache.note(key, planned.states[index]!.newVersion, scope);
+    });
+    return answer;
+  } catch (error) {
+    for (const key of isUncertain(error) ? keys : []) {
+      sources.reader.outdate(key);
+      sources.cache.forget(key);
+    }
+    throw error;
   }
-  return { ...planned, dryRun: false, step: answer.step };
 }
 
 /** Stops a scope: it takes no writes, and nothing of it is promoted, until it is released. */
@@ -112,15 +192,28 @@ export async function releaseScope(
   if (!exists) throw scopeNotFound(namespace, scope);
 }
 
-async function planOf(sources: RecoverySources, request: Request): Promise<RollbackPlan> {
-  const { namespace, scope, toStep } = request;
-  const plan = await sources.store.recovery.plan(namespace, scope, toStep);
-  if (plan === null) throw scopeNotFound(namespace, scope);
-  if (plan.target < plan.head) return plan;
-  throw new AgentRuntimeError(
-    "STEP_NOT_FOUND",
-    `Scope ${quote(scope)} is at step ${plan.head}; it can go back to the steps 0 to ${plan.head - 1n}, not ${plan.target}.`,
-  );
+async function planOf(
+  sources: RecoverySources,
+  request: Request,
+): Promise<RollbackPlan | Replayed> {
+  const plan = await sources.store.recovery.plan(request);
+  if (plan === null) throw scopeNotFound(request.namespace, request.scope);
+  return plan;
+}
+
+/** Refuses what no plan can be made of: there is nothing to go back to. */
+function refuseTarget({ scope, toStep }: Request, plan: RollbackPlan): void {
+  const { head, target } = plan;
+  if (target >= head) {
+    throw new AgentRuntimeError(
+      "STEP_NOT_FOUND",
+      `Scope ${quote(scope)} is at step ${head}; it can go back to the steps 0 to ${head - 1n}, not ${target}.`,
+      { field: "toStep" },
+    );
+  }
+  if (plan.targetQuarantined) throw stepQuarantined(scope, target);
+  if (plan.states.length > 0 && (toStep !== null || plan.effective > 0n)) return;
+  throw noEarlierStep(scope, target);
 }
 
 /** The copy that the documents come from; null: they come from history. */
@@ -130,19 +223,30 @@ async function copyFor(
   plan: RollbackPlan,
 ): Promise<ScopeCopy | null> {
   const { copies } = sources;
+  if (request.source === "rollback" && copies === null) {
+    throw new AgentRuntimeError(
+      "INVALID_REQUEST",
+      'There is no rollback database to take it from; leave `source` out, or say "history".',
+      { field: "source" },
+    );
+  }
   if (request.source === "history" || copies === null) return null;
   const copy = await copies.readCopy(request.namespace, request.scope);
-  const holdsTarget = copy !== null && copy.promotedStep === plan.target;
-  // Earlier steps are only in main. So is step 0: there is nothing to be restored.
-  if (request.source === undefined && request.toStep !== null && !holdsTarget) return null;
+  if (request.source === undefined) {
+    const promoted = copy?.promotedStep ?? 0n;
+    // It holds one step: earlier ones are only in main. So it is when going back twice, after which it holds the one that
+    // was restored first, and waiting would not change that.
+    if (request.toStep === null ? promoted > plan.target : promoted !== plan.target) return null;
+  }
   return copy ?? { promotedStep: 0n, pendingStep: 0n, broken: null, states: [] };
 }
 
 function describe(
   { namespace, scope }: Request,
   plan: RollbackPlan,
-  { source }: { readonly source: RollbackSource },
+  copy: ScopeCopy | null,
 ): Rollback {
+  const copied = new Map(copy?.states.map((state) => [state.id, state]));
   return {
     namespace,
     scope,
@@ -150,28 +254,35 @@ function describe(
     step: plan.head + 1n,
     restoredStep: plan.target,
     undoneStep: plan.head,
-    source,
+    source: copy === null ? "history" : "rollback",
     quarantined: plan.quarantines,
-    states: plan.states.map(({ digest: _, terminal: __, ...state }) => state),
+    states: plan.states.map((state) => plannedState(state, copied.get(state.id))),
+    replayed: false,
   };
 }
 
-function refuseEarly(
-  { scope }: Request,
-  plan: RollbackPlan,
-  { expected, planned }: { readonly expected: Step | null; readonly planned: Rollback },
-): void {
+/** What will become of a state; where history forgot what it was, the copy knows. */
+function plannedState(state: PlannedState, copied: RestoredDocument | undefined): RollbackState {
+  const { id, type, action, version, newVersion } = state;
+  const { targetVersion, phase } = state;
+  const was =
+    state.kept || copied === undefined
+      ? { targetVersion, phase }
+      : { targetVersion: copied.version, phase: copied.phase };
+  return { id, type, action, version, newVersion, ...was };
+}
+
+function refuseEarly({ scope, expected }: Request, plan: RollbackPlan, planned: Rollback): void {
   if (expected !== null && expected !== plan.head) {
     throw refused("STEP_CONFLICT", planned, {
       sentence: `Scope ${quote(scope)} is at step ${plan.head}, not ${expected}. Look at the plan, decide again.`,
     });
   }
-  const over = plan.states.find(({ terminal }) => terminal);
+  const over = plan.states.find(({ undone }) => undone !== null);
   if (over !== undefined) throw terminalPublished(over.id, planned);
 }
 
 function checkCopy(
-  { scope }: Request,
   plan: RollbackPlan,
   { copy, planned }: { readonly copy: ScopeCopy; readonly planned: Rollback },
 ): void {
@@ -180,74 +291,16 @@ function checkCopy(
       copy.broken ??
       `it holds step ${copy.promotedStep} and knows of ${copy.pendingStep}, the target is ${plan.target}`;
     throw refused("ROLLBACK_LAGS", planned, {
-      sentence: `The rollback database cannot serve ${quote(scope)} now (${why}). Try again, or take it from history (source "history").`,
+      sentence: `The rollback database cannot serve ${quote(planned.scope)} now (${why}). Try again, or take it from history (source "history").`,
       retryAfterMs: RETRY_AFTER_MS,
     });
   }
-  const wrong = copy.states.find(({ verified }) => !verified);
+  const wanted = new Set(plan.states.map(({ id }) => id));
+  const wrong = copy.states.find(({ id, verified }) => wanted.has(id) && !verified);
   if (wrong !== undefined) throw copyDiverges(wrong.id, planned);
 }
 
 function documentsOf(plan: RollbackPlan, copy: ScopeCopy): RestoredDocument[] {
   const wanted = new Map(plan.states.map((state): [string, PlannedState] => [state.id, state]));
   return copy.states.filter(({ id }) => wanted.has(id));
-}
-
-function refusedBy(
-  { refused: code, id, detail }: { refused: string; id: string | null; detail: string | null },
-  planned: Rollback,
-): AgentRuntimeError {
-  const { namespace, scope } = planned;
-  switch (code) {
-    case "SCOPE_NOT_FOUND":
-      return scopeNotFound(namespace, scope);
-    case "TERMINAL_PUBLISHED":
-      return terminalPublished(id ?? scope, planned);
-    case "COPY_DIVERGES":
-      return copyDiverges(id ?? scope, planned);
-    case "HISTORY_BROKEN":
-      return refused("HISTORY_BROKEN", planned, {
-        sentence: `The history of ${quote(id ?? "")} does not prove its version ${detail}: its digests do not follow from one another. Nothing was changed; run fsck on the scope.`,
-      });
-    case "HISTORY_PRUNED":
-      return refused("HISTORY_PRUNED", planned, {
-        sentence: `History no longer holds what ${quote(id ?? "")} was at step ${planned.restoredStep}. Choose a later step.`,
-      });
-    default:
-      return refused(code as ErrorCode, planned, {
-        sentence: `Scope ${quote(scope)} moved on to step ${detail} meanwhile. Look at it, decide again.`,
-      });
-  }
-}
-
-function terminalPublished(id: string, planned: Rollback): AgentRuntimeError {
-  return refused("TERMINAL_PUBLISHED", planned, {
-    sentence: `${quote(id)} is in a phase that nothing leads out of, and the world was told. Make a new state that supersedes it instead.`,
-  });
-}
-
-function copyDiverges(id: string, planned: Rollback): AgentRuntimeError {
-  return refused("COPY_DIVERGES", planned, {
-    sentence: `What the rollback database holds of ${quote(id)} is not what main committed. Nothing was changed; run fsck on the scope, or take it from history (source "history").`,
-  });
-}
-
-function refused(
-  code: ErrorCode,
-  planned: Rollback,
-  { sentence, retryAfterMs }: { readonly sentence: string; readonly retryAfterMs?: number },
-): AgentRuntimeError {
-  return new AgentRuntimeError(code, sentence, {
-    mayHaveHappened: false,
-    plan: rollbackJson(planned),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  });
-}
-
-/** Nothing was ever written to a scope of that name. */
-export function scopeNotFound(namespace: string, scope: string): AgentRuntimeError {
-  return new AgentRuntimeError(
-    "SCOPE_NOT_FOUND",
-    `There is no scope ${quote(scope)} in namespace ${quote(namespace)}: nothing was ever written to it.`,
-  );
 }

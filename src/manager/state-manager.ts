@@ -1,5 +1,4 @@
 import { withDeadline } from "../service/deadline.ts";
-import type { Logger } from "../service/log-port.ts";
 import { silentLog } from "../service/log.ts";
 import type { Loop } from "../service/loop.ts";
 import { Metrics } from "../service/metrics.ts";
@@ -7,7 +6,6 @@ import { Tracing } from "../service/tracing.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Json } from "../state/json.ts";
-import type { StateStore } from "../state/ports.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "../state/rollback.ts";
 import type {
   CallOptions,
@@ -35,7 +33,7 @@ import type {
   Written,
 } from "../state/state.ts";
 import { commitAll } from "./batch.ts";
-import { Batcher } from "./batcher.ts";
+import { Batcher, closed } from "./batcher.ts";
 import { BoundedReader } from "./bounded-reader.ts";
 import { FeedTail } from "./change-feed.ts";
 import { ChangeReader } from "./change-reader.ts";
@@ -43,41 +41,16 @@ import { followForeignChanges } from "./foreign-changes.ts";
 import { formatCursor } from "./cursor.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import type { Limits } from "./limits.ts";
+import type { ManagerOptions } from "./manager-options.ts";
 import { prepareChangeset, prepareWrite } from "./prepare.ts";
 import { Queries } from "./queries.ts";
 import { Reader } from "./reader.ts";
 import { holdScope, releaseScope, rollBack } from "./roll-back.ts";
-import type { CopyReader, RecoverySources } from "./roll-back.ts";
+import type { RecoverySources } from "./roll-back.ts";
 import { StateCache } from "./state-cache.ts";
 import { keepUp } from "./upkeep.ts";
 import { watchChanges } from "./watch.ts";
 import { Writer } from "./writer.ts";
-
-export interface ManagerOptions {
-  readonly store: StateStore;
-  readonly limits?: Limits;
-  /** Changesets that share a transaction at most; default 256. */
-  readonly batchLimit?: number;
-  /** Changesets that may wait; default 10,000. */
-  readonly queueLimit?: number;
-  /** Milliseconds of a write whose caller does not say; default 30,000. */
-  readonly writeTimeoutMs?: number;
-  /** States, and bytes of them, kept in memory for reads; default 100,000 and 64 MiB. */
-  readonly cache?: { readonly entries: number; readonly bytes: number };
-  /** How soon changes of other processes are seen; default 200 ms. */
-  readonly pollMs?: number;
-  /** Changes kept in memory for watchers; default 10,000. */
-  readonly keepChanges?: number;
-  /** Days of history that are kept; default 0: all. */
-  readonly historyDays?: number;
-  /** The rollback database; unsaid, there is none. */
-  readonly copies?: CopyReader;
-  readonly log?: Logger;
-  readonly metrics?: Metrics;
-  readonly tracing?: Tracing;
-  /** Called at the end of `close`, when nothing uses the store any more. */
-  readonly onClosed?: () => Promise<void>;
-}
 
 const QUEUE_BYTES = 256 * 1024 * 1024;
 const KEEP_BYTES = 64 * 1024 * 1024;
@@ -282,13 +255,15 @@ export class StateManager implements StateFace {
    * earlier step from history. The steps between are quarantined: kept, and never gone back to.
    *
    * @param options.toStep unsaid, the newest good step before HEAD; twice in a row goes two steps back.
-   * @throws {AgentRuntimeError} SCOPE_NOT_FOUND, STEP_NOT_FOUND, and with what it would have done in
-   *   `facts.plan`: STEP_CONFLICT, ROLLBACK_LAGS, TERMINAL_PUBLISHED, COPY_DIVERGES, HISTORY_BROKEN, HISTORY_PRUNED.
+   * @throws {AgentRuntimeError} SCOPE_NOT_FOUND, STEP_NOT_FOUND, STEP_QUARANTINED, NO_EARLIER_STEP,
+   *   IDEMPOTENCY_KEY_REUSED, and with what it would have done in `facts.plan`: STEP_CONFLICT, ROLLBACK_LAGS,
+   *   TERMINAL_PUBLISHED, COPY_DIVERGES, HISTORY_BROKEN, HISTORY_PRUNED. UNAVAILABLE and CANCELED say in
+   *   `facts.mayHaveHappened` whether it may be there all the same.
    * @see docs/rollback.md
    */
   async rollback(scope: string, options: RollbackOptions = {}): Promise<Rollback> {
-    const done = await this.#read("rollback", options, () =>
-      rollBack(this.#recovery, scope, options),
+    const done = await this.#order("rollback", options, (onSent) =>
+      rollBack(this.#recovery, scope, { ...options, onSent }),
     );
     this.#tail.poke();
     return done;
@@ -296,12 +271,18 @@ export class StateManager implements StateFace {
 
   /** Stops a scope: it takes no writes, and nothing of it is promoted, until it is released. */
   hold(scope: string, options: HoldOptions = {}): Promise<void> {
-    return this.#read("hold", options, () => holdScope(this.#recovery, scope, options));
+    return this.#order("hold", options, (onSent) => {
+      onSent();
+      return holdScope(this.#recovery, scope, options);
+    });
   }
 
   /** Lets a held scope go on. */
   release(scope: string, options: HoldOptions = {}): Promise<void> {
-    return this.#read("release", options, () => releaseScope(this.#recovery, scope, options));
+    return this.#order("release", options, (onSent) => {
+      onSent();
+      return releaseScope(this.#recovery, scope, options);
+    });
   }
 
   /**
@@ -363,11 +344,19 @@ export class StateManager implements StateFace {
   #read<T>(operation: string, call: CallOptions = {}, run: () => Promise<T>): Promise<T> {
     const { signal, timeoutMs } = call;
     if (signal === undefined && timeoutMs === undefined) return this.#observe(operation, run);
-    const limits = {
-      ...(signal === undefined ? {} : { signal }),
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    };
-    return this.#observe(operation, () => withDeadline({ ...limits, what: "The read" }, run));
+    return this.#observe(operation, () => withDeadline({ ...call, what: "The read" }, run));
+  }
+
+  /** What concerns a scope as a whole: who stops waiting is told whether it may have happened. */
+  #order<T>(
+    operation: string,
+    call: CallOptions,
+    run: (onSent: () => void) => Promise<T>,
+  ): Promise<T> {
+    if (this.#closing !== undefined) return Promise.reject(closed());
+    let isSent = false;
+    const deadline = { ...call, what: `The ${operation}`, mayHaveHappened: () => isSent };
+    return this.#observe(operation, () => withDeadline(deadline, () => run(() => (isSent = true))));
   }
 
   /** Times every operation, and traces it where that is on: written here once for all. */

@@ -22,6 +22,10 @@ export const WRITE_FIELDS = [
 
 const ROLLBACK_SOURCES = ["rollback", "history"] as const;
 
+const HOLD_FIELDS = ["reason", "actor"] as const;
+
+const ROLLBACK_FIELDS = ["toStep", "expectedStep", "idempotencyKey", "dryRun", "source"] as const;
+
 const OPS = ["update", "merge", "patch", "append", "delete"] as const;
 
 const TARGET_FIELDS = ["op", "id", "phase", "expectedVersion"] as const;
@@ -89,7 +93,7 @@ export function parseBatchEntry(entry: Json, limit: number): Changeset {
 
 /** The body of `POST .../rollback`. */
 export function rollbackIn(given: Given): RollbackOptions {
-  checkFields(given, ["toStep", "expectedStep", "reason", "actor", "dryRun", "source"], "the body");
+  checkFields(given, [...HOLD_FIELDS, ...ROLLBACK_FIELDS], "the body");
   const dryRun = given["dryRun"];
   if (dryRun !== undefined && typeof dryRun !== "boolean") {
     throw refused("INVALID_REQUEST", "dryRun", "must be true or false");
@@ -97,7 +101,8 @@ export function rollbackIn(given: Given): RollbackOptions {
   return definedOnly({
     toStep: countIn(given, "toStep", "INVALID_STEP"),
     expectedStep: countIn(given, "expectedStep", "INVALID_STEP"),
-    ...holdIn(given, ["toStep", "expectedStep", "dryRun", "source"]),
+    ...holdIn(given, ROLLBACK_FIELDS),
+    idempotencyKey: textIn(given, "idempotencyKey", "INVALID_REQUEST"),
     dryRun,
     source: wordIn(given, "source", ROLLBACK_SOURCES),
   });
@@ -105,7 +110,7 @@ export function rollbackIn(given: Given): RollbackOptions {
 
 /** The body of `POST .../hold` and `.../release`. */
 export function holdIn(given: Given, more: readonly string[] = []): HoldOptions {
-  checkFields(given, ["reason", "actor", ...more], "the body");
+  checkFields(given, [...HOLD_FIELDS, ...more], "the body");
   return definedOnly({
     reason: textIn(given, "reason", "INVALID_REQUEST"),
     actor: textIn(given, "actor", "INVALID_REQUEST"),

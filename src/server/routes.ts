@@ -4,6 +4,7 @@ import { healthRoutes } from "./health.ts";
 import { infoRoutes } from "./info.ts";
 import { openapiRoutes } from "./openapi.ts";
 import type { RouteContext } from "./options.ts";
+import { scopeOrderRoutes } from "./scope-orders.ts";
 import { scopeRoutes } from "./scopes.ts";
 import { stateRoutes } from "./states.ts";
 import { watchRoutes } from "./watch.ts";
@@ -13,6 +14,7 @@ export function addRoutes(app: FastifyInstance, context: RouteContext): void {
   stateRoutes(app, context);
   batchRoutes(app, context);
   scopeRoutes(app, context);
+  scopeOrderRoutes(app, context);
   watchRoutes(app, context);
   infoRoutes(app, context);
   healthRoutes(app, context);

@@ -1,14 +1,12 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { JsonObject } from "../state/json.ts";
-import { rollbackJson } from "../state/rollback.ts";
 import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
 import { definedOnly } from "./defined.ts";
 import { committedJson, pageJson, scopeJson, stateJson } from "./encode.ts";
-import { countIn, limitIn, textIn, toObject } from "./fields.ts";
+import { countIn, limitIn, textIn } from "./fields.ts";
 import { idempotencyKeyOf } from "./headers.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";
-import { holdIn, parseStep, rollbackIn } from "./requests.ts";
+import { parseStep } from "./requests.ts";
 import { sendJson, tellSession } from "./respond.ts";
 
 /** `/v1/scopes`: where a scope stands, what was in it at a step, and the next step. */
@@ -45,42 +43,9 @@ export function scopeRoutes(app: FastifyInstance, { face, limits }: RouteContext
     });
     return sendJson(tellSession(request, reply, committed.changes), committedJson(committed));
   });
-
-  app.post("/v1/scopes/:scope/rollback", async (request, reply) => {
-    const options = {
-      ...rollbackIn(bodyOf(request)),
-      ...definedOnly({ namespace: request.namespace }),
-    };
-    return sendJson(reply, rollbackJson(await face.rollback(scopeOf(request), options)));
-  });
-
-  app.post("/v1/scopes/:scope/hold", async (request, reply) => {
-    const options = {
-      ...holdIn(bodyOf(request)),
-      ...definedOnly({ namespace: request.namespace }),
-    };
-    await face.hold(scopeOf(request), options);
-    return sendJson(reply, scopeJson(await face.scope(scopeOf(request), options)));
-  });
-
-  app.post("/v1/scopes/:scope/release", async (request, reply) => {
-    const options = {
-      ...holdIn(bodyOf(request)),
-      ...definedOnly({ namespace: request.namespace }),
-    };
-    await face.release(scopeOf(request), options);
-    return sendJson(reply, scopeJson(await face.scope(scopeOf(request), options)));
-  });
-
-  /** An order's fields; one without any may come without a body. */
-  function bodyOf(request: FastifyRequest): JsonObject {
-    queryOf(request, []);
-    if (request.headers["content-length"] === "0" || request.body === undefined) return {};
-    mediaTypeOf(request, [JSON_TYPE]);
-    return toObject(readBody(request, limits), "the body");
-  }
 }
 
-function scopeOf(request: FastifyRequest): string {
+/** The scope that the path names. */
+export function scopeOf(request: FastifyRequest): string {
   return (request.params as { readonly scope: string }).scope;
 }

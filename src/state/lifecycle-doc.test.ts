@@ -13,6 +13,9 @@ const INTRODUCTION = `# Lifecycles
 States of the types \`task\`, \`agent\` and \`lifecycle\` are in a phase. A change may move a state only as
 these tables allow; the database refuses everything else with \`ILLEGAL_TRANSITION\`, whoever asks.
 Staying in a phase is always legal. States of other types have no phase.
+
+Only a rollback or a repair may make the moves marked \`repair\`, which the diagrams leave out: it may take a state back to
+any phase that is not terminal, and a deleted one to any phase at all, but nothing out of a terminal phase.
 `;
 
 const TITLES: Record<keyof typeof LIFECYCLES, string> = {
@@ -56,9 +59,9 @@ function section([type, lifecycle]: [string, Lifecycle]): string {
 
 function diagram({ initial, phases, terminal, transitions }: Lifecycle): string {
   const arrows = phases.flatMap((from) =>
-    Object.entries(transitions[from]!).map(
-      ([to, via]) => `  ${from} --> ${to}${via === "repair" ? ": repair" : ""}`,
-    ),
+    Object.entries(transitions[from]!)
+      .filter(([, via]) => via === "change")
+      .map(([to]) => `  ${from} --> ${to}`),
   );
   const begins = initial.map((phase) => `  [*] --> ${phase}`);
   const ends = terminal.map((phase) => `  ${phase} --> [*]`);

@@ -10,7 +10,10 @@ type Table<Phases extends readonly string[]> = Readonly<
   Record<Phases[number], { readonly [Column in keyof Phases]: Cell }>
 >;
 
-/** What a task goes through. Out of `confused`, only a rollback or repair leads on with the work. */
+/**
+ * What a task goes through. Out of `confused`, only a rollback or repair leads on with the work; these may move a state
+ * between any two phases that are not terminal, here and below.
+ */
 export const taskPhases = [
   "submitted",
   "ready",
@@ -30,14 +33,14 @@ export const taskPhases = [
 // prettier-ignore
 export const taskTable: Table<typeof taskPhases> = {
   //                sub  rea  wor  sus  wai  inp  aut  clg  cfd  com  fai  can  rej
-  submitted:      ["=", "c", "-", "-", "-", "-", "-", "-", "-", "-", "c", "c", "c"],
-  ready:          ["-", "=", "c", "-", "-", "-", "-", "-", "-", "-", "c", "c", "c"],
-  working:        ["-", "c", "=", "c", "c", "c", "c", "c", "c", "c", "c", "-", "c"],
-  suspended:      ["-", "c", "-", "=", "-", "-", "-", "-", "c", "-", "c", "c", "-"],
-  waiting:        ["-", "c", "-", "-", "=", "-", "-", "-", "c", "-", "c", "c", "-"],
-  input_required: ["-", "c", "-", "-", "-", "=", "-", "-", "c", "-", "c", "c", "c"],
-  auth_required:  ["-", "c", "-", "-", "-", "-", "=", "-", "c", "-", "c", "c", "c"],
-  canceling:      ["-", "-", "-", "-", "-", "-", "-", "=", "c", "c", "c", "c", "-"],
+  submitted:      ["=", "c", "r", "r", "r", "r", "r", "r", "r", "-", "c", "c", "c"],
+  ready:          ["r", "=", "c", "r", "r", "r", "r", "r", "r", "-", "c", "c", "c"],
+  working:        ["r", "c", "=", "c", "c", "c", "c", "c", "c", "c", "c", "-", "c"],
+  suspended:      ["r", "c", "r", "=", "r", "r", "r", "r", "c", "-", "c", "c", "-"],
+  waiting:        ["r", "c", "r", "r", "=", "r", "r", "r", "c", "-", "c", "c", "-"],
+  input_required: ["r", "c", "r", "r", "r", "=", "r", "r", "c", "-", "c", "c", "c"],
+  auth_required:  ["r", "c", "r", "r", "r", "r", "=", "r", "c", "-", "c", "c", "c"],
+  canceling:      ["r", "r", "r", "r", "r", "r", "r", "=", "c", "c", "c", "c", "-"],
   confused:       ["r", "r", "r", "r", "r", "r", "r", "r", "=", "-", "c", "c", "-"],
   completed:      ["-", "-", "-", "-", "-", "-", "-", "-", "-", "=", "-", "-", "-"],
   failed:         ["-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "=", "-", "-"],
@@ -61,15 +64,15 @@ export const agentPhases = [
 // prettier-ignore
 export const agentTable: Table<typeof agentPhases> = {
   //             reg  sta  idl  bus  pau  unr  dra  fai  sto
-  registered:  ["=", "c", "-", "-", "-", "-", "-", "-", "-"],
-  starting:    ["-", "=", "c", "-", "-", "-", "-", "c", "-"],
-  idle:        ["-", "-", "=", "c", "c", "c", "c", "-", "-"],
-  busy:        ["-", "-", "c", "=", "c", "c", "c", "c", "-"],
-  paused:      ["-", "-", "c", "-", "=", "-", "c", "-", "-"],
-  unreachable: ["-", "-", "c", "-", "-", "=", "-", "c", "-"],
-  draining:    ["-", "-", "-", "-", "-", "-", "=", "c", "c"],
-  failed:      ["-", "c", "-", "-", "-", "-", "-", "=", "c"],
-  stopped:     ["c", "-", "-", "-", "-", "-", "-", "-", "="],
+  registered:  ["=", "c", "r", "r", "r", "r", "r", "r", "r"],
+  starting:    ["r", "=", "c", "r", "r", "r", "r", "c", "r"],
+  idle:        ["r", "r", "=", "c", "c", "c", "c", "r", "r"],
+  busy:        ["r", "r", "c", "=", "c", "c", "c", "c", "r"],
+  paused:      ["r", "r", "c", "r", "=", "r", "c", "r", "r"],
+  unreachable: ["r", "r", "c", "r", "r", "=", "r", "c", "r"],
+  draining:    ["r", "r", "r", "r", "r", "r", "=", "c", "c"],
+  failed:      ["r", "c", "r", "r", "r", "r", "r", "=", "c"],
+  stopped:     ["c", "r", "r", "r", "r", "r", "r", "r", "="],
 };
 
 /** What is observed of an agent's pod or sandbox (type `lifecycle`). Facts decide, so any may fail or get lost. */
@@ -91,16 +94,16 @@ export const sandboxPhases = [
 // prettier-ignore
 export const sandboxTable: Table<typeof sandboxPhases> = {
   //           req  pen  cre  run  psg  psd  res  stg  std  fai  unk  del
-  requested: ["=", "c", "-", "-", "-", "-", "-", "-", "-", "c", "c", "-"],
-  pending:   ["-", "=", "c", "-", "-", "-", "-", "-", "-", "c", "c", "-"],
-  creating:  ["-", "-", "=", "c", "-", "-", "-", "-", "-", "c", "c", "-"],
-  running:   ["-", "-", "-", "=", "c", "-", "-", "c", "-", "c", "c", "-"],
-  pausing:   ["-", "-", "-", "-", "=", "c", "-", "-", "-", "c", "c", "-"],
-  paused:    ["-", "-", "-", "-", "-", "=", "c", "c", "-", "c", "c", "-"],
-  resuming:  ["-", "-", "-", "c", "-", "-", "=", "-", "-", "c", "c", "-"],
-  stopping:  ["-", "-", "-", "-", "-", "-", "-", "=", "c", "c", "c", "-"],
-  stopped:   ["-", "-", "-", "-", "-", "-", "-", "-", "=", "c", "c", "c"],
-  failed:    ["-", "-", "-", "-", "-", "-", "-", "-", "-", "=", "c", "c"],
-  unknown:   ["-", "-", "-", "c", "-", "-", "-", "-", "-", "c", "=", "c"],
+  requested: ["=", "c", "r", "r", "r", "r", "r", "r", "r", "c", "c", "-"],
+  pending:   ["r", "=", "c", "r", "r", "r", "r", "r", "r", "c", "c", "-"],
+  creating:  ["r", "r", "=", "c", "r", "r", "r", "r", "r", "c", "c", "-"],
+  running:   ["r", "r", "r", "=", "c", "r", "r", "c", "r", "c", "c", "-"],
+  pausing:   ["r", "r", "r", "r", "=", "c", "r", "r", "r", "c", "c", "-"],
+  paused:    ["r", "r", "r", "r", "r", "=", "c", "c", "r", "c", "c", "-"],
+  resuming:  ["r", "r", "r", "c", "r", "r", "=", "r", "r", "c", "c", "-"],
+  stopping:  ["r", "r", "r", "r", "r", "r", "r", "=", "c", "c", "c", "-"],
+  stopped:   ["r", "r", "r", "r", "r", "r", "r", "r", "=", "c", "c", "c"],
+  failed:    ["r", "r", "r", "r", "r", "r", "r", "r", "r", "=", "c", "c"],
+  unknown:   ["r", "r", "r", "c", "r", "r", "r", "r", "r", "c", "=", "c"],
   deleted:   ["-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "="],
 };

@@ -75,12 +75,16 @@ export function mayMove(type: string, from: string | null, to: string | null, vi
   return Object.hasOwn(row, to) && (row[to] === "change" || via === "repair");
 }
 
-/** Every legal move of every lifecycle, creation included, to install in a database. */
+/**
+ * Every legal move of every lifecycle, to install in a database: creation included, which a rollback or repair may do in
+ * any phase, as it brings back what was deleted.
+ */
 export function lifecycleRows(): LifecycleRow[] {
-  return Object.entries(LIFECYCLES).flatMap(([type, { initial, first, transitions }]) => [
-    ...initial.map(
-      (to) => ({ type, from: null, to, via: "change", isFirst: to === first }) as const,
-    ),
+  return Object.entries(LIFECYCLES).flatMap(([type, { phases, initial, first, transitions }]) => [
+    ...phases.map((to) => {
+      const via = initial.includes(to) ? "change" : "repair";
+      return { type, from: null, to, via, isFirst: to === first } as const;
+    }),
     ...Object.entries(transitions).flatMap(([from, row]) =>
       Object.entries(row).map(([to, via]) => ({ type, from, to, via, isFirst: false })),
     ),

@@ -1,10 +1,22 @@
-import type { RollbackSource, RollbackState } from "./rollback.ts";
+import type { Rollback, RollbackSource, RollbackState } from "./rollback.ts";
 import type { Step, Version } from "./state.ts";
+
+/** Which way back is asked for. */
+export interface RollbackRequest {
+  readonly namespace: string;
+  readonly scope: string;
+  /** Null: one step back. */
+  readonly toStep: Step | null;
+  readonly idempotencyKey: string | null;
+}
 
 /** What going back would take, as main sees it. */
 export interface RollbackPlan {
   readonly head: Step;
+  /** The step whose content HEAD holds: of a rollback, the one that it restored. */
+  readonly effective: Step;
   readonly target: Step;
+  readonly targetQuarantined: boolean;
   /** Steps that would be quarantined. */
   readonly quarantines: readonly Step[];
   readonly states: readonly PlannedState[];
@@ -13,8 +25,15 @@ export interface RollbackPlan {
 export interface PlannedState extends RollbackState {
   /** Digest of the target version; null where there is none here. */
   readonly digest: string | null;
-  /** Whether it is in a phase that nothing leads out of, and that the rollback would undo. */
-  readonly terminal: boolean;
+  /** Whether history still has what it was. */
+  readonly kept: boolean;
+  /** A phase that nothing leads out of, and that the rollback would undo. */
+  readonly undone: string | null;
+}
+
+/** What an earlier rollback with the same idempotency key did; null: the key was used for something else. */
+export interface Replayed {
+  readonly replayed: Omit<Rollback, "namespace" | "scope"> | null;
 }
 
 /** A document that goes in with a rollback, and which version of its state it is. */
@@ -27,9 +46,7 @@ export interface RestoredDocument {
   readonly text: string;
 }
 
-export interface RollbackOrder {
-  readonly namespace: string;
-  readonly scope: string;
+export interface RollbackOrder extends RollbackRequest {
   readonly expectedStep: Step;
   readonly target: Step;
   readonly source: RollbackSource;
@@ -42,17 +59,12 @@ export interface RollbackOrder {
 /** What the database answered to an order; `refused` is the code of why not, and then nothing was done. */
 export type RollbackAnswer =
   | { readonly refused: string; readonly id: string | null; readonly detail: string | null }
-  | { readonly refused: null; readonly step: Step; readonly states: readonly RestoredState[] };
-
-export interface RestoredState {
-  readonly id: string;
-  readonly newVersion: Version;
-}
+  | { readonly refused: null; readonly step: Step };
 
 /** Going back, and stopping what must not go on: in main. */
 export interface Recovery {
-  /** Null where the scope was never written to. `to`: null goes one step back. */
-  plan(namespace: string, scope: string, to: Step | null): Promise<RollbackPlan | null>;
+  /** Null where the scope was never written to. */
+  plan(request: RollbackRequest): Promise<RollbackPlan | Replayed | null>;
   rollBack(order: RollbackOrder): Promise<RollbackAnswer>;
   /** Whether there is such a scope. */
   hold(namespace: string, scope: string, why: HoldReason): Promise<boolean>;

@@ -14,6 +14,8 @@ export interface RollbackOptions extends CallOptions {
   /** Why; at most 1,000 characters. */
   readonly reason?: string;
   readonly actor?: string;
+  /** The same key with the same target answers the first rollback; with another one it is refused. */
+  readonly idempotencyKey?: string;
   /** Only the plan; nothing is changed. */
   readonly dryRun?: boolean;
   /** Unsaid: the rollback database for one step back where there is one, else history. */
@@ -28,6 +30,8 @@ export interface RollbackState {
   readonly action: "restore" | "recreate" | "delete";
   /** The version that is current before it. */
   readonly version: Version;
+  /** The version that it writes. */
+  readonly newVersion: Version;
   /** The version whose document it gets; 0 where it did not exist. */
   readonly targetVersion: Version;
   /** The phase after it. */
@@ -48,6 +52,8 @@ export interface Rollback {
   /** The steps that it quarantines. */
   readonly quarantined: readonly Step[];
   readonly states: readonly RollbackState[];
+  /** True where an earlier rollback with the same idempotency key is answered again. */
+  readonly replayed: boolean;
 }
 
 export interface HoldOptions extends CallOptions {
@@ -60,6 +66,7 @@ export interface HoldOptions extends CallOptions {
 /** A rollback in its JSON form. */
 export function rollbackJson(rollback: Rollback): JsonObject {
   return {
+    namespace: rollback.namespace,
     scope: rollback.scope,
     dryRun: rollback.dryRun,
     step: rollback.step.toString(),
@@ -67,10 +74,12 @@ export function rollbackJson(rollback: Rollback): JsonObject {
     undoneStep: rollback.undoneStep.toString(),
     source: rollback.source,
     quarantined: rollback.quarantined.map(String),
-    states: rollback.states.map(({ version, targetVersion, ...state }) => ({
+    states: rollback.states.map(({ version, newVersion, targetVersion, ...state }) => ({
       ...state,
       version: version.toString(),
+      newVersion: newVersion.toString(),
       targetVersion: targetVersion.toString(),
     })),
+    replayed: rollback.replayed,
   };
 }

@@ -66,7 +66,7 @@ function stateStoreOver(
     scope: (namespace, scope) => readScope(reader, namespace, scope),
     scopeStates: (namespace, scope, page) => readScopeStates(reader, { namespace, scope }, page),
     feed: feedOf(reader, () => writer),
-    recovery: recoveryOf(lanes[0]!, () => writer),
+    recovery: recoveryOf(lanes[0]!, { writer: () => writer, disown }),
     upkeep: upkeepOf(reader),
     describe: async () => ({ server: "PostgreSQL", version: await describeServer(reader) }),
     close: () => (closing ??= transport.close()),
@@ -87,10 +87,20 @@ function feedOf(reader: Caller, writer: () => number): ChangeFeed {
   };
 }
 
-function recoveryOf(caller: Caller, writer: () => number): Recovery {
+function recoveryOf(
+  caller: Caller,
+  { writer, disown }: { readonly writer: () => number; readonly disown: () => void },
+): Recovery {
   return {
-    plan: (namespace, scope, to) => readRollbackPlan(caller, { namespace, scope }, to),
-    rollBack: (order) => rollbackScope(caller, order, writer()),
+    plan: (request) => readRollbackPlan(caller, request),
+    rollBack: async (order) => {
+      try {
+        return await rollbackScope(caller, order, writer());
+      } catch (error) {
+        if (isUncertain(error)) disown();
+        throw error;
+      }
+    },
     hold: (namespace, scope, why) => holdScope(caller, { namespace, scope }, why),
     release: (namespace, scope) => releaseScope(caller, { namespace, scope }),
   };

@@ -12,7 +12,6 @@ interface LoggedChange {
   readonly scope_no: string;
   readonly step: string;
   readonly version: string;
-  readonly kind: string;
   readonly stored: string;
   readonly phase: string | null;
   readonly digest: Buffer;
@@ -22,7 +21,7 @@ interface LoggedChange {
 /** Everything that holds in a database at rest, whatever was written to it; throws where it does not. */
 export async function auditDatabase(bench: Bench, namespace: string): Promise<void> {
   const log = await bench.sql<LoggedChange>(
-    `select c.state_no, s.namespace, s.id, s.type, c.scope_no, c.step, c.version, c.kind::text, c.stored::text, c.phase, c.digest, c.body::text
+    `select c.state_no, s.namespace, s.id, s.type, c.scope_no, c.step, c.version, c.stored::text, c.phase, c.digest, c.body::text
        from agent_state.changes c join agent_state.states s using (state_no)
       where s.namespace = $1 order by c.state_no, c.version`,
     [namespace],
@@ -59,7 +58,7 @@ export async function auditDatabase(bench: Bench, namespace: string): Promise<vo
       step: newest.step,
       phase: newest.phase,
       digest: newest.digest,
-      deleted: newest.kind === "d",
+      deleted: isTombstone(newest),
       base_version: changes[base]!.version,
       delta_bytes: deltas.reduce((sum, bytes) => sum + bytes, 0),
       broken: null,
@@ -121,13 +120,27 @@ function groupBy<Item>(
   return groups;
 }
 
+/** Whatever left it: a delete or a rollback. */
+function isTombstone({ stored, body }: LoggedChange): boolean {
+  return stored === "f" && body === null;
+}
+
 /** Versions without a gap, each digest made of the one before: computed here, not in SQL. */
 function checkChain(changes: readonly LoggedChange[]): void {
   let before: Buffer = Buffer.alloc(0);
   changes.forEach((change, index) => {
     expect(change.version, `a version of ${change.id}`).toBe(String(index + 1));
-    const { namespace, id, type, step, version, kind, stored, phase, body } = change;
-    const rest = [namespace, id, type, step, version, `${kind}${stored}${phase ?? ""}`, body ?? ""];
+    const { namespace, id, type, step, version, stored, phase, body } = change;
+    const letter = isTombstone(change) ? "d" : "u";
+    const rest = [
+      namespace,
+      id,
+      type,
+      step,
+      version,
+      `${letter}${stored}${phase ?? ""}`,
+      body ?? "",
+    ];
     const digest = createHash("sha256").update(before).update(rest.join("\u001f")).digest();
     expect(change.digest.toString("hex"), `the digest of ${id}@${version}`).toBe(
       digest.toString("hex"),

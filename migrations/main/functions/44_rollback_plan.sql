@@ -24,58 +24,91 @@ begin
   return greatest(v_step, 0);
 end $$;
 
--- Whether nothing leads out of a phase.
-create or replace function agent_state.is_terminal(p_type text, p_phase text)
-returns boolean language plpgsql stable as $$
-begin
-  return p_phase is not null and not exists (select from agent_state.transitions t where t.type = p_type and t.from_phase = p_phase);
-end $$;
-
--- The states of a scope that are not as they were at a step, with what they were. Where history no longer
--- reaches so far back, `kept` is false and what they were is not known here.
+-- The states of a scope that changed after a step, with what they were at it; `kept`: history still has that. Those that
+-- are gone and were gone then are left out. `undone`: a terminal phase that they went through since, and would lose.
 create or replace function agent_state.rollback_rows(p_scope_no bigint, p_target bigint)
 returns table (state_no bigint, id text, type text, version bigint, phase text, deleted boolean, digest bytea,
-               was_version bigint, was_phase text, was_deleted boolean, was_digest bytea, kept boolean)
+               was_version bigint, was_phase text, was_deleted boolean, was_digest bytea, kept boolean, undone text)
 language plpgsql stable set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
+declare
+  v_terminal text[] := array(select distinct t.type || ' ' || t.to_phase from agent_state.transitions t
+                              where not exists (select from agent_state.transitions f where f.type = t.type and f.from_phase = t.to_phase));
 begin
   return query
-  select s.state_no, s.id, s.type, s.version, s.phase, s.deleted, s.digest, coalesce(w.version, 0), w.phase,
-         w.version is null or (w.body is null and w.stored = 'f'), w.digest, w.version is not null or o.version = 1
-    from agent_state.states s
-    left join lateral (select c.version, c.phase, c.body, c.stored, c.digest from agent_state.changes c
-                        where c.state_no = s.state_no and c.step <= p_target order by c.version desc limit 1) w on true
-    left join lateral (select c.version from agent_state.changes c
-                        where c.state_no = s.state_no and w.version is null order by c.version limit 1) o on true
-   where s.scope_no = p_scope_no and s.version is distinct from w.version
-   order by s.id;
+  select r.*, (select c.phase from agent_state.changes c
+                where c.state_no = r.state_no and c.step > p_target and c.phase is not null and not (c.body is null and c.stored = 'f')
+                  and r.type || ' ' || c.phase = any (v_terminal) and (r.was_deleted or c.phase is distinct from r.was_phase)
+                order by c.version limit 1)
+    from (select s.state_no, s.id, s.type, s.version, s.phase, s.deleted, s.digest, coalesce(w.version, 0) as was_version, w.phase as was_phase,
+                 w.version is null or (w.body is null and w.stored = 'f') as was_deleted, w.digest as was_digest,
+                 -- A delta alone is no document: what it was made upon may be forgotten already.
+                 exists (select from agent_state.changes b
+                          where b.state_no = s.state_no and case when w.version is null then b.version = 1
+                                                                 else b.version <= w.version and b.stored = 'f' end) as kept
+            from (select distinct c.state_no from agent_state.changes c where c.scope_no = p_scope_no and c.step > p_target) u
+            join agent_state.states s on s.state_no = u.state_no
+            left join lateral (select c.version, c.phase, c.body, c.stored, c.digest from agent_state.changes c
+                                where c.state_no = s.state_no and c.step <= p_target order by c.version desc limit 1) w on true) r
+   where not (r.deleted and r.was_deleted and r.kept)
+   order by r.id;
 end $$;
 
--- What a rollback would do, as JSON; null where the scope was never written to. p_target: null goes one step back.
---   {"step", "targetStep", "hold", "quarantined": [already], "quarantines": [steps it would], "rollbackOf": HEAD's own target, if it is one,
---    "states": [{"id", "type", "action": restore|recreate|delete, "version", "phase", "targetVersion", "targetPhase", "digest", "kept", "terminal"}]}
-create or replace function agent_state_api.read_rollback_plan(p_namespace text, p_scope text, p_target bigint)
+-- What a rollback did, as it was planned, for a repeated idempotency key; null where the step is none.
+create or replace function agent_state.rollback_report(p_scope_no bigint, p_step bigint)
+returns json language plpgsql stable set enable_seqscan = off set jit = off as $$
+begin
+  return (select json_build_object('step', r.step::text, 'restoredStep', r.restored_step::text, 'undoneStep', r.undone_step::text, 'source', r.source,
+      'quarantines', coalesce((select json_agg(q.step::text order by q.step) from agent_state.quarantine q
+                                where q.scope_no = r.scope_no and q.at = r.at and q.step between r.restored_step + 1 and r.undone_step), '[]'),
+      'states', (select json_agg(json_build_object('id', s.id, 'type', s.type, 'version', (c.version - 1)::text, 'phase', c.phase, 'targetPhase', c.phase,
+                          'targetVersion', coalesce(w.version, 0)::text, 'action', case when c.body is null then 'delete' when b.body is null and b.stored = 'f' then 'recreate' else 'restore' end)
+                        order by c.position)
+                   from agent_state.changes c
+                   join agent_state.states s on s.state_no = c.state_no
+                   left join agent_state.changes b on b.state_no = c.state_no and b.version = c.version - 1
+                   left join lateral (select t.version from agent_state.changes t where t.state_no = c.state_no and t.step <= r.restored_step
+                                       order by t.version desc limit 1) w on true
+                  where c.scope_no = r.scope_no and c.step = r.step))
+    from agent_state.rollbacks r where r.scope_no = p_scope_no and r.step = p_step);
+end $$;
+
+-- What the idempotency key of a rollback stands for: which scope goes back where.
+create or replace function agent_state.rollback_fingerprint(p_namespace text, p_scope text, p_asked bigint)
+returns bytea language sql immutable as $$
+  select sha256(convert_to(concat_ws(E'\x1f', 'rollback', p_namespace, p_scope, coalesce(p_asked::text, 'back')), 'UTF8'))
+$$;
+
+-- What a rollback would do, as JSON; null where the scope was never written to. p_asked: null goes one step back.
+--   {"step": HEAD, "effectiveStep": the step whose content HEAD holds, "targetStep", "targetQuarantined", "hold", "quarantines": [steps it would],
+--    "states": [{"id", "type", "action": restore|recreate|delete, "version", "phase", "targetVersion", "targetPhase", "digest", "kept", "undone"}]}
+-- or, where p_key was used before, {"replayed": what that rollback did}; null in it: for something else.
+create or replace function agent_state_api.read_rollback_plan(p_namespace text, p_scope text, p_asked bigint, p_key text)
 returns json language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_scope_no bigint;
   v_head     bigint;
   v_target   bigint;
+  v_first    agent_state.idempotency_keys;
 begin
+  select * into v_first from agent_state.idempotency_keys k where k.namespace = p_namespace and k.key = p_key;
+  if found then
+    return json_build_object('replayed', case when v_first.fingerprint = agent_state.rollback_fingerprint(p_namespace, p_scope, p_asked)
+                                              then agent_state.rollback_report(v_first.scope_no, v_first.step) end);
+  end if;
   select o.scope_no into v_scope_no from agent_state.scopes o where o.namespace = p_namespace and o.scope = p_scope;
   select c.step into v_head from agent_state.changes c where c.scope_no = v_scope_no order by c.step desc, c.position desc limit 1;
   if v_head is null then return null; end if;
-  v_target := coalesce(p_target, agent_state.step_before(v_scope_no, v_head));
+  v_target := coalesce(p_asked, agent_state.step_before(v_scope_no, v_head));
   return json_build_object(
-    'step', v_head::text, 'targetStep', v_target::text,
+    'step', v_head::text, 'effectiveStep', agent_state.effective_step(v_scope_no, v_head)::text, 'targetStep', v_target::text,
+    'targetQuarantined', exists (select from agent_state.quarantine q where q.scope_no = v_scope_no and q.step = v_target),
     'hold', exists (select from agent_state.holds x where x.scope_no = v_scope_no),
-    'quarantined', coalesce((select json_agg(q.step::text order by q.step) from agent_state.quarantine q where q.scope_no = v_scope_no), '[]'),
     'quarantines', coalesce((select json_agg(g::text order by g) from generate_series(v_target + 1, v_head) g
                               where not exists (select from agent_state.quarantine q where q.scope_no = v_scope_no and q.step = g)), '[]'),
-    'rollbackOf', (select r.restored_step::text from agent_state.rollbacks r where r.scope_no = v_scope_no and r.step = v_head),
     'states', coalesce((select json_agg(json_build_object(
                   'id', r.id, 'type', r.type, 'action', case when r.was_deleted and r.kept then 'delete' when r.deleted then 'recreate' else 'restore' end,
                   'version', r.version::text, 'phase', r.phase, 'targetVersion', r.was_version::text, 'targetPhase', r.was_phase,
-                  'digest', encode(r.was_digest, 'hex'), 'kept', r.kept,
-                  'terminal', not r.deleted and agent_state.is_terminal(r.type, r.phase) and r.phase is distinct from r.was_phase))
+                  'digest', encode(r.was_digest, 'hex'), 'kept', r.kept, 'undone', r.undone) order by r.id)
                 from agent_state.rollback_rows(v_scope_no, v_target) r), '[]'));
 end $$;

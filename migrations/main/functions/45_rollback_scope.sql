@@ -5,7 +5,8 @@ returns bigint language plpgsql stable set enable_seqscan = off set jit = off as
 begin
   return (
     select min(v.version)
-      from (select c.version, c.digest = agent_state.digest_of(lag(c.digest) over (order by c.version), s.namespace, s.id, s.type, c.step, c.version,
+      from (select c.version, c.digest = agent_state.digest_of(
+                     case when c.version = 1 then '' else lag(c.digest) over (order by c.version) end, s.namespace, s.id, s.type, c.step, c.version,
                      case when c.body is null and c.stored = 'f' then 'd' else 'u' end, c.stored::text, c.phase, c.body) as holds
               from agent_state.changes c join agent_state.states s on s.state_no = c.state_no
              where c.state_no = p_state_no and c.version <= p_version
@@ -14,18 +15,26 @@ begin
      where v.holds = false);
 end $$;
 
+-- Whether a state may go back to a phase: what a repair may, and from a tombstone ('') to any.
+create or replace function agent_state.may_go_back(p_type text, p_from text, p_to text, p_deletes boolean)
+returns boolean language plpgsql stable as $$
+begin
+  return p_deletes or p_to is null or p_from is not distinct from p_to
+      or exists (select from agent_state.transitions t where t.type = p_type and t.from_phase = p_from and t.to_phase = p_to);
+end $$;
+
 -- Goes back: appends one step that makes the states of a scope what they were at an earlier one, and
 -- quarantines the steps between. Never rewrites: each state gets a new version, or a tombstone.
 --
 --   p_expected  the HEAD that the plan was made for; another one refuses
+--   p_asked     the target where the caller named it: what p_key, the idempotency key, stands for
 --   p_source    rollback: documents come in, as the rollback database holds them, each with version and digest, which
 --               must be those of this history where it still has them; history: from here, its digests proven first
--- Answers {"refused": code, "detail", "id"?} and has done nothing, or
---   {"step", "restoredStep", "undoneStep", "source", "quarantined": [...], "states": [{"id", "type", "action", "version", "newVersion",
---    "targetVersion", "phase", "digest"}]}
+-- Answers {"refused": code, "detail", "id"?} and has done nothing, or {"step", "states": how many}; what it did is what the plan said.
 create or replace function agent_state_api.rollback_scope(
   p_namespace text, p_scope text, p_expected bigint, p_target bigint, p_source text,
-  p_id text[], p_version bigint[], p_digest text[], p_phase text[], p_body json[], p_reason text, p_actor text, p_writer integer)
+  p_id text[], p_version bigint[], p_digest text[], p_phase text[], p_body json[], p_reason text, p_actor text, p_writer integer,
+  p_key text, p_asked bigint)
 returns json language plpgsql security definer set search_path = pg_catalog, pg_temp
   set enable_seqscan = off set enable_hashjoin = on set jit = off as $$
 #variable_conflict use_column
@@ -36,7 +45,7 @@ declare
   v_feed     xid8;
   v_fault    json;
   v_steps    bigint[];
-  v_states   json;
+  v_states   bigint;
 begin
   select o.scope_no into v_scope_no from agent_state.scopes o where o.namespace = p_namespace and o.scope = p_scope;
   select c.step, greatest(c.feed_xid, pg_current_xact_id()) into v_head, v_feed
@@ -44,22 +53,31 @@ begin
   if v_head is null then return json_build_object('refused', 'SCOPE_NOT_FOUND'); end if;
   if v_head <> p_expected then return json_build_object('refused', 'STEP_CONFLICT', 'detail', v_head::text); end if;
   if p_target >= v_head or p_target < 0 then return json_build_object('refused', 'STEP_NOT_FOUND', 'detail', v_head::text); end if;
+  if exists (select from agent_state.quarantine q where q.scope_no = v_scope_no and q.step = p_target) then
+    return json_build_object('refused', 'STEP_QUARANTINED', 'detail', p_target::text);
+  end if;
 
   -- What speaks against it, the gravest first.
   select json_build_object('refused', f.code, 'id', f.id, 'detail', f.version::text) into v_fault
     from (select r.id, r.was_version as version,
                  case
-                   when not r.deleted and agent_state.is_terminal(r.type, r.phase) and r.phase is distinct from r.was_phase then 'TERMINAL_PUBLISHED'
-                   when p_source = 'rollback' and not r.was_deleted and (d.n is null or d.version <> r.was_version
-                          or d.digest <> encode(r.was_digest, 'hex') or d.phase is distinct from r.was_phase) then 'COPY_DIVERGES'
-                   when not r.kept and (p_source = 'history' or d.n is null) then 'HISTORY_PRUNED'
+                   when r.undone is not null then 'TERMINAL_PUBLISHED'
+                   when p_source = 'rollback' and r.kept and case when r.was_deleted then d.n is not null
+                          else (d.version, d.digest, d.phase) is distinct from (r.was_version, encode(r.was_digest, 'hex'), r.was_phase) end
+                     then 'COPY_DIVERGES'
+                   when not r.kept and d.n is null then 'HISTORY_PRUNED'
                    when p_source = 'history' and not r.was_deleted and agent_state.broken_version(r.state_no, r.was_version) is not null
                      then 'HISTORY_BROKEN'
+                   when not agent_state.may_go_back(r.type, case when r.deleted then '' else r.phase end, case when r.kept then r.was_phase else d.phase end,
+                                                    r.kept and r.was_deleted) then 'ILLEGAL_TRANSITION'
                  end as code
             from agent_state.rollback_rows(v_scope_no, p_target) r
             left join unnest(p_id, p_version, p_digest, p_phase) with ordinality d(id, version, digest, phase, n) on d.id = r.id) f
-   where f.code is not null order by array_position(array['TERMINAL_PUBLISHED', 'COPY_DIVERGES', 'HISTORY_BROKEN', 'HISTORY_PRUNED'], f.code) limit 1;
+   where f.code is not null order by array_position(array['TERMINAL_PUBLISHED', 'COPY_DIVERGES', 'HISTORY_BROKEN', 'HISTORY_PRUNED', 'ILLEGAL_TRANSITION'], f.code) limit 1;
   if v_fault is not null then return v_fault; end if;
+  if not exists (select from agent_state.rollback_rows(v_scope_no, p_target)) then
+    return json_build_object('refused', 'NO_EARLIER_STEP', 'detail', p_target::text);
+  end if;
 
   select array_agg(g order by g) into v_steps from generate_series(p_target + 1, v_head) g
    where not exists (select from agent_state.quarantine q where q.scope_no = v_scope_no and q.step = g);
@@ -69,6 +87,10 @@ begin
   values (v_scope_no, v_head + 1, p_target, v_head, p_source, p_reason, p_actor, v_now);
   insert into agent_state.gates values (v_scope_no, v_now)
   on conflict (scope_no) do update set changed_at = excluded.changed_at;
+  if p_key is not null then
+    insert into agent_state.idempotency_keys (namespace, key, scope_no, step, fingerprint, at)
+    values (p_namespace, p_key, v_scope_no, v_head + 1, agent_state.rollback_fingerprint(p_namespace, p_scope, p_asked), v_now);
+  end if;
 
   -- Not as settings of the function: only a superuser may attach ones of our own to it.
   perform set_config('agent_state.repair', 'on', true), set_config('agent_state.core', 'on', true);
@@ -88,26 +110,21 @@ begin
     update agent_state.states s set
         version = l.version + 1, step = v_head + 1, base_version = l.version + 1, digest = l.new_digest, phase = l.new_phase,
         deleted = l.body is null, updated_at = v_now, created_at = case when s.deleted then v_now else s.created_at end,
-        expires_at = case when not s.deleted then s.expires_at end, feed_xid = v_feed,
+        expires_at = case when not s.deleted and s.expires_at > v_now then s.expires_at end, feed_xid = v_feed,
         full_bytes = coalesce(octet_length(l.body::text), 0), delta_bytes = 0, delta_count = 0, append_path = null
       from linked l where s.state_no = l.state_no and s.version = l.version
     returning s.state_no
   ), logged as (
-    insert into agent_state.changes (feed_xid, scope_no, step, state_no, version, at, position, writer, kind, stored, digest, phase, actor, cause, body)
+    insert into agent_state.changes (feed_xid, scope_no, step, state_no, version, at, position, writer, kind, stored, digest, phase, actor, cause,
+                                     idempotency_key, body)
     select v_feed, v_scope_no, v_head + 1, l.state_no, l.version + 1, v_now, l.n - 1, p_writer, 'r', 'f', l.new_digest, l.new_phase, p_actor,
-           p_reason, l.body
+           p_reason, p_key, l.body
       from linked l order by l.n
   )
-  select coalesce(json_agg(json_build_object(
-             'id', l.id, 'type', l.type, 'action', case when l.body is null then 'delete' when l.deleted then 'recreate' else 'restore' end,
-             'version', l.version::text, 'newVersion', (l.version + 1)::text, 'targetVersion', l.target_version::text, 'phase', l.new_phase,
-             'digest', encode(l.new_digest, 'hex')) order by l.n), '[]')
-    into v_states
-    from linked l
-   where (select count(*) from updated) = (select count(*) from linked) or agent_state.lost_race() > 0;
+  select count(*) into v_states from linked
+  having count(*) = (select count(*) from updated) or agent_state.lost_race() > 0;
   perform set_config('agent_state.repair', 'off', true), set_config('agent_state.core', 'off', true);
-  return json_build_object('step', (v_head + 1)::text, 'restoredStep', p_target::text, 'undoneStep', v_head::text, 'source', p_source,
-                           'quarantined', coalesce((select json_agg(g::text order by g) from unnest(v_steps) g), '[]'), 'states', v_states);
+  return json_build_object('step', (v_head + 1)::text, 'states', v_states);
 exception when unique_violation or deadlock_detected or sqlstate 'PT503' then
   return json_build_object('refused', 'STEP_CONFLICT', 'detail', (v_head + 1)::text);
 end $$;

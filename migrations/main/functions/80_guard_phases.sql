@@ -1,20 +1,16 @@
--- The lifecycle tables hold for SQL by hand as well: a phase moves only along a row of agent_state.transitions.
+-- The lifecycle tables hold for SQL by hand as well: a phase moves only along a row of agent_state.transitions; along
+-- one of a repair only in the functions that go back or repair, which carry the setting agent_state.repair.
 create or replace function agent_state.guard_phase()
 returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
-  if current_setting('agent_state.repair', true) = 'on' then
-    -- Going back follows no lifecycle, but what is over stays over, and no phase is invented.
-    if (tg_op = 'INSERT' or (new.type = old.type and (old.deleted or not agent_state.is_terminal(old.type, old.phase))))
-       and (new.phase is null or exists (select from agent_state.transitions t where t.type = new.type and t.to_phase = new.phase)) then
-      return new;
-    end if;
-  elsif exists (select from agent_state.transitions t
-                 where t.type = new.type and t.to_phase = new.phase
-                   and t.from_phase = case when tg_op = 'INSERT' or old.deleted then '' else coalesce(old.phase, '') end) then
-    return new;
+  if not exists (select from agent_state.transitions t
+                  where t.type = new.type and t.to_phase = new.phase
+                    and (t.via = 'change' or current_setting('agent_state.repair', true) = 'on')
+                    and t.from_phase = case when tg_op = 'INSERT' or old.deleted then '' else coalesce(old.phase, '') end) then
+    raise exception using errcode = 'PT422', message = 'ILLEGAL_TRANSITION',
+      detail = format('a state of type %s may not go to phase %s', new.type, coalesce(new.phase, '(none)'));
   end if;
-  raise exception using errcode = 'PT422', message = 'ILLEGAL_TRANSITION',
-    detail = format('a state of type %s may not go to phase %s', new.type, coalesce(new.phase, '(none)'));
+  return new;
 end $$;
 
 -- Losing the phase, changing the type and coming back from a tombstone are moves as well.

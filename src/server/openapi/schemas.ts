@@ -208,6 +208,7 @@ export const schemas = {
       expectedStep: writeFields.expectedStep,
       reason: writeFields.cause,
       actor: writeFields.actor,
+      idempotencyKey: writeFields.idempotencyKey,
       dryRun: { ...flag, description: "Only the plan." },
       source: { enum: ["rollback", "history"] },
     },
@@ -215,6 +216,7 @@ export const schemas = {
   ),
   HoldRequest: request({ reason: writeFields.cause, actor: writeFields.actor }, []),
   Rollback: object({
+    namespace: text,
     scope: name,
     dryRun: flag,
     step: count,
@@ -229,10 +231,12 @@ export const schemas = {
         type: text,
         action: { enum: ["restore", "recreate", "delete"] },
         version: count,
+        newVersion: count,
         targetVersion: count,
         phase: textOrNull,
       }),
     },
+    replayed: flag,
   }),
   Change: object(
     {

@@ -51,9 +51,11 @@ export const scopePaths: JsonObject = {
     post: {
       operationId: "rollbackScope",
       summary: "Go back to an earlier step by appending one that restores it",
-      parameters: [NAMESPACE],
+      parameters: [IDEMPOTENCY, SESSION, NAMESPACE],
       requestBody: body("RollbackRequest"),
-      responses: answers({ 200: json("What was done, or would be.", "Rollback") }),
+      responses: answers({
+        200: json("What was done, or would be.", "Rollback", ["Session-Token"]),
+      }),
     },
   },
   "/v1/scopes/{scope}/hold": {

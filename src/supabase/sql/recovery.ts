@@ -1,17 +1,19 @@
 import type {
   HoldReason,
   PlannedState,
+  Replayed,
   RollbackAnswer,
   RollbackOrder,
   RollbackPlan,
+  RollbackRequest,
 } from "../../state/recovery-ports.ts";
-import type { Step } from "../../state/state.ts";
+import type { RollbackSource, RollbackState } from "../../state/rollback.ts";
 import type { Caller, Operation } from "../caller.ts";
 import { boolean, text } from "../rows.ts";
 
 const READ_PLAN = {
   fn: "read_rollback_plan",
-  parameters: { namespace: "text", scope: "text", target: "bigint" },
+  parameters: { namespace: "text", scope: "text", asked: "bigint", key: "text" },
   columns: ["read_rollback_plan"],
   writes: false,
 } as const satisfies Operation;
@@ -32,6 +34,8 @@ const ROLLBACK_SCOPE = {
     reason: "text",
     actor: "text",
     writer: "integer",
+    key: "text",
+    asked: "bigint",
   },
   columns: ["rollback_scope"],
   writes: true,
@@ -54,14 +58,28 @@ const RELEASE_SCOPE = {
 /** The JSON that `read_rollback_plan` answers. */
 interface PlanJson {
   readonly step: string;
+  readonly effectiveStep: string;
   readonly targetStep: string;
+  readonly targetQuarantined: boolean;
   readonly quarantines: readonly string[];
-  readonly states: readonly (Omit<PlannedState, "version" | "targetVersion" | "phase"> & {
-    readonly version: string;
-    readonly targetVersion: string;
-    readonly phase: string | null;
-    readonly targetPhase: string | null;
-  })[];
+  readonly states: readonly (StateJson & Pick<PlannedState, "digest" | "kept" | "undone">)[];
+}
+
+/** What a rollback did. */
+interface ReportJson {
+  readonly step: string;
+  readonly restoredStep: string;
+  readonly undoneStep: string;
+  readonly source: RollbackSource;
+  readonly quarantines: readonly string[];
+  readonly states: readonly StateJson[];
+}
+
+interface StateJson extends Pick<RollbackState, "id" | "type" | "action"> {
+  readonly version: string;
+  readonly targetVersion: string;
+  readonly phase: string | null;
+  readonly targetPhase: string | null;
 }
 
 interface AnswerJson {
@@ -69,32 +87,56 @@ interface AnswerJson {
   readonly id?: string | null;
   readonly detail?: string | null;
   readonly step: string;
-  readonly states: readonly { readonly id: string; readonly newVersion: string }[];
 }
 
 /** What going back would take; null where the scope was never written to. */
 export async function readRollbackPlan(
   caller: Caller,
-  key: { readonly namespace: string; readonly scope: string },
-  target: Step | null,
-): Promise<RollbackPlan | null> {
-  const [row] = await caller.call(READ_PLAN, { ...key, target });
+  { namespace, scope, toStep, idempotencyKey }: RollbackRequest,
+): Promise<RollbackPlan | Replayed | null> {
+  const asked = { namespace, scope, asked: toStep, key: idempotencyKey };
+  const [row] = await caller.call(READ_PLAN, asked);
   if (row?.[0] === null || row === undefined) return null;
-  const plan = JSON.parse(text(row, 0)) as PlanJson;
+  const plan = JSON.parse(text(row, 0)) as PlanJson | { readonly replayed: ReportJson | null };
+  if ("replayed" in plan) return { replayed: plan.replayed && reported(plan.replayed) };
   return {
     head: BigInt(plan.step),
+    effective: BigInt(plan.effectiveStep),
+    targetQuarantined: plan.targetQuarantined,
     target: BigInt(plan.targetStep),
     quarantines: plan.quarantines.map(BigInt),
-    states: plan.states.map(({ id, type, action, digest, terminal, ...state }) => ({
-      id,
-      type,
-      action,
+    states: plan.states.map(({ digest, kept, undone, ...state }) => ({
+      ...stateOf(state),
       digest,
-      terminal,
-      version: BigInt(state.version),
-      targetVersion: BigInt(state.targetVersion),
-      phase: action === "delete" ? state.phase : state.targetPhase,
+      kept,
+      undone,
     })),
+  };
+}
+
+function reported(report: ReportJson): Replayed["replayed"] {
+  return {
+    dryRun: false,
+    step: BigInt(report.step),
+    restoredStep: BigInt(report.restoredStep),
+    undoneStep: BigInt(report.undoneStep),
+    source: report.source,
+    quarantined: report.quarantines.map(BigInt),
+    states: report.states.map(stateOf),
+    replayed: true,
+  };
+}
+
+function stateOf({ id, type, action, ...state }: StateJson): RollbackState {
+  const version = BigInt(state.version);
+  return {
+    id,
+    type,
+    action,
+    version,
+    newVersion: version + 1n,
+    targetVersion: BigInt(state.targetVersion),
+    phase: action === "delete" ? state.phase : state.targetPhase,
   };
 }
 
@@ -119,16 +161,14 @@ export async function rollbackScope(
     reason: order.reason,
     actor: order.actor,
     writer,
+    key: order.idempotencyKey,
+    asked: order.toStep,
   });
   const answer = JSON.parse(text(row!, 0)) as AnswerJson;
   if (answer.refused !== undefined) {
     return { refused: answer.refused, id: answer.id ?? null, detail: answer.detail ?? null };
   }
-  return {
-    refused: null,
-    step: BigInt(answer.step),
-    states: answer.states.map(({ id, newVersion }) => ({ id, newVersion: BigInt(newVersion) })),
-  };
+  return { refused: null, step: BigInt(answer.step) };
 }
 
 /** Stops a scope; whether there is one. */

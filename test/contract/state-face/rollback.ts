@@ -22,7 +22,15 @@ export function rollbackContract(face: Face): void {
     const done = await face().rollback(scope, { reason: "wrong", actor: "ann", expectedStep: 2n });
     expect(done).toMatchObject({ scope, dryRun: false, step: 3n, quarantined: [2n] });
     expect(done.states).toEqual([
-      { id, type: "note", action: "restore", version: 2n, targetVersion: 1n, phase: null },
+      {
+        id,
+        type: "note",
+        action: "restore",
+        version: 2n,
+        newVersion: 3n,
+        targetVersion: 1n,
+        phase: null,
+      },
     ]);
     expect(await face().getState(id)).toMatchObject({ version: 3n, step: 3n, data: { data: 1 } });
     expect(await face().scope(scope)).toMatchObject({ step: 3n, quarantined: [2n] });
@@ -48,12 +56,10 @@ export function rollbackContract(face: Face): void {
     await step(scope, made, 1);
     await face().deleteState(kept);
     const done = await face().rollback(scope, { toStep: 1n });
-    expect(done.states.map(({ id, action }) => [id, action]).toSorted()).toEqual(
-      [
-        [kept, "recreate"],
-        [made, "delete"],
-      ].toSorted(),
-    );
+    expect(Object.fromEntries(done.states.map(({ id, action }) => [id, action]))).toEqual({
+      [kept]: "recreate",
+      [made]: "delete",
+    });
     expect(await valueOf(kept)).toEqual({ data: 1 });
     expect((await refusalOf(face().getState(made))).code).toBe("GONE");
   });
@@ -67,6 +73,95 @@ export function rollbackContract(face: Face): void {
       version: 3n,
       step: 3n,
     });
+  });
+
+  test("beyond the first step there is no way back, until something new is written", async () => {
+    const [scope, id, other] = [name("agent"), name("state"), name("other")];
+    await step(scope, id, 1);
+    await face().rollback(scope);
+    for (const options of [{}, { toStep: 0n }]) {
+      expect((await refusalOf(face().rollback(scope, options))).code).toBe("NO_EARLIER_STEP");
+    }
+    expect((await face().scope(scope)).step).toBe(2n);
+    await step(scope, other, 1);
+    expect(await face().rollback(scope)).toMatchObject({ restoredStep: 2n, step: 4n });
+    expect((await refusalOf(face().getState(other))).code).toBe("GONE");
+  });
+
+  test("a step in quarantine is never gone back to, by whatever way", async () => {
+    const [scope, id] = [name("agent"), name("state")];
+    for (const data of [1, 2, 3]) await step(scope, id, data);
+    await face().rollback(scope, { toStep: 1n });
+    await step(scope, id, 9);
+    for (const toStep of [2n, 3n]) {
+      const refusal = await refusalOf(face().rollback(scope, { toStep }));
+      expect([refusal.code, refusal.facts.field]).toEqual(["STEP_QUARANTINED", "toStep"]);
+    }
+    expect(await face().rollback(scope, { toStep: 4n })).toMatchObject({ restoredStep: 4n });
+    expect(await valueOf(id)).toEqual({ data: 1 });
+  });
+
+  test("a rollback that is repeated with its key is done once, and answered as it was", async () => {
+    const [scope, id, key] = [name("agent"), name("state"), name("key")];
+    for (const data of [1, 2, 3]) await step(scope, id, data);
+    const first = await face().rollback(scope, { idempotencyKey: key, expectedStep: 3n });
+    const again = await face().rollback(scope, { idempotencyKey: key, expectedStep: 3n });
+    expect(again).toEqual({ ...first, replayed: true });
+    expect((await face().scope(scope)).step).toBe(4n);
+    const other = face().rollback(scope, { idempotencyKey: key, toStep: 1n });
+    expect((await refusalOf(other)).code).toBe("IDEMPOTENCY_KEY_REUSED");
+    const write = face().updateState(id, "note", { data: 4 }, { scope, idempotencyKey: key });
+    expect((await refusalOf(write)).code).toBe("IDEMPOTENCY_KEY_REUSED");
+  });
+
+  test("of rollbacks that run side by side one goes back, with one key all are told of it", async () => {
+    const [scope, id, key] = [name("agent"), name("state"), name("key")];
+    for (const data of [1, 2, 3]) await step(scope, id, data);
+    const expectedStep = 3n;
+    const four = [1, 2, 3, 4].map(() => face().rollback(scope, { expectedStep }));
+    const fates = await Promise.allSettled(four);
+    expect(fates.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    expect((await face().scope(scope)).step).toBe(4n);
+    const keyed = [1, 2, 3, 4].map(() => face().rollback(scope, { idempotencyKey: key }));
+    const answers = await Promise.all(keyed);
+    expect(answers.map(({ step: appended }) => appended)).toEqual([5n, 5n, 5n, 5n]);
+    expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1);
+  });
+
+  test("several states of one step go back as one step", async () => {
+    const [scope, ids] = [name("agent"), [name("a"), name("b"), name("c")]];
+    const write = (data: number) =>
+      face().commit({
+        scope,
+        changes: ids.map((id) => ({ op: "update", id, type: "note", data: { data } })),
+      });
+    await write(1);
+    await write(2);
+    const { states } = await face().rollback(scope);
+    expect(states.map(({ newVersion }) => newVersion)).toEqual([3n, 3n, 3n]);
+    const { items } = await face().scopeStates(scope);
+    expect(items.map(({ step: at, data }) => [at, data])).toEqual(ids.map(() => [3n, { data: 1 }]));
+  });
+
+  test("what is over is not undone either where it was deleted since", async () => {
+    const [scope, id] = [name("agent"), name("task")];
+    await face().updateState(id, "task", {}, { scope });
+    await face().updateState(id, "task", {}, { scope, phase: "canceled" });
+    await face().deleteState(id);
+    const refusal = await refusalOf(face().rollback(scope, { toStep: 1n }));
+    expect(refusal.code).toBe("TERMINAL_PUBLISHED");
+    expect(refusal.facts.plan).toMatchObject({ restoredStep: "1", states: [{ id }] });
+    expect(await face().rollback(scope)).toMatchObject({ states: [{ id, action: "recreate" }] });
+    expect(await face().getState(id)).toMatchObject({ phase: "canceled", version: 4n });
+  });
+
+  test("the time at which a state deletes itself stays as it is", async () => {
+    const [scope, id] = [name("agent"), name("state")];
+    const expiresAt = new Date("2100-01-01T00:00:00.000Z");
+    await face().updateState(id, "note", 1, { scope, expiresAt });
+    await face().updateState(id, "note", 2, { scope });
+    await face().rollback(scope);
+    expect(await face().getState(id)).toMatchObject({ data: 1, expiresAt });
   });
 
   test("a rollback is refused with its plan where the scope moved on", async () => {
