@@ -71,10 +71,15 @@ describe("a replica that does not serve", () => {
 
   test("whose recovery cancels a read is asked once more", async () => {
     // Slow enough to be met.
-    const slow = `create or replace function agent_state_api.read_scope(p_namespace text, p_scope text)
-      returns table (step bigint, hold boolean) language plpgsql stable security definer as
-      $$ begin perform pg_sleep(3) where pg_is_in_recovery(); return query select 1::bigint, false; end $$`;
-    await pair.main.sql(slow);
+    const [fast] = await pair.main.sql<{ columns: string }>(
+      "select pg_get_function_result('agent_state_api.read_scope'::regproc) as columns",
+    );
+    await pair.main.sql("alter function agent_state_api.read_scope rename to read_scope_fast");
+    await pair.main.sql(`create function agent_state_api.read_scope(p_namespace text, p_scope text)
+      returns ${fast!.columns} language plpgsql stable security definer as $$ begin
+        perform pg_sleep(3) where pg_is_in_recovery();
+        return query select * from agent_state_api.read_scope_fast(p_namespace, p_scope);
+      end $$`);
     await waitForReplay(pair);
     const { retries } = replicaOf(manager).figures;
     const reading = manager.scope("a");

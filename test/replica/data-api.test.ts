@@ -33,6 +33,7 @@ describe("a replica behind a Data API", () => {
     const store = openStateStore({
       ...wayTo({ url: supabase.double.url }),
       dataBytes: 1_048_576,
+      dataDepth: 64,
       replica: wayTo({ url: replicaApi.url }),
     });
     manager = new StateManager({ store, pollMs: 20, cache: { entries: 0, bytes: 0 } });

@@ -33,6 +33,7 @@ export async function openPair(): Promise<Pair> {
       lanes: 2,
       readers: 4,
       dataBytes: 1_048_576,
+      dataDepth: 64,
       replica: { ...connectionTo(readonly.url), lanes: 0, readers: 4 },
       ...options,
     });

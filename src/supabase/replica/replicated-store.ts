@@ -125,10 +125,14 @@ function notedRecovery(recovery: Recovery, seen: Seen): Recovery {
       return answer;
     },
     hold: (namespace, scope, why) => {
-      return recovery.hold(namespace, scope, why).finally(() => seen.noteStatus({ namespace, scope }));
+      return recovery
+        .hold(namespace, scope, why)
+        .finally(() => seen.noteStatus({ namespace, scope }));
     },
     release: (namespace, scope) => {
-      return recovery.release(namespace, scope).finally(() => seen.noteStatus({ namespace, scope }));
+      return recovery
+        .release(namespace, scope)
+        .finally(() => seen.noteStatus({ namespace, scope }));
     },
   };
 }
