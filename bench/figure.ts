@@ -1,6 +1,6 @@
 import type { Spread } from "./measure/statistics.ts";
 
-export type Unit = "/s" | "ms" | "s" | "MiB" | "B" | "MB";
+export type Unit = "/s" | "ms" | "s" | "MiB" | "B" | "MB" | "%";
 
 /** What a figure is judged by. */
 export interface Bar {

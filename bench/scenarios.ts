@@ -6,6 +6,7 @@ import { hot } from "./scenarios/hot.ts";
 import { http } from "./scenarios/http.ts";
 import { memory } from "./scenarios/memory.ts";
 import { recorded } from "./scenarios/recorded.ts";
+import { replica } from "./scenarios/replica.ts";
 import { scale } from "./scenarios/scale.ts";
 import { single } from "./scenarios/single.ts";
 import { start } from "./scenarios/start.ts";
@@ -26,4 +27,5 @@ export const SCENARIOS: readonly Scenario[] = [
   recorded,
   turns,
   growth,
+  replica,
 ];

@@ -21,7 +21,7 @@ import { databaseAddress } from "./runtime/database-address.ts";
 import { prepareSchema } from "./supabase/prepare-schema.ts";
 import { createServiceLogin, SERVICE_LOGIN } from "./supabase/service-login.ts";
 import { openStateStore } from "./supabase/state-store.ts";
-import type { TransportOptions } from "./supabase/transport.ts";
+import type { DatabaseAddress, TransportOptions } from "./supabase/transport.ts";
 
 /** A running service. */
 export interface Runtime {
@@ -49,6 +49,8 @@ interface Parts {
   readonly metrics: Metrics;
   readonly home: EmbeddedHome | null;
   readonly runsOn: string;
+  /** Where the replica is, if there is one. */
+  readonly readonly: string;
 }
 
 /** Everything: databases, state manager, HTTP; resolves when it answers. */
@@ -114,6 +116,7 @@ function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>):
     parts: [
       { name: "main", runsOn: parts.runsOn },
       ...besideMain(parts.home).map(({ name }) => ({ name, runsOn: parts.runsOn })),
+      ...(parts.readonly === "" ? [] : [{ name: "readonly", runsOn: maskSecrets(parts.readonly) }]),
     ],
     manager: parts.manager,
     stopped,
@@ -140,10 +143,13 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     };
     const { applied } = await prepareSchema(way);
     if (applied.length > 0) log.info({ applied }, "the schema is up to date");
+    const replica = replicaAddress(config, home);
     const store = openStateStore({
       ...(home === null ? way : await asService(way, home)),
       dataBytes: config.limits.dataBytes,
       dataDepth: config.limits.dataDepth,
+      ...(replica === null ? {} : { replica: { ...way, address: replica } }),
+      log,
     });
     const manager = new StateManager({
       store,
@@ -160,11 +166,19 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       tracing: new Tracing(config.telemetry.traces),
       ...(home === null ? {} : { onClosed: () => home.close() }),
     });
-    return { manager, metrics, home, runsOn: await describeMain(manager, config) };
+    const runsOn = await describeMain(manager, config);
+    return { manager, metrics, home, runsOn, readonly: config.supabase.readonly };
   } catch (error) {
     await home?.close();
     throw error;
   }
+}
+
+/** Where reads may go beside main; null: nowhere. */
+function replicaAddress(config: Config, home: EmbeddedHome | null): DatabaseAddress | null {
+  const given = databaseAddress(config, "readonly");
+  if (given !== null || home === null || !config.roles.includes("readonly")) return given;
+  return { ...home.address("readonly"), user: SERVICE_LOGIN };
 }
 
 /** On servers of its own the service calls functions only; elsewhere the URL or the key says who it is. */
@@ -211,6 +225,7 @@ async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
       ...Object.fromEntries(
         besideMain(parts.home).map((server) => [server.name, infoOfServer(server, parts.runsOn)]),
       ),
+      ...readonlyInfo(parts),
       cache: { runsOn: "this process", health: "ok" },
     },
   };
@@ -218,6 +233,19 @@ async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
 
 function besideMain(home: EmbeddedHome | null): readonly ServerStatus[] {
   return (home?.status() ?? []).filter(({ name }) => name !== "main");
+}
+
+/** What the replica's reads say of it, beside what its server does. */
+function readonlyInfo({ manager, home, runsOn, readonly }: Parts): JsonObject {
+  const { replica } = manager;
+  if (replica === null) return {};
+  const { health, ...status } = replica.status;
+  const server = besideMain(home).find(({ name }) => name === "readonly");
+  if (server === undefined) {
+    return { readonly: { runsOn: maskSecrets(readonly), health, ...status } };
+  }
+  const own = infoOfServer(server, runsOn);
+  return { readonly: { ...status, ...own, ...(server.state === "ready" ? { health } : {}) } };
 }
 
 function infoOfServer({ state, restarts, reason }: ServerStatus, runsOn: string): JsonObject {

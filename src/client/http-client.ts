@@ -6,6 +6,7 @@ import type {
   Changeset,
   Diff,
   DiffOptions,
+  FreshnessOptions,
   HistoryOptions,
   ListOptions,
   ReadOptions,
@@ -26,6 +27,7 @@ import type {
   Step,
   Written,
 } from "../state/state.ts";
+import { formatSessionToken, parseSessionToken, rememberVersion } from "../state/session-token.ts";
 import {
   decode,
   pageOf,
@@ -136,15 +138,9 @@ export class HttpStateClient implements StateFace {
   async getState(id: string, options: ReadOptions = {}): Promise<State> {
     const { version, consistency, minVersion } = options;
     const query = queryOf({ version, consistency, minVersion });
+    const path = statePath(id) + query;
     const session = this.#memory.tokenFor(options.namespace, id);
-    const state = decode(
-      await this.#call(options, {
-        method: "GET",
-        path: statePath(id) + query,
-        headers: session === undefined ? {} : { "session-token": session },
-      }),
-      toState,
-    );
+    const state = decode(await this.#get(path, options, session), toState);
     if (version === undefined) this.#memory.note(options.namespace, state);
     return state;
   }
@@ -182,35 +178,40 @@ export class HttpStateClient implements StateFace {
   }
 
   async history(id: string, options: HistoryOptions = {}): Promise<Page<HistoryEntry>> {
-    const { limit, before } = options;
-    const path = `${statePath(id)}/history${queryOf({ limit, before })}`;
-    return decode(await this.#call(options, { method: "GET", path }), pageOf(toHistoryEntry));
+    const { limit, before, consistency } = options;
+    const path = `${statePath(id)}/history${queryOf({ limit, before, consistency })}`;
+    const session = this.#sessionOf(options, this.#memory.tokenFor(options.namespace, id));
+    return decode(await this.#get(path, options, session), pageOf(toHistoryEntry));
   }
 
   async diff(id: string, options: DiffOptions = {}): Promise<Diff> {
-    const { from, to } = options;
-    const path = `${statePath(id)}/diff${queryOf({ from, to })}`;
-    return decode(await this.#call(options, { method: "GET", path }), toDiff);
+    const { from, to, consistency } = options;
+    const path = `${statePath(id)}/diff${queryOf({ from, to, consistency })}`;
+    const session = this.#sessionOf(options, this.#memory.tokenFor(options.namespace, id));
+    return decode(await this.#get(path, options, session), toDiff);
   }
 
   async list(options: ListOptions = {}): Promise<Page<StateSummary>> {
-    const { type, scope, phase, idPrefix, limit, after } = options;
-    const path = `/v1/states${queryOf({ type, scope, phase, idPrefix, limit, after })}`;
-    return decode(await this.#call(options, { method: "GET", path }), pageOf(toSummary));
+    const { type, scope, phase, idPrefix, limit, after, consistency } = options;
+    const query = queryOf({ type, scope, phase, idPrefix, limit, after, consistency });
+    const session = this.#sessionOf(options, this.#memory.tokenForMany(options.namespace, scope));
+    return decode(await this.#get(`/v1/states${query}`, options, session), pageOf(toSummary));
   }
 
   async scope(scope: string, options: ScopeOptions = {}): Promise<ScopeStatus> {
-    const path = scopePath(scope);
-    return decode(await this.#call(options, { method: "GET", path }), toScopeStatus);
+    const path = scopePath(scope) + queryOf({ consistency: options.consistency });
+    const session = this.#sessionOf(options, this.#memory.tokenForMany(options.namespace, scope));
+    return decode(await this.#get(path, options, session), toScopeStatus);
   }
 
   async scopeStates(
     scope: string,
     options: ScopeOptions & { step?: Step; limit?: number; after?: string } = {},
   ): Promise<Page<State>> {
-    const { step, limit, after } = options;
-    const path = `${scopePath(scope)}/states${queryOf({ step, limit, after })}`;
-    return decode(await this.#call(options, { method: "GET", path }), pageOf(toState));
+    const { step, limit, after, consistency } = options;
+    const path = `${scopePath(scope)}/states${queryOf({ step, limit, after, consistency })}`;
+    const session = this.#sessionOf(options, this.#memory.tokenForMany(options.namespace, scope));
+    return decode(await this.#get(path, options, session), pageOf(toState));
   }
 
   async rollback(scope: string, options: RollbackOptions = {}): Promise<Rollback> {
@@ -261,6 +262,22 @@ export class HttpStateClient implements StateFace {
   ): Promise<unknown> {
     const path = `${scopePath(scope)}/${what}`;
     return await this.#call(options, { method: "POST", path, body: JSON.stringify(order) });
+  }
+
+  #get(
+    path: string,
+    options: CallOptions & { readonly namespace?: string | undefined },
+    session: string | undefined,
+  ): Promise<unknown> {
+    const headers = session === undefined ? {} : { "session-token": session };
+    return this.#call(options, { method: "GET", path, headers });
+  }
+
+  /** What this session knows, and what the caller knows beside it. */
+  #sessionOf({ session = [] }: FreshnessOptions, own: string | undefined): string | undefined {
+    if (session.length === 0) return own;
+    const known = own === undefined ? [] : parseSessionToken(own);
+    return formatSessionToken(session.reduce(rememberVersion, known));
   }
 
   async #write(id: string, options: WriteOptions, call: Call): Promise<Written> {

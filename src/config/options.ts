@@ -81,7 +81,7 @@ export const OPTIONS = {
     default: "",
     aliases: ["SUPABASE_READONLY_URL"],
     secret: true,
-    sentence: `A streaming replica of the main database, for reads. Empty: none. ${PREFER_VARIABLE}`,
+    sentence: `A streaming replica of the main database, for reads. Empty: the embedded one beside an embedded main, else none. ${PREFER_VARIABLE}`,
   }),
   "supabase.readonlyKey": option(dataApiKey(), {
     default: "",

@@ -9,11 +9,13 @@ import {
 } from "../state/identifiers.ts";
 import { systemClock } from "../service/clock.ts";
 import { isFull } from "../state/page.ts";
-import type { StateKey, StateStore, StoredState } from "../state/ports.ts";
+import type { CopyName, ReadNeed, StateKey, StateStore, StoredState } from "../state/ports.ts";
 import { quote } from "../state/quote.ts";
+import { isCut, versionSeen } from "../state/session-token.ts";
 import type {
   Diff,
   DiffOptions,
+  FreshnessOptions,
   HistoryOptions,
   ListOptions,
   ReadOptions,
@@ -43,6 +45,12 @@ export interface QueriesOptions {
   readonly limits: Limits;
 }
 
+/** A state, and which copy answered. */
+export interface ReadState {
+  readonly state: State;
+  readonly servedBy: "l1" | CopyName;
+}
+
 /** Everything that only reads. */
 export class Queries {
   readonly #store: StateStore;
@@ -67,25 +75,38 @@ export class Queries {
     return state !== null && !isExpired(state) ? state : null;
   }
 
-  async get(id: string, options: ReadOptions): Promise<State> {
+  async get(id: string, options: ReadOptions): Promise<ReadState> {
     const key = this.#keyOf(id, options.namespace);
-    if (options.version !== undefined) return this.#at(key, options.version);
-    return living(key, await this.#reader.read(key));
+    const { consistency = "session", minVersion = 0n } = options;
+    if (options.version !== undefined) {
+      const need = { consistency, session: [{ ...key, version: minVersion }] };
+      return await this.#at(key, options.version, need);
+    }
+    const { state, servedBy } = await this.#reader.find(
+      { ...key, leastVersion: minVersion },
+      consistency,
+    );
+    return { state: living(key, state), servedBy };
   }
 
   async history(id: string, options: HistoryOptions): Promise<Page<HistoryEntry>> {
     const key = this.#keyOf(id, options.namespace);
     const limit = this.#limitOf(options.limit);
-    const items = await this.#store.history(key, options.before ?? null, limit);
-    if (items.length === 0 && (await this.#reader.read(key)) === null) throw notFound(key);
+    const need = needOf(options);
+    const items = await this.#store.history(key, { before: options.before ?? null, limit }, need);
+    if (items.length === 0 && (await this.#now(key, need)) === null) throw notFound(key);
     return page(items, limit, (last) => last.version.toString());
   }
 
   async diff(id: string, options: DiffOptions): Promise<Diff> {
     const key = this.#keyOf(id, options.namespace);
-    const to = options.to ?? (await this.#newest(key));
+    const need = needOf(options);
+    const to = options.to ?? (await this.#newest(key, need));
     const from = options.from ?? to - 1n;
-    const [before, after] = await Promise.all([this.#dataAt(key, from), this.#dataAt(key, to)]);
+    const [before, after] = await Promise.all([
+      this.#dataAt(key, from, need),
+      this.#dataAt(key, to, need),
+    ]);
     const patch = diffJson(before, after);
     return { id, from, to, patch, readable: describePatch(before, patch) };
   }
@@ -96,13 +117,14 @@ export class Queries {
     if (options.scope !== undefined) checkScope(options.scope);
     if (options.phase !== undefined) checkPhase(options.phase);
     const namespace = checkNamespace(options.namespace ?? "default");
-    const items = await this.#store.list({ ...options, namespace, limit });
+    const items = await this.#store.list({ ...options, namespace, limit }, needOf(options));
     return page(items, limit, (last) => last.id);
   }
 
   async scope(scope: string, options: ScopeOptions): Promise<ScopeStatus> {
     const namespace = checkNamespace(options.namespace ?? "default");
-    const status = await this.#store.scope(namespace, checkScope(scope));
+    const key = { namespace, scope: checkScope(scope) };
+    const status = await this.#store.scope(key, needOf(options));
     if (status !== null) return status;
     throw scopeNotFound(namespace, scope);
   }
@@ -123,20 +145,18 @@ export class Queries {
         `Scope ${quote(scope)} has the steps 1 to ${head}, not ${options.step}.`,
       );
     }
-    const states = await this.#store.scopeStates(namespace, scope, {
-      step: options.step ?? null,
-      after: options.after ?? null,
-      limit,
-    });
+    const { step = null, after = null } = options;
+    const rows = { step, after, limit };
+    const states = await this.#store.scopeStates({ namespace, scope }, rows, needOf(options));
     const texts = states.map(({ text }) => text);
     const items = states.map(stateFrom);
     return isFull(texts, limit) ? { items, next: items.at(-1)!.id } : { items };
   }
 
-  async #at(key: StateKey, version: Version): Promise<State> {
-    const state = await this.#store.readVersion(key, version);
-    if (state !== null) return living(key, state, true);
-    const newest = await this.#newest(key);
+  async #at(key: StateKey, version: Version, need: ReadNeed): Promise<ReadState> {
+    const { state, servedBy } = await this.#store.readVersion(key, version, need);
+    if (state !== null) return { state: living(key, state, true), servedBy };
+    const newest = await this.#newest(key, need);
     throw new AgentRuntimeError(
       "VERSION_NOT_FOUND",
       `${quote(key.id)} has no version ${version} that is kept; its newest is ${newest}.`,
@@ -144,17 +164,24 @@ export class Queries {
   }
 
   /** The document at a version; null before the first and where it was deleted. */
-  async #dataAt(key: StateKey, version: Version): Promise<State["data"]> {
+  async #dataAt(key: StateKey, version: Version, need: ReadNeed): Promise<State["data"]> {
     if (version === 0n) return null;
-    const state = await this.#store.readVersion(key, version);
+    const { state } = await this.#store.readVersion(key, version, need);
     if (state !== null) return stateFrom(state).data;
-    return (await this.#at(key, version)).data;
+    return (await this.#at(key, version, need)).state.data;
   }
 
-  async #newest(key: StateKey): Promise<Version> {
-    const state = await this.#reader.read(key);
+  async #newest(key: StateKey, need: ReadNeed): Promise<Version> {
+    const state = await this.#now(key, need);
     if (state === null) throw notFound(key);
     return state.version;
+  }
+
+  async #now(key: StateKey, { consistency, session }: ReadNeed): Promise<StoredState | null> {
+    const seen = versionSeen(session, key);
+    const isUnknown = seen === undefined && isCut(session) && consistency === "session";
+    const wanted = { ...key, leastVersion: seen ?? 0n };
+    return (await this.#reader.find(wanted, isUnknown ? "strong" : consistency)).state;
   }
 
   #keyOf(id: string, namespace = "default"): StateKey {
@@ -168,6 +195,10 @@ export class Queries {
       `A page has 1 to ${this.#limits.pageItems} items, not ${limit}.`,
     );
   }
+}
+
+function needOf({ consistency = "session", session = [] }: FreshnessOptions): ReadNeed {
+  return { consistency, session };
 }
 
 function living(key: StateKey, stored: StoredState | null, atVersion = false): State {

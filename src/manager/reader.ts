@@ -1,12 +1,14 @@
-import type { StateKey, StateStore, StoredState } from "../state/ports.ts";
+import type { FoundState, StateKey, StateStore, StoredState, WantedState } from "../state/ports.ts";
+import type { Consistency } from "../state/request.ts";
 import type { StateCache } from "./state-cache.ts";
 
 interface Wanted {
-  readonly key: StateKey;
+  readonly key: WantedState;
+  readonly consistency: Consistency;
   /** Set where the state changed while the read was under way: its answer is not kept. */
   outdated: boolean;
-  readonly answer: Promise<StoredState | null>;
-  readonly resolve: (state: StoredState | null) => void;
+  readonly answer: Promise<FoundState>;
+  readonly resolve: (found: FoundState) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -15,23 +17,28 @@ const READ_LIMIT = 100;
 
 /** Reads states from the database; calls of one turn of the event loop share a query. */
 export class Reader {
-  readonly #store: Pick<StateStore, "readStates">;
+  readonly #store: Pick<StateStore, "find">;
   readonly #cache: StateCache;
   #gathering = new Map<string, Wanted>();
   readonly #underWay = new Set<Wanted>();
 
-  constructor(store: Pick<StateStore, "readStates">, cache: StateCache) {
+  constructor(store: Pick<StateStore, "find">, cache: StateCache) {
     this.#store = store;
     this.#cache = cache;
   }
 
-  /** The state as it is now in the database, tombstones included; null where it never was. */
-  read(key: StateKey): Promise<StoredState | null> {
-    const name = `${key.namespace}\u001f${key.id}`;
+  /** The state as main has it now, tombstones included; null where it never was. */
+  async read(key: StateKey): Promise<StoredState | null> {
+    return (await this.find({ ...key, leastVersion: 0n }, "strong")).state;
+  }
+
+  /** The state from a database that is fresh enough, and from which. */
+  find(key: WantedState, consistency: Consistency): Promise<FoundState> {
+    const name = `${consistency}\u001f${key.leastVersion}\u001f${key.namespace}\u001f${key.id}`;
     const known = this.#gathering.get(name);
     if (known !== undefined) return known.answer;
     if (this.#gathering.size === 0) setImmediate(() => this.#send());
-    const wanted = want(key);
+    const wanted = want(key, consistency);
     this.#gathering.set(name, wanted);
     this.#underWay.add(wanted);
     return wanted.answer;
@@ -51,20 +58,28 @@ export class Reader {
   }
 
   #send(): void {
-    const all = [...this.#gathering.values()];
+    const gathered = [...this.#gathering.values()];
     this.#gathering = new Map();
-    for (let from = 0; from < all.length; from += READ_LIMIT) {
-      void this.#query(all.slice(from, from + READ_LIMIT));
+    for (const consistency of ["strong", "session", "eventual"] as const) {
+      const all = gathered.filter((wanted) => wanted.consistency === consistency);
+      for (let from = 0; from < all.length; from += READ_LIMIT) {
+        void this.#query(all.slice(from, from + READ_LIMIT), consistency);
+      }
     }
   }
 
-  async #query(wanted: readonly Wanted[]): Promise<void> {
+  async #query(wanted: readonly Wanted[], consistency: Consistency): Promise<void> {
     try {
-      const states = await this.#store.readStates(wanted.map(({ key }) => key));
+      const found = await this.#store.find(
+        wanted.map(({ key }) => key),
+        consistency,
+      );
+      // What may be older than what was seen here is not kept.
+      const mayKeep = consistency !== "eventual";
       wanted.forEach((one, index) => {
-        const state = states[index] ?? null;
-        if (state !== null && !one.outdated) this.#cache.put(state);
-        one.resolve(state);
+        const { state } = found[index]!;
+        if (mayKeep && state !== null && !one.outdated) this.#cache.put(state);
+        one.resolve(found[index]!);
       });
     } catch (error) {
       for (const one of wanted) one.reject(error);
@@ -74,11 +89,11 @@ export class Reader {
   }
 }
 
-function want(key: StateKey): Wanted {
+function want(key: WantedState, consistency: Consistency): Wanted {
   let wanted!: Wanted;
-  const answer = new Promise<StoredState | null>((resolve, reject) => {
+  const answer = new Promise<FoundState>((resolve, reject) => {
     // `answer` is set below: a promise cannot be named inside its own executor.
-    wanted = { key, outdated: false, resolve, reject } as Wanted;
+    wanted = { key, consistency, outdated: false, resolve, reject } as Wanted;
   });
   return Object.assign(wanted, { answer });
 }

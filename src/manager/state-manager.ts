@@ -6,6 +6,7 @@ import { Tracing } from "../service/tracing.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Json } from "../state/json.ts";
+import type { ReadReplica } from "../state/ports.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "../state/rollback.ts";
 import type {
   CallOptions,
@@ -44,6 +45,7 @@ import type { Limits } from "./limits.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import { prepareChangeset, prepareWrite } from "./prepare.ts";
 import { Queries } from "./queries.ts";
+import type { ReadState } from "./queries.ts";
 import { Reader } from "./reader.ts";
 import { holdScope, releaseScope, rollBack } from "./roll-back.ts";
 import type { RecoverySources } from "./roll-back.ts";
@@ -196,18 +198,19 @@ export class StateManager implements StateFace {
   getState(id: string, options?: ReadOptions): Promise<State> {
     const hit = this.#queries.hit(id, options);
     if (hit !== null) return Promise.resolve(hit);
-    return this.#read("get", options, () => this.#queries.get(id, options ?? {}));
+    return this.readState(id, options ?? {}).then(({ state }) => state);
   }
 
   /** The same, saying which copy answered. */
-  async readState(
-    id: string,
-    options: ReadOptions,
-  ): Promise<{ readonly state: State; readonly servedBy: "l1" | "main" }> {
+  async readState(id: string, options: ReadOptions): Promise<ReadState> {
     const hit = this.#queries.hit(id, options);
     if (hit !== null) return { state: hit, servedBy: "l1" };
-    const state = await this.#read("get", options, () => this.#queries.get(id, options));
-    return { state, servedBy: "main" };
+    return await this.#read("get", options, () => this.#queries.get(id, options));
+  }
+
+  /** The replica that serves reads; null where main alone does. */
+  get replica(): ReadReplica | null {
+    return this.#options.store.replica;
   }
 
   /** Where the feed stands: a watch from this cursor on sees whatever is committed after now. */
@@ -378,5 +381,8 @@ export class StateManager implements StateFace {
     this.metrics.exposeLanesBusy(() => this.#batcher.busyLanes);
     this.metrics.exposeWatchers(() => this.#tail.watchers);
     this.metrics.exposeCache("l1", () => this.#cache.figures);
+    const { replica } = this;
+    if (replica !== null)
+      this.metrics.exposeReplica(() => ({ ...replica.figures, ...replica.status }));
   }
 }

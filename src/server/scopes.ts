@@ -3,6 +3,7 @@ import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
 import { definedOnly } from "./defined.ts";
 import { committedJson, pageJson, scopeJson, stateJson } from "./encode.ts";
 import { countIn, limitIn, textIn } from "./fields.ts";
+import { freshnessOf } from "./freshness.ts";
 import { idempotencyKeyOf } from "./headers.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";
@@ -12,14 +13,15 @@ import { sendJson, tellSession } from "./respond.ts";
 /** `/v1/scopes`: where a scope stands, what was in it at a step, and the next step. */
 export function scopeRoutes(app: FastifyInstance, { face, limits }: RouteContext): void {
   app.get("/v1/scopes/:scope", async (request, reply) => {
-    queryOf(request, []);
-    const options = definedOnly({ namespace: request.namespace });
+    const query = queryOf(request, ["consistency"]);
+    const options = definedOnly({ ...freshnessOf(request, query), namespace: request.namespace });
     return sendJson(reply, scopeJson(await face.scope(scopeOf(request), options)));
   });
 
   app.get("/v1/scopes/:scope/states", async (request, reply) => {
-    const query = queryOf(request, ["step", "limit", "after"]);
+    const query = queryOf(request, ["step", "limit", "after", "consistency"]);
     const options = definedOnly({
+      ...freshnessOf(request, query),
       namespace: request.namespace,
       step: countIn(query, "step", "INVALID_STEP"),
       limit: limitIn(query),

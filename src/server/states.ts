@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { checkFields } from "../state/nearest.ts";
 import type { ReadOptions, WriteOptions } from "../state/request.ts";
 import type { State } from "../state/state.ts";
-import { versionSeen } from "../state/session-token.ts";
+import { isCut, versionSeen } from "../state/session-token.ts";
 import {
   JSON_PATCH_TYPE,
   JSON_TYPE,
@@ -15,15 +15,16 @@ import { writeUnderCondition } from "./condition.ts";
 import { definedOnly } from "./defined.ts";
 import { diffJson, historyJson, pageJson, stateJson, summaryJson } from "./encode.ts";
 import type { Given } from "./fields.ts";
-import { countIn, limitIn, textIn, toObject, wordIn } from "./fields.ts";
-import { conditionOf, etagOf, hasAlready, idempotencyKeyOf, sessionOf } from "./headers.ts";
+import { countIn, limitIn, textIn, toObject } from "./fields.ts";
+import { freshnessOf } from "./freshness.ts";
+import { conditionOf, etagOf, hasAlready, idempotencyKeyOf } from "./headers.ts";
 import type { RouteContext, ServedBy } from "./options.ts";
 import { queryOf } from "./query.ts";
 import { documentIn, operationsIn, WRITE_FIELDS, writeOptionsIn } from "./requests.ts";
 import { sendJson, sendWritten, tellSession } from "./respond.ts";
 
 const PUT_FIELDS = ["type", "data", ...WRITE_FIELDS];
-const CONSISTENCIES = ["strong", "session", "eventual"] as const;
+const LIST_FIELDS = ["type", "scope", "phase", "idPrefix", "limit", "after", "consistency"];
 
 /** `/v1/states`: one state at a time, its history and diffs, and the list of them. */
 export function stateRoutes(app: FastifyInstance, context: RouteContext): void {
@@ -34,8 +35,9 @@ export function stateRoutes(app: FastifyInstance, context: RouteContext): void {
   app.get("/v1/states/:id", (request, reply) => getState(context, request, reply));
 
   app.get("/v1/states", async (request, reply) => {
-    const query = queryOf(request, ["type", "scope", "phase", "idPrefix", "limit", "after"]);
+    const query = queryOf(request, LIST_FIELDS);
     const options = definedOnly({
+      ...freshnessOf(request, query),
       namespace: request.namespace,
       type: textIn(query, "type", "INVALID_TYPE"),
       scope: textIn(query, "scope", "INVALID_SCOPE"),
@@ -48,8 +50,9 @@ export function stateRoutes(app: FastifyInstance, context: RouteContext): void {
   });
 
   app.get("/v1/states/:id/history", async (request, reply) => {
-    const query = queryOf(request, ["limit", "before"]);
+    const query = queryOf(request, ["limit", "before", "consistency"]);
     const options = definedOnly({
+      ...freshnessOf(request, query),
       namespace: request.namespace,
       limit: limitIn(query),
       before: countIn(query, "before", "INVALID_VERSION"),
@@ -58,8 +61,9 @@ export function stateRoutes(app: FastifyInstance, context: RouteContext): void {
   });
 
   app.get("/v1/states/:id/diff", async (request, reply) => {
-    const query = queryOf(request, ["from", "to"]);
+    const query = queryOf(request, ["from", "to", "consistency"]);
     const options = definedOnly({
+      ...freshnessOf(request, query),
       namespace: request.namespace,
       from: countIn(query, "from", "INVALID_VERSION"),
       to: countIn(query, "to", "INVALID_VERSION"),
@@ -155,14 +159,14 @@ async function readState(
 
 function readOptionsOf(request: FastifyRequest): ReadOptions {
   const query = queryOf(request, ["version", "consistency", "minVersion"]);
-  const consistency = wordIn(query, "consistency", CONSISTENCIES);
+  const { consistency = "session", session = [] } = freshnessOf(request, query);
   const asked = countIn(query, "minVersion", "INVALID_VERSION");
-  const seen =
-    consistency === "eventual" ? undefined : versionSeen(sessionOf(request), keyOf(request));
+  const seen = consistency === "eventual" ? undefined : versionSeen(session, keyOf(request));
+  const isUnknown = seen === undefined && isCut(session) && consistency === "session";
   return definedOnly({
     namespace: request.namespace,
     version: countIn(query, "version", "INVALID_VERSION"),
-    consistency,
+    consistency: isUnknown ? "strong" : consistency,
     minVersion: seen === undefined || (asked !== undefined && asked > seen) ? asked : seen,
   });
 }

@@ -11,6 +11,15 @@ export interface CacheFigures {
   readonly bytes: number;
 }
 
+/** What the replica's reads tell when they are asked. */
+export interface ReplicaFigures {
+  readonly served: Readonly<Record<string, number>>;
+  readonly retries: number;
+  readonly fallbacks: ReadonlyMap<string, number>;
+  readonly health: string;
+  readonly lagMs: number;
+}
+
 const OPERATION = "agent_runtime_operation_seconds";
 const OPERATION_BOUNDS_SECONDS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
@@ -31,6 +40,7 @@ export class Metrics {
   readonly #restarts = new Map<string, number>();
   readonly #queues = new Map<string, () => number>();
   readonly #caches = new Map<string, () => CacheFigures>();
+  #replica: (() => ReplicaFigures) | undefined;
   #changes = 0;
   #lanesBusy = (): number => 0;
   #watchers = (): number => 0;
@@ -40,6 +50,7 @@ export class Metrics {
     this.#registerOperations();
     this.#registerOwners();
     this.#registerCaches();
+    this.#registerReplica();
   }
 
   /**
@@ -81,6 +92,11 @@ export class Metrics {
   /** The figures of a cache; a second reader of the same cache replaces the first. */
   exposeCache(cache: string, figures: () => CacheFigures): void {
     this.#caches.set(cache, figures);
+  }
+
+  /** How the replica does, and who answered the reads that it might have. */
+  exposeReplica(figures: () => ReplicaFigures): void {
+    this.#replica = figures;
   }
 
   /** How many connections are writing. */
@@ -174,6 +190,41 @@ export class Metrics {
     add(
       { of: "bytes", type: "gauge", help: "Bytes of the documents that it holds." },
       (c) => c.bytes,
+    );
+  }
+
+  #registerReplica(): void {
+    const add = (
+      name: string,
+      info: Pick<MetricInfo, "type" | "help">,
+      read: (figures: ReplicaFigures) => readonly Sample[],
+    ): void => {
+      const samples = (): readonly Sample[] =>
+        this.#replica === undefined ? [] : read(this.#replica());
+      this.#register({ name: `agent_runtime_${name}`, ...info }, samples);
+    };
+    add(
+      "reads_total",
+      { type: "counter", help: "Reads that a replica might serve, by who did." },
+      (r) => Object.entries(r.served).map(([by, value]) => ({ labels: { served_by: by }, value })),
+    );
+    add(
+      "replica_retries_total",
+      { type: "counter", help: "Reads that it was asked once more." },
+      (r) => one(r.retries),
+    );
+    add(
+      "replica_fallbacks_total",
+      { type: "counter", help: "Reads that went to main instead." },
+      (r) => [...r.fallbacks].map(([reason, value]) => ({ labels: { reason }, value })),
+    );
+    add("replica_up", { type: "gauge", help: "1 where the replica serves reads." }, (r) =>
+      one(r.health === "ok" ? 1 : 0),
+    );
+    add(
+      "replica_lag_seconds",
+      { type: "gauge", help: "How long it has not had what main had." },
+      (r) => one(r.lagMs / 1_000),
     );
   }
 

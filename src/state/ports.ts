@@ -1,6 +1,6 @@
 import type { Json } from "./json.ts";
 import type { Recovery } from "./recovery-ports.ts";
-import type { ListOptions } from "./request.ts";
+import type { Consistency, ListOptions, SessionToken } from "./request.ts";
 import type {
   ChangeKind,
   HistoryEntry,
@@ -105,6 +105,56 @@ export interface StateKey {
   readonly id: string;
 }
 
+/** Which database answered a read. */
+export type CopyName = "readonly" | "main";
+
+/** How fresh a read must be; unsaid, main answers. */
+export interface ReadNeed {
+  readonly consistency: Consistency;
+  /** What the session wrote or saw elsewhere. */
+  readonly session: readonly SessionToken[];
+}
+
+/** A state that somebody reads. */
+export interface WantedState extends StateKey {
+  /** Nothing older is answered; 0: whatever this process has not seen a newer version of. */
+  readonly leastVersion: Version;
+}
+
+/** The state as it is, tombstones included; null where it never was; and who said so. */
+export interface FoundState {
+  readonly state: StoredState | null;
+  readonly servedBy: CopyName;
+}
+
+/** Who answered the reads that a replica might have, since this process started. */
+export interface ReadFigures {
+  readonly served: Readonly<Record<CopyName, number>>;
+  /** Reads that were sent to the replica once more. */
+  readonly retries: number;
+  /** Reads that went to main instead, by the reason. */
+  readonly fallbacks: ReadonlyMap<string, number>;
+}
+
+/** How the replica does. */
+export interface ReplicaStatus {
+  readonly health: "ok" | "not in use";
+  /** Why it serves no reads. */
+  readonly reason?: string;
+  /** How long it has not had what main had; 0: it has all. */
+  readonly lagMs: number;
+  /** Share of the reads that it answered; null before the first. */
+  readonly servedShare: number | null;
+}
+
+/** A copy of the database that serves reads. */
+export interface ReadReplica {
+  readonly status: ReplicaStatus;
+  readonly figures: ReadFigures;
+  /** Sends reads to main, for `ms` milliseconds at least and until the replica was found well. */
+  open(reason: string, ms?: number): void;
+}
+
 /**
  * Where states live. One implementation a database, one contract for all.
  *
@@ -128,19 +178,37 @@ export interface StateStore {
    */
   disown(): void;
   readStates(keys: readonly StateKey[]): Promise<(StoredState | null)[]>;
-  readVersion(key: StateKey, version: Version): Promise<StoredState | null>;
+  /** States as they are, each from a copy where that is fresh enough for it. */
+  find(wanted: readonly WantedState[], consistency: Consistency): Promise<FoundState[]>;
+  readVersion(key: StateKey, version: Version, need?: ReadNeed): Promise<FoundState>;
   readStep(namespace: string, scope: string, step: Step): Promise<(ChangeRow & { id: string })[]>;
-  list(options: ListOptions & { namespace: string; limit: number }): Promise<StateSummary[]>;
-  history(key: StateKey, before: Version | null, limit: number): Promise<HistoryEntry[]>;
-  scope(namespace: string, scope: string): Promise<ScopeStatus | null>;
+  list(page: ListPage, need?: ReadNeed): Promise<StateSummary[]>;
+  history(key: StateKey, page: HistoryPage, need?: ReadNeed): Promise<HistoryEntry[]>;
+  scope(scope: ScopeKey, need?: ReadNeed): Promise<ScopeStatus | null>;
   /** So many of them, or a page of bytes (page.ts). */
-  scopeStates(namespace: string, scope: string, page: ScopePage): Promise<StoredState[]>;
+  scopeStates(scope: ScopeKey, page: ScopePage, need?: ReadNeed): Promise<StoredState[]>;
+  /** Null where main alone serves reads. */
+  readonly replica: ReadReplica | null;
   readonly feed: ChangeFeed;
   readonly upkeep: Upkeep;
   readonly recovery: Recovery;
   /** Which server and version answers; throws where none does. */
   describe(): Promise<{ readonly server: string; readonly version: string }>;
   close(): Promise<void>;
+}
+
+/** What one scope's key is. */
+export interface ScopeKey {
+  readonly namespace: string;
+  readonly scope: string;
+}
+
+export type ListPage = ListOptions & { readonly namespace: string; readonly limit: number };
+
+export interface HistoryPage {
+  /** Only versions below this one. */
+  readonly before: Version | null;
+  readonly limit: number;
 }
 
 export interface ScopePage {

@@ -80,6 +80,16 @@ export interface SessionToken {
   readonly namespace: string;
   readonly id: string;
   readonly version: Version;
+  /** The state's scope, and the step that made this version; tokens of older services have neither. */
+  readonly scope?: string;
+  readonly step?: Step;
+}
+
+/** How fresh a read must be that goes beyond one state. */
+export interface FreshnessOptions {
+  readonly consistency?: Consistency;
+  /** What this session wrote or saw elsewhere: nothing older is answered. */
+  readonly session?: readonly SessionToken[];
 }
 
 export interface WriteOptions extends CallOptions {
@@ -103,7 +113,7 @@ export interface ReadOptions extends CallOptions {
   readonly minVersion?: Version;
 }
 
-export interface ListOptions extends CallOptions {
+export interface ListOptions extends CallOptions, FreshnessOptions {
   readonly namespace?: string;
   readonly type?: string;
   readonly scope?: string;
@@ -114,7 +124,7 @@ export interface ListOptions extends CallOptions {
   readonly after?: string;
 }
 
-export interface HistoryOptions extends CallOptions {
+export interface HistoryOptions extends CallOptions, FreshnessOptions {
   readonly namespace?: string;
   /** 1 to 1,000; default 100. */
   readonly limit?: number;
@@ -122,7 +132,7 @@ export interface HistoryOptions extends CallOptions {
   readonly before?: Version;
 }
 
-export interface DiffOptions extends CallOptions {
+export interface DiffOptions extends CallOptions, FreshnessOptions {
   readonly namespace?: string;
   /** Unsaid: the version before `to`. */
   readonly from?: Version;
@@ -152,6 +162,6 @@ export interface WatchOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface ScopeOptions extends CallOptions {
+export interface ScopeOptions extends CallOptions, FreshnessOptions {
   readonly namespace?: string;
 }

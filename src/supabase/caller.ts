@@ -1,4 +1,5 @@
 import type { Row } from "./rows.ts";
+import type { Demand, Standing } from "./sql/copy-standing.ts";
 
 /** The values that a parameter may have, by its type in SQL. */
 interface ValueOf {
@@ -47,11 +48,28 @@ export interface Caller {
   ): Promise<Row[]>;
 }
 
+/** What a read on a copy found, and where the copy stood in the same snapshot. */
+export interface CopyAnswer {
+  readonly standing: Standing;
+  readonly rows: Row[];
+}
+
+/** A way to the reads of a database that may be behind another. */
+export interface CopyReader {
+  /** @throws {AgentRuntimeError} UNAVAILABLE; SCHEMA_MISMATCH, INTERNAL: it may not have the functions yet. */
+  read<Taken extends Parameters>(
+    operation: Operation<Taken>,
+    values: Values<Taken>,
+    demand: Demand,
+  ): Promise<CopyAnswer>;
+}
+
 /** All ways to one database that a store needs. */
 export interface Transport {
   /** Each writes one batch at a time. */
   readonly lanes: readonly Caller[];
   readonly reader: Caller;
+  readonly copyReader: CopyReader;
   /** Bytes of documents that one batch may hold; a larger changeset goes alone. */
   readonly batchBytes: number;
   close(): Promise<void>;

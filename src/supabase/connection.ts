@@ -105,7 +105,8 @@ export class Connection {
 }
 
 /** Cuts a connection without a word: the other side may be frozen and never answer a farewell. */
-function destroy(client: pg.Client): void {
+/** Ends a connection without a word: the server may not be there to hear it. */
+export function destroy(client: pg.Client): void {
   (
     client as unknown as { connection: { stream: { destroy(): void } } }
   ).connection.stream.destroy();

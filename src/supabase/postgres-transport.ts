@@ -1,26 +1,35 @@
 import pg from "pg";
 import { bigintArray, integerArray, placeArray, textArray } from "./binary-array.ts";
-import type { Caller, Operation, Parameters, Transport, Values } from "./caller.ts";
+import type { Caller, CopyReader, Operation, Parameters, Transport, Values } from "./caller.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { ReadPool } from "./read-pool.ts";
 import type { Row } from "./rows.ts";
+import { COPY_STANDING, demandValues, standingOf } from "./sql/copy-standing.ts";
 
 /** Documents in one transaction: more would only make the others wait. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 
 /** Connections of PostgreSQL's own protocol, direct or through a pooler; opened when first used. */
 export function openPostgresTransport(
-  options: ConnectionOptions & { readonly lanes: number; readonly readers: number },
+  options: ConnectionOptions & {
+    readonly lanes: number;
+    readonly readers: number;
+    readonly cutReadsAfterMs?: number;
+  },
 ): Transport {
   const lanes = Array.from({ length: options.lanes }, () => new Connection(options));
   const pool = new ReadPool(options, options.readers);
   return {
     lanes: lanes.map(callerOver),
     reader: callerOver(pool),
+    copyReader: copyReaderOver(pool),
     batchBytes: BATCH_BYTES,
     close: async () => {
-      await Promise.all([pool.close(), ...lanes.map((lane) => lane.close())]);
+      await Promise.all([
+        pool.close(options.cutReadsAfterMs),
+        ...lanes.map((lane) => lane.close()),
+      ]);
     },
   };
 }
@@ -36,18 +45,48 @@ function callerOver(connection: Queryable): Caller {
   };
 }
 
+function copyReaderOver(connection: Queryable): CopyReader {
+  return {
+    read: async (operation, values, demand) => {
+      const given = [...encode(COPY_STANDING, demandValues(demand)), ...encode(operation, values)];
+      const rows = await connection.query(copyStatementOf(operation), given);
+      const answers = COPY_STANDING.columns.length;
+      return {
+        standing: standingOf(rows[0]!),
+        rows: rows.flatMap((row) => (row[answers] === null ? [] : [row.slice(answers + 1)])),
+      };
+    },
+  };
+}
+
 const statements = new WeakMap<Operation, string>();
 
-/** `select "id" from agent_state_api.read_step("p_namespace" => $1, ...)` */
 function statementOf(operation: Operation): string {
-  const known = statements.get(operation);
-  if (known !== undefined) return known;
+  let statement = statements.get(operation);
+  if (statement === undefined) statements.set(operation, (statement = callOf(operation)));
+  return statement;
+}
+
+const copyStatements = new WeakMap<Operation, string>();
+
+/** The read beside the standing, so in one snapshot; one row with nothing found where it found none. */
+function copyStatementOf(operation: Operation): string {
+  let statement = copyStatements.get(operation);
+  if (statement !== undefined) return statement;
+  const read = callOf(operation, { after: Object.keys(COPY_STANDING.parameters).length });
+  statement = `select s.*, r.* from (${callOf(COPY_STANDING)}) s left join (select true, x.* from (${read}) x) r on true`;
+  copyStatements.set(operation, statement);
+  return statement;
+}
+
+/** `select "id" from agent_state_api.read_step("p_namespace" => $1, ...)` */
+function callOf(operation: Operation, { after = 0 } = {}): string {
   const columns = operation.columns.map((name) => pg.escapeIdentifier(name)).join(", ");
   const names = Object.keys(operation.parameters);
-  const taken = names.map((name, index) => `${pg.escapeIdentifier(`p_${name}`)} => $${index + 1}`);
-  const statement = `select ${columns} from agent_state_api.${operation.fn}(${taken.join(", ")})`;
-  statements.set(operation, statement);
-  return statement;
+  const taken = names.map(
+    (name, index) => `${pg.escapeIdentifier(`p_${name}`)} => $${after + index + 1}`,
+  );
+  return `select ${columns} from agent_state_api.${operation.fn}(${taken.join(", ")})`;
 }
 
 type Encode = (value: never) => unknown;

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { clientConfig } from "./connection.ts";
+import { clientConfig, destroy } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { failureOf, sqlState } from "./failure.ts";
 import { AS_TEXT } from "./rows.ts";
@@ -8,6 +8,7 @@ import type { Row } from "./rows.ts";
 /** Connections for reads; any of them answers any read. */
 export class ReadPool {
   readonly #pool: pg.Pool;
+  readonly #clients = new Set<pg.Client>();
 
   constructor(options: ConnectionOptions, connections: number) {
     this.#pool = new pg.Pool({
@@ -19,7 +20,11 @@ export class ReadPool {
     this.#pool.on("error", () => undefined);
     // The pool does not listen while a read has the connection: an error beside the query's own,
     // as when the server is killed, would end the process.
-    this.#pool.on("connect", (client) => client.on("error", () => undefined));
+    this.#pool.on("connect", (client) => {
+      client.on("error", () => undefined);
+      this.#clients.add(client);
+    });
+    this.#pool.on("remove", (client) => this.#clients.delete(client));
   }
 
   /**
@@ -40,8 +45,12 @@ export class ReadPool {
     }
   }
 
-  async close(): Promise<void> {
+  /** @param cutAfterMs after which reads that are still under way are cut off; unsaid: never. */
+  async close(cutAfterMs?: number): Promise<void> {
+    const cut = (): void => this.#clients.forEach(destroy);
+    const timer = cutAfterMs === undefined ? undefined : setTimeout(cut, cutAfterMs);
     await this.#pool.end();
+    clearTimeout(timer);
   }
 
   async #once(statement: string, values: readonly unknown[]): Promise<Row[]> {

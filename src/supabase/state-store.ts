@@ -1,9 +1,15 @@
 import { randomInt } from "node:crypto";
+import type { Logger } from "../service/log-port.ts";
+import { silentLog } from "../service/log.ts";
 import { isUncertain } from "../state/errors.ts";
 import type { ChangeFeed, StateStore, Upkeep } from "../state/ports.ts";
 import type { Recovery } from "../state/recovery-ports.ts";
 import type { Caller, Transport } from "./caller.ts";
 import { Places } from "./places.ts";
+import { ReadCounter } from "./replica/read-figures.ts";
+import { Replica } from "./replica/replica.ts";
+import { replicatedStore } from "./replica/replicated-store.ts";
+import { Seen } from "./replica/seen.ts";
 import { commitBatch } from "./sql/commit-batch.ts";
 import { describeServer } from "./sql/describe-server.ts";
 import { listStates } from "./sql/list-states.ts";
@@ -21,16 +27,58 @@ export interface StoreOptions extends TransportOptions {
   readonly dataBytes: number;
   /** The most levels that a change to a document may lead to. */
   readonly dataDepth: number;
+  /** A streaming replica of it, for reads; its lanes are not used. */
+  readonly replica?: TransportOptions;
+  readonly log?: Logger;
 }
 
 /** States, and scopes, whose place is remembered: some 100 bytes each. */
 const PLACES = 200_000;
 
+/** How long a replica may take to answer a farewell. */
+const FAREWELL_MS = 500;
+
 const MAX_WRITER = 2 ** 31 - 1;
 
-/** States in a PostgreSQL whose schema `prepareSchema` has seen to. Connects when first used. */
+/** How often it is felt whether the replica lives and how far it is; over a Data API each is a request. */
+const PULSE_MS = { direct: 100, dataApi: 1_000 };
+
+/**
+ * States in a PostgreSQL whose schema `prepareSchema` has seen to. Connects when first used; to a replica
+ * at once.
+ */
 export function openStateStore(options: StoreOptions): StateStore {
-  return stateStoreOver(openTransport(options), options);
+  const transport = openTransport(options);
+  const main = stateStoreOver(transport, options);
+  if (options.replica === undefined) return main;
+  return withReplica(main, transport.reader, { ...options, replica: options.replica });
+}
+
+function withReplica(
+  main: StateStore,
+  mainReader: Caller,
+  { replica: way, log = silentLog }: StoreOptions & { readonly replica: TransportOptions },
+): StateStore {
+  // Whoever reads there has gone to main when they close, and the server may be frozen.
+  const ways = { ...way, lanes: 0, cutReadsAfterMs: FAREWELL_MS };
+  const reads = openTransport(ways);
+  const probe = openTransport({ ...ways, readers: 1 });
+  const seen = new Seen();
+  const counter = new ReadCounter();
+  const replica = new Replica({
+    reader: reads.copyReader,
+    probe: probe.reader,
+    main: mainReader,
+    seen,
+    counter,
+    pulseMs: "dataApi" in way.address ? PULSE_MS.dataApi : PULSE_MS.direct,
+    log,
+  });
+  replica.start();
+  const close = async (): Promise<void> => {
+    await Promise.all([reads.close(), probe.close()]);
+  };
+  return replicatedStore({ main, replica, seen, counter, close });
 }
 
 /** States behind any transport: the operations are the same. */
@@ -59,12 +107,19 @@ function stateStoreOver(
     },
     disown,
     readStates: (keys) => readStates(reader, keys),
-    readVersion: (key, version) => readVersion(reader, key, version),
+    find: async (wanted) => {
+      const states = await readStates(reader, wanted);
+      return states.map((state) => ({ state, servedBy: "main" }));
+    },
+    readVersion: async (key, version) => {
+      return { state: await readVersion(reader, key, version), servedBy: "main" };
+    },
     readStep: (namespace, scope, step) => readStep(reader, { namespace, scope }, step),
     list: (page) => listStates(reader, page),
-    history: (key, before, limit) => readHistory(reader, key, { before, limit }),
-    scope: (namespace, scope) => readScope(reader, namespace, scope),
-    scopeStates: (namespace, scope, page) => readScopeStates(reader, { namespace, scope }, page),
+    history: (key, page) => readHistory(reader, key, page),
+    scope: ({ namespace, scope }) => readScope(reader, namespace, scope),
+    scopeStates: (scope, page) => readScopeStates(reader, scope, page),
+    replica: null,
     feed: feedOf(reader, () => writer),
     recovery: recoveryOf(lanes[0]!, { writer: () => writer, disown }),
     upkeep: upkeepOf(reader),

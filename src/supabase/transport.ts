@@ -13,6 +13,8 @@ export interface TransportOptions extends Omit<ConnectionOptions, "address"> {
   readonly lanes: number;
   /** Connections, or requests at a time, that read. */
   readonly readers: number;
+  /** How long `close` waits for reads that are under way; unsaid: until they end. */
+  readonly cutReadsAfterMs?: number;
 }
 
 /** The ways to a database. Connects when first used. */

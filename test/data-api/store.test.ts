@@ -49,7 +49,7 @@ describeOnPrivateServers("a store over the Data API", (createDatabase) => {
     });
     const reads = await requestsOf(async () => {
       await store.readStates([key("a")]);
-      await store.history(key("a"), null, 10);
+      await store.history(key("a"), { before: null, limit: 10 });
       await store.feed.bounds();
       await store.describe();
     });

@@ -5,11 +5,13 @@ import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 
 const reads = [
+  "copy_standing",
   "describe_server",
   "feed_bounds",
   "foreign_changes",
   "get",
   "list_states",
+  "read_copy",
   "read_document",
   "read_feed",
   "read_history",
@@ -39,9 +41,9 @@ const MAY_CALL = {
   nobody: [],
 } as const;
 
-/** Each function that takes values has a door that takes them as JSON; two take JSON themselves. */
+/** Each function that takes values has a door that takes them as JSON; some take JSON themselves. */
 function withDoors(names: readonly string[]): string[] {
-  const doors = names.filter((name) => name !== "commit" && name !== "get");
+  const doors = names.filter((name) => !["commit", "get", "read_copy"].includes(name));
   return [...names, ...doors.map((name) => `${name}_json`)].toSorted();
 }
 

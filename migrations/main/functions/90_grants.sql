@@ -36,7 +36,7 @@ grant execute on function
   agent_state_api.read_states, agent_state_api.read_version, agent_state_api.list_states, agent_state_api.read_history,
   agent_state_api.read_scope, agent_state_api.read_rollback_plan, agent_state_api.read_scope_states, agent_state_api.read_step, agent_state_api.feed_bounds,
   agent_state_api.read_feed, agent_state_api.foreign_changes, agent_state_api.read_document, agent_state_api.verify_state, agent_state_api.get,
-  agent_state_api.describe_server, agent_state_api.read_migrations
+  agent_state_api.describe_server, agent_state_api.read_migrations, agent_state_api.copy_standing, agent_state_api.read_copy
   to agent_state_reader, agent_state_writer, agent_state_operator;
 grant execute on function
   agent_state_api.commit_batch, agent_state_api.commit, agent_state_api.expired_states

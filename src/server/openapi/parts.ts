@@ -31,6 +31,10 @@ export const NAMESPACE = header(
   "The tenant; the token's where it has one, else `default`.",
 );
 export const SESSION = header("Session-Token", "The last one you got: reads are never older.");
+export const CONSISTENCY = query("consistency", "How fresh it must be.", {
+  enum: ["strong", "session", "eventual"],
+  default: "session",
+});
 export const IDEMPOTENCY = header(
   "Idempotency-Key",
   "The same key with the same content answers the first result.",

@@ -3,6 +3,7 @@ import {
   AFTER,
   answers,
   body,
+  CONSISTENCY,
   countQuery,
   header,
   IDEMPOTENCY,
@@ -23,7 +24,7 @@ export const scopePaths: JsonObject = {
     get: {
       operationId: "getScope",
       summary: "Where a scope stands",
-      parameters: [NAMESPACE],
+      parameters: [CONSISTENCY, SESSION, NAMESPACE],
       responses: answers({ 200: json("Its HEAD and more.", "ScopeStatus") }),
     },
   },
@@ -32,7 +33,14 @@ export const scopePaths: JsonObject = {
     get: {
       operationId: "getScopeStates",
       summary: "The states of a scope as they were right after a step",
-      parameters: [countQuery("step", "Unsaid: as they are."), LIMIT, AFTER, NAMESPACE],
+      parameters: [
+        countQuery("step", "Unsaid: as they are."),
+        LIMIT,
+        AFTER,
+        CONSISTENCY,
+        SESSION,
+        NAMESPACE,
+      ],
       responses: answers({ 200: json("One page, by id.", "ScopeStates") }),
     },
   },

@@ -3,6 +3,7 @@ import {
   AFTER,
   answers,
   body,
+  CONSISTENCY,
   countQuery,
   empty,
   IDEMPOTENCY,
@@ -35,6 +36,8 @@ export const statePaths: JsonObject = {
         query("idPrefix", "Only ids that begin so."),
         LIMIT,
         AFTER,
+        CONSISTENCY,
+        SESSION,
         NAMESPACE,
       ],
       responses: answers({ 200: json("One page.", "StateList") }),
@@ -69,10 +72,7 @@ export const statePaths: JsonObject = {
       summary: "Read a state",
       parameters: [
         countQuery("version", "As it was at this version."),
-        query("consistency", "How fresh it must be.", {
-          enum: ["strong", "session", "eventual"],
-          default: "session",
-        }),
+        CONSISTENCY,
         countQuery("minVersion", "Nothing older than this."),
         SESSION,
         header304(),
@@ -95,7 +95,13 @@ export const statePaths: JsonObject = {
     get: {
       operationId: "getHistory",
       summary: "What each version did, newest first",
-      parameters: [LIMIT, countQuery("before", "Only versions below this one."), NAMESPACE],
+      parameters: [
+        LIMIT,
+        countQuery("before", "Only versions below this one."),
+        CONSISTENCY,
+        SESSION,
+        NAMESPACE,
+      ],
       responses: answers({ 200: json("One page.", "History") }),
     },
   },
@@ -107,6 +113,8 @@ export const statePaths: JsonObject = {
       parameters: [
         countQuery("from", "Unsaid: the one before `to`."),
         countQuery("to", "Unsaid: the current one."),
+        CONSISTENCY,
+        SESSION,
         NAMESPACE,
       ],
       responses: answers({ 200: json("JSON Patch and a readable form.", "Diff") }),

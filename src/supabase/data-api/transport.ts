@@ -1,11 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Slots } from "../../service/slots.ts";
 import { AgentRuntimeError } from "../../state/errors.ts";
-import type { Caller, Operation, Parameters, Transport, Values } from "../caller.ts";
+import type {
+  Caller,
+  CopyAnswer,
+  CopyReader,
+  Operation,
+  Parameters,
+  Transport,
+  Values,
+} from "../caller.ts";
 import { formatPlace } from "../places.ts";
 import { unavailable } from "../failure.ts";
 import type { Row } from "../rows.ts";
 import { SCHEMA_ADVICE } from "../schema-advice.ts";
+import { COPY_STANDING, demandValues, standingOf } from "../sql/copy-standing.ts";
+import type { Demand } from "../sql/copy-standing.ts";
 import type { DataApiAddress } from "./address.ts";
 import { DataApiClient } from "./client.ts";
 import type { DataApiAnswer, DataApiRequest } from "./client.ts";
@@ -41,6 +51,9 @@ export function openDataApiTransport(options: DataApiOptions): Transport {
   return {
     lanes: Array.from({ length: lanes }, () => caller),
     reader: { call: (operation, values) => slots.run(() => caller.call(operation, values)) },
+    copyReader: {
+      read: (operation, values, demand) => slots.run(() => caller.read(operation, values, demand)),
+    },
     batchBytes: BATCH_BYTES,
     close: () => {
       client.close();
@@ -49,7 +62,7 @@ export function openDataApiTransport(options: DataApiOptions): Transport {
   };
 }
 
-class DataApiCaller implements Caller {
+class DataApiCaller implements Caller, CopyReader {
   readonly #client: DataApiClient;
   readonly #address: DataApiAddress;
 
@@ -68,6 +81,22 @@ class DataApiCaller implements Caller {
     throw refusalOf(answer, { address: this.#address, fn, writes });
   }
 
+  async read<Taken extends Parameters>(
+    operation: Operation<Taken>,
+    values: Values<Taken>,
+    demand: Demand,
+  ): Promise<CopyAnswer> {
+    const { fn, parameters } = operation;
+    const q = jsonOf(parameters, values);
+    const demanded = jsonOf(COPY_STANDING.parameters, demandValues(demand));
+    const json = `{"fn":"${fn}","q":${q},${demanded.slice(1)}`;
+    // Not patient: while a copy lacks the function, main has it.
+    const answer = await this.#client.send(this.#readOf("/rpc/read_copy", json));
+    if (answer.status !== 200)
+      throw refusalOf(answer, { address: this.#address, fn, writes: false });
+    return copyAnswerOf(answer.text, operation);
+  }
+
   /** Sent again for as long as the function may only just have been made. */
   async #send(request: DataApiRequest): Promise<DataApiAnswer> {
     const giveUpAt = performance.now() + SCHEMA_PATIENCE_MS;
@@ -84,11 +113,14 @@ class DataApiCaller implements Caller {
   ): DataApiRequest {
     const path = `/rpc/${fn}_json`;
     const json = jsonOf(parameters, values);
-    if (writes) return { method: "POST", path, body: json, writes };
+    return writes ? { method: "POST", path, body: json, writes } : this.#readOf(path, json);
+  }
+
+  #readOf(path: string, json: string): DataApiRequest {
     const query = `${path}?q=${encodeURIComponent(json)}`;
     return this.#client.urlLength(query) <= MAX_URL_CHARACTERS
-      ? { method: "GET", path: query, writes }
-      : { method: "POST", path, body: `{"q":${json}}`, writes };
+      ? { method: "GET", path: query, writes: false }
+      : { method: "POST", path, body: `{"q":${json}}`, writes: false };
   }
 }
 
@@ -111,12 +143,31 @@ function placeText(place: number | null): string | null {
 }
 
 /** The rows of an answer, `{"columns": [...], "rows": [[...]]}`, with the operation's columns in their order. */
-function rowsOf(text: string, { fn, columns, writes }: Operation): Row[] {
-  const answer = parse(text);
-  if (answer === undefined) {
-    throw unavailable(new Error(`the answer to ${fn} is none of a Data API`), writes);
-  }
-  const places = columns.map((name) => answer.columns.indexOf(name));
+function rowsOf(text: string, operation: Operation): Row[] {
+  const answer = tableIn(parse(text));
+  if (answer === undefined) throw noAnswer(operation);
+  return orderedRows(answer, operation);
+}
+
+/** `{"standing": [...], "answer": ...}`, the answer as `rowsOf` takes it. */
+function copyAnswerOf(text: string, operation: Operation): CopyAnswer {
+  const { standing, answer } = (parse(text) ?? {}) as { standing?: unknown; answer?: unknown };
+  const table = tableIn(answer);
+  if (!Array.isArray(standing) || table === undefined) throw noAnswer(operation);
+  return { standing: standingOf(standing as string[]), rows: orderedRows(table, operation) };
+}
+
+function noAnswer({ fn, writes }: Operation): AgentRuntimeError {
+  return unavailable(new Error(`the answer to ${fn} is none of a Data API`), writes);
+}
+
+interface Table {
+  readonly columns: readonly string[];
+  readonly rows: Row[];
+}
+
+function orderedRows(table: Table, { fn, columns, writes }: Operation): Row[] {
+  const places = columns.map((name) => table.columns.indexOf(name));
   const missing = places.indexOf(-1);
   if (missing >= 0) {
     throw new AgentRuntimeError(
@@ -125,18 +176,22 @@ function rowsOf(text: string, { fn, columns, writes }: Operation): Row[] {
       { mayHaveHappened: writes },
     );
   }
-  if (columns.length === answer.columns.length && places.every((place, at) => place === at)) {
-    return answer.rows;
+  if (columns.length === table.columns.length && places.every((place, at) => place === at)) {
+    return table.rows;
   }
-  return answer.rows.map((row) => places.map((place) => row[place] ?? null));
+  return table.rows.map((row) => places.map((place) => row[place] ?? null));
 }
 
-function parse(text: string): { readonly columns: string[]; readonly rows: Row[] } | undefined {
+function parse(text: string): unknown {
   try {
-    const { columns, rows } = JSON.parse(text) as { columns?: unknown; rows?: unknown };
-    if (!Array.isArray(columns) || !Array.isArray(rows)) return undefined;
-    return { columns: columns as string[], rows: rows as Row[] };
+    return JSON.parse(text);
   } catch {
-    return undefined; // no JSON, or nothing that has fields
+    return undefined;
   }
+}
+
+function tableIn(value: unknown): Table | undefined {
+  const { columns, rows } = (value ?? {}) as { columns?: unknown; rows?: unknown };
+  if (!Array.isArray(columns) || !Array.isArray(rows)) return undefined;
+  return { columns: columns as string[], rows: rows as Row[] };
 }
