@@ -14,6 +14,10 @@ const byExitCode: Readonly<Record<string, number>> = {
   VERSION_CONFLICT: EXIT.conflict,
   STEP_CONFLICT: EXIT.conflict,
   ALREADY_EXISTS: EXIT.conflict,
+  COPY_DIVERGES: EXIT.conflict,
+  NO_EARLIER_STEP: EXIT.conflict,
+  STEP_QUARANTINED: EXIT.conflict,
+  HISTORY_BROKEN: EXIT.conflict,
   PRECONDITION_FAILED: EXIT.conflict,
   STATE_NOT_FOUND: EXIT.notFound,
   VERSION_NOT_FOUND: EXIT.notFound,
@@ -22,7 +26,9 @@ const byExitCode: Readonly<Record<string, number>> = {
   ROUTE_NOT_FOUND: EXIT.notFound,
   GONE: EXIT.notFound,
   GAP: EXIT.notFound,
+  HISTORY_PRUNED: EXIT.notFound,
   UNAVAILABLE: EXIT.unavailable,
+  ROLLBACK_LAGS: EXIT.unavailable,
   INVALID_CONFIG: EXIT.usage,
 };
 

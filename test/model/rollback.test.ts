@@ -161,7 +161,7 @@ class Run {
     for (const one of edits) {
       const change = changeOf(one, model.content.get(one.id));
       if (change === null) continue;
-      meant.set(one.id, change.then);
+      meant.set(one.id, change.result);
       changes.push(change.request);
     }
     if (changes.length === 0) return "nothing";
@@ -223,24 +223,24 @@ class Run {
 function changeOf(
   { id, how, data, phase }: Edit,
   was: ModelState | undefined,
-): { readonly request: ChangeRequest; readonly then: ModelState | null } | null {
+): { readonly request: ChangeRequest; readonly result: ModelState | null } | null {
   const type = TASKS.some((task) => task === id) ? "task" : "note";
   if (how === "delete") {
-    return was === undefined ? null : { request: { op: "delete", id }, then: null };
+    return was === undefined ? null : { request: { op: "delete", id }, result: null };
   }
   if (how === "grow") {
     if (was === undefined) return null;
     const request = { op: "append", id, path: "/list", items: [1] } as const;
-    return { request, then: { ...was, data: was.data + 1 } };
+    return { request, result: { ...was, data: was.data + 1 } };
   }
   const list = Array.from({ length: data }, () => 1);
   const request = { op: "update", id, type, data: { list } } as const;
-  if (lifecycleOf(type) === null) return { request, then: { data, phase: null } };
+  if (lifecycleOf(type) === null) return { request, result: { data, phase: null } };
   const from = was?.phase ?? null;
   const isLegal =
     was === undefined ? mayCreateAs(type, phase) : mayMove(type, from, phase, "change");
-  const then = { data, phase: isLegal ? phase : (from ?? "submitted") };
-  return { request: isLegal ? { ...request, phase } : request, then };
+  const result = { data, phase: isLegal ? phase : (from ?? "submitted") };
+  return { request: isLegal ? { ...request, phase } : request, result };
 }
 
 /** Documents are lists; the model knows how long each is. */
