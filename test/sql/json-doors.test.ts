@@ -54,7 +54,7 @@ const READS: readonly [string, Record<string, unknown>][] = [
   ["read_feed", { ...FROM_START, limit: 9 }],
   ["read_history", { namespace: "n", id: "doc", before: null, limit: 9 }],
   ["read_migrations", {}],
-  ["read_rollback_plan", { namespace: "n", scope: "team", target: "0" }],
+  ["read_rollback_plan", { namespace: "n", scope: "team", asked: "0", key: null }],
   ["read_scope", { namespace: "n", scope: "team" }],
   ["read_scope_states", { namespace: "n", scope: "team", step: null, after: null, limit: 9 }],
   ["read_states", KEYS],
@@ -138,7 +138,7 @@ describeOnHomes("a JSON door", (home) => {
         where f.pronamespace = 'agent_state_api'::regnamespace and f.proname not like '%\\_json'
           and not exists (select from pg_proc d where d.pronamespace = f.pronamespace and d.proname = f.proname || '_json') order by 1`,
     );
-    expect(rows.map(({ name }) => name)).toEqual(["commit", "get"]);
+    expect(rows.map(({ name }) => name)).toEqual(["commit", "get", "read_copy"]);
   });
 
   test("takes the body of a POST where it writes, and q where it reads, which also goes by GET", async () => {

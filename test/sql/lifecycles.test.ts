@@ -80,7 +80,7 @@ describeOnHomes("a phase", (home) => {
     expect(phases).toEqual(expected.toSorted((a, b) => (a.id < b.id ? -1 : 1)));
   });
 
-  test("moves by hand only where the table says, repairs among it: the owner's SQL is refused as well", async () => {
+  test("moves by hand only where the table lets any change move it: the owner's SQL is refused as well", async () => {
     await place("hand", moves);
     // Each move in a block of its own, so that one refusal leaves the others alone.
     await bench.sql(`create function try_by_hand(p_id text, p_type text, p_to text, p_new boolean) returns text language plpgsql as $$
@@ -105,7 +105,7 @@ describeOnHomes("a phase", (home) => {
       ],
     );
     const meant = moves.map(({ type, from, to }) => {
-      const isLegal = from === null ? mayCreateAs(type, to) : mayMove(type, from, to, "repair");
+      const isLegal = from === null ? mayCreateAs(type, to) : mayMove(type, from, to, "change");
       return isLegal ? null : "ILLEGAL_TRANSITION";
     });
     expect(labelled(rows.map(({ code }) => code))).toEqual(labelled(meant));
