@@ -10,13 +10,14 @@ declare module "fastify" {
     /** The namespace this request speaks for; undefined: the default one. */
     namespace: string | undefined;
   }
+  interface FastifyContextConfig {
+    /** Set on routes that a token needs the role operator for. */
+    forOperators?: boolean;
+  }
 }
 
 /** A probe has no token, and `/` only says where to look. */
 const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/"]);
-
-/** Only for operators. */
-const OPERATING = /^\/v1\/scopes\/[^/]+\/(?:rollback|hold|release)(?:$|\?)/;
 
 const READING: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
@@ -40,7 +41,8 @@ export function createGate(tokens: readonly AuthToken[]): (request: FastifyReque
         `the token ${token.name} may only read; use one with the role writer`,
       );
     }
-    if (token.role === "writer" && OPERATING.test(request.url)) {
+    // Asked of the route: a path can be written in many ways.
+    if (token.role === "writer" && request.routeOptions.config.forOperators === true) {
       throw new AgentRuntimeError(
         "FORBIDDEN",
         `the token ${token.name} may not roll back, hold or release; use one with the role operator`,

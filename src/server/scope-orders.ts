@@ -14,7 +14,8 @@ import { scopeOf } from "./scopes.ts";
 
 /** What operators ask of a scope as a whole: to go back, to stop, to go on. */
 export function scopeOrderRoutes(app: FastifyInstance, { face, limits }: RouteContext): void {
-  app.post("/v1/scopes/:scope/rollback", async (request, reply) => {
+  const config = { forOperators: true };
+  app.post("/v1/scopes/:scope/rollback", { config }, async (request, reply) => {
     const asked = rollbackIn(bodyOf(request));
     const options = {
       ...asked,
@@ -31,7 +32,7 @@ export function scopeOrderRoutes(app: FastifyInstance, { face, limits }: RouteCo
     return sendJson(tellSession(request, reply, seen), rollbackJson(done));
   });
 
-  app.post("/v1/scopes/:scope/hold", async (request, reply) => {
+  app.post("/v1/scopes/:scope/hold", { config }, async (request, reply) => {
     const options = {
       ...holdIn(bodyOf(request)),
       ...definedOnly({ namespace: request.namespace }),
@@ -40,7 +41,7 @@ export function scopeOrderRoutes(app: FastifyInstance, { face, limits }: RouteCo
     return sendJson(reply, scopeJson(await face.scope(scopeOf(request), options)));
   });
 
-  app.post("/v1/scopes/:scope/release", async (request, reply) => {
+  app.post("/v1/scopes/:scope/release", { config }, async (request, reply) => {
     const options = {
       ...holdIn(bodyOf(request)),
       ...definedOnly({ namespace: request.namespace }),

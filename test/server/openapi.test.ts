@@ -97,6 +97,7 @@ test("the answers are as the document says", async () => {
       writes: [{ id: `${id}-2`, type: "note", data: 1 }, { id: "" }, { scope, changes: [] }],
     },
   };
+  const order = (name: string) => `/v1/scopes/${scope}/${name}`;
   const calls: readonly (readonly [schema: string, call: InjectOptions | string])[] = [
     ["Written", put],
     ["Committed", step],
@@ -107,6 +108,10 @@ test("the answers are as the document says", async () => {
     ["Diff", `/v1/states/${id}/diff`],
     ["ScopeStatus", `/v1/scopes/${scope}`],
     ["ScopeStates", `/v1/scopes/${scope}/states`],
+    ["Problem", { method: "POST", url: order("rollback"), payload: { expectedStep: "1" } }],
+    ["Rollback", { method: "POST", url: order("rollback"), payload: { reason: "a try" } }],
+    ["ScopeStatus", { method: "POST", url: order("hold") }],
+    ["ScopeStatus", { method: "POST", url: order("release") }],
     ["Health", "/healthz"],
     ["Readiness", "/readyz"],
     ["Info", "/v1/info"],
