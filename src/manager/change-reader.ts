@@ -1,4 +1,5 @@
 import { SieveCache } from "../service/sieve-cache.ts";
+import type { Cached } from "../service/sieve-cache.ts";
 import { applyDelta, deltaToPatch } from "../state/delta.ts";
 import type { Delta } from "../state/delta.ts";
 import type { Json } from "../state/json.ts";
@@ -12,10 +13,11 @@ const KEEP = { entries: 2_000, bytes: 64 * 1024 * 1024 };
 /** A change whose document is larger carries only its digest and its patch. */
 const MAX_INLINE_BYTES = 256 * 1024;
 
-interface Document {
+interface Document extends Cached {
   readonly version: bigint;
   readonly data: Json;
-  readonly bytes: number;
+  /** About as long as its text. */
+  readonly characters: number;
 }
 
 interface Content {
@@ -72,10 +74,10 @@ export class ChangeReader {
     const delta = body as Delta;
     const before = await this.#before(row);
     const data = deepFreeze(applyDelta(before.data, delta));
-    const bytes = before.bytes + row.body.length;
-    this.#remember(row, data, bytes);
+    const characters = before.characters + row.body.length;
+    this.#remember(row, data, characters);
     const patch = deltaToPatch(before.data, delta);
-    return bytes > MAX_INLINE_BYTES ? { patch } : { data, patch };
+    return characters > MAX_INLINE_BYTES ? { patch } : { data, patch };
   }
 
   async #before(row: FeedRow): Promise<Document> {
@@ -83,10 +85,14 @@ export class ChangeReader {
     const version = row.version - 1n;
     if (known?.version === version) return known;
     const data = await this.#store.feed.document(row.stateNo, version);
-    return { version, data, bytes: JSON.stringify(data).length };
+    return documentOf(version, data, JSON.stringify(data).length);
   }
 
-  #remember(row: FeedRow, data: Json, bytes: number): void {
-    this.#documents.set(row.stateNo, { version: row.version, data, bytes }, bytes * 2);
+  #remember(row: FeedRow, data: Json, characters: number): void {
+    this.#documents.set(row.stateNo, documentOf(row.version, data, characters));
   }
+}
+
+function documentOf(version: bigint, data: Json, characters: number): Document {
+  return { version, data, characters, bytes: characters * 2, used: false };
 }

@@ -29,7 +29,7 @@ import type {
 } from "../state/state.ts";
 import type { Limits } from "./limits.ts";
 import type { Reader } from "./reader.ts";
-import { materialize, stateFrom } from "./state-cache.ts";
+import { answerOf, stateFrom } from "./state-cache.ts";
 import type { StateCache } from "./state-cache.ts";
 
 const DEFAULT_PAGE = 100;
@@ -56,13 +56,13 @@ export class Queries {
   }
 
   /** The state from this process's memory, where that is fresh enough for this read; else null. */
-  hit(id: string, options: ReadOptions | undefined): State | null {
+  hit(id: string, options: ReadOptions | undefined): Promise<State> | null {
     if (options?.version !== undefined || options?.consistency === "strong") return null;
     const entry = this.#cache.get(options?.namespace ?? "default", id);
-    if (entry === undefined || entry.head === null || entry.deleted) return null;
-    if (options?.minVersion !== undefined && entry.version < options.minVersion) return null;
-    const state = materialize(entry);
-    return state !== null && !isExpired(state) ? state : null;
+    if (entry === undefined || isExpired(entry)) return null;
+    const minVersion = options?.minVersion;
+    if (minVersion !== undefined && entry.head.version < minVersion) return null;
+    return entry.answer ?? answerOf(entry);
   }
 
   async get(id: string, options: ReadOptions): Promise<State> {

@@ -1,5 +1,6 @@
 import type { StateKey, StateStore, StoredState } from "../state/ports.ts";
 import type { StateCache } from "./state-cache.ts";
+import { nameOf } from "./state-name.ts";
 
 interface Wanted {
   readonly key: StateKey;
@@ -27,7 +28,7 @@ export class Reader {
 
   /** The state as it is now in the database, tombstones included; null where it never was. */
   read(key: StateKey): Promise<StoredState | null> {
-    const name = `${key.namespace}\u001f${key.id}`;
+    const name = nameOf(key.namespace, key.id);
     const known = this.#gathering.get(name);
     if (known !== undefined) return known.answer;
     if (this.#gathering.size === 0) setImmediate(() => this.#send());
@@ -39,6 +40,7 @@ export class Reader {
 
   /** A state changed: what is being read of it right now may be older. */
   outdate(key: StateKey): void {
+    if (this.#underWay.size === 0) return;
     for (const wanted of this.#underWay) {
       if (wanted.key.id === key.id && wanted.key.namespace === key.namespace)
         wanted.outdated = true;

@@ -38,9 +38,11 @@ import { FeedTail } from "./change-feed.ts";
 import { ChangeReader } from "./change-reader.ts";
 import { followForeignChanges } from "./foreign-changes.ts";
 import { formatCursor } from "./cursor.ts";
+import { Directory } from "./directory.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 import { prepareChangeset, prepareWrite } from "./prepare.ts";
+import { OwnWrites } from "./own-writes.ts";
 import { Queries } from "./queries.ts";
 import { Reader } from "./reader.ts";
 import { StateCache } from "./state-cache.ts";
@@ -97,7 +99,9 @@ export class StateManager implements StateFace {
     this.#limits = options.limits ?? DEFAULT_LIMITS;
     this.metrics = options.metrics ?? new Metrics();
     this.#tracing = options.tracing ?? new Tracing(false);
-    this.#cache = new StateCache(options.cache ?? { entries: 100_000, bytes: KEEP_BYTES });
+    const directory = new Directory();
+    const bounds = options.cache ?? { entries: 100_000, bytes: KEEP_BYTES };
+    this.#cache = new StateCache(bounds, directory);
     const reader = new Reader(store, this.#cache);
     this.#queries = new Queries({ store, reader, cache: this.#cache, limits: this.#limits });
     this.#changes = new ChangeReader(store);
@@ -124,6 +128,8 @@ export class StateManager implements StateFace {
       store,
       reader,
       cache: this.#cache,
+      directory,
+      ownWrites: new OwnWrites({ cache: this.#cache, directory, reader }),
       onCommitted: (changes) => this.metrics.countChanges(changes),
     });
     this.#loops = [
@@ -189,7 +195,7 @@ export class StateManager implements StateFace {
 
   /** All changes or none: one step of one scope. */
   commit(changeset: Changeset, options: CallOptions = {}): Promise<Committed> {
-    return this.#observe("commit", async () =>
+    return this.#observe("commit", () =>
       this.#writer.write(prepareChangeset(changeset, this.#limits), options),
     );
   }
@@ -215,9 +221,7 @@ export class StateManager implements StateFace {
    * @throws {AgentRuntimeError} STATE_NOT_FOUND, GONE (it was deleted), VERSION_NOT_FOUND
    */
   getState(id: string, options?: ReadOptions): Promise<State> {
-    const hit = this.#queries.hit(id, options);
-    if (hit !== null) return Promise.resolve(hit);
-    return this.#read("get", options, () => this.#queries.get(id, options ?? {}));
+    return this.#queries.hit(id, options) ?? this.#fetch(id, options);
   }
 
   /** The same, saying which copy answered. */
@@ -226,9 +230,8 @@ export class StateManager implements StateFace {
     options: ReadOptions,
   ): Promise<{ readonly state: State; readonly servedBy: "l1" | "main" }> {
     const hit = this.#queries.hit(id, options);
-    if (hit !== null) return { state: hit, servedBy: "l1" };
-    const state = await this.#read("get", options, () => this.#queries.get(id, options));
-    return { state, servedBy: "main" };
+    if (hit !== null) return { state: await hit, servedBy: "l1" };
+    return { state: await this.#fetch(id, options), servedBy: "main" };
   }
 
   /** Where the feed stands: a watch from this cursor on sees whatever is committed after now. */
@@ -306,12 +309,10 @@ export class StateManager implements StateFace {
     await this.#options.onClosed?.();
   }
 
-  async #one(change: ChangeRequest, options: WriteOptions = {}): Promise<Written> {
-    return this.#observe(change.op, async () => {
-      const unit = prepareWrite(change, options, this.#limits);
-      const { changes } = await this.#writer.write(unit, options);
-      return changes[0]!;
-    });
+  #one(change: ChangeRequest, options: WriteOptions = {}): Promise<Written> {
+    return this.#observe(change.op, () =>
+      this.#writer.writeOne(prepareWrite(change, options, this.#limits), options),
+    );
   }
 
   async #fateOf(changeset: Changeset, options: CallOptions): Promise<BatchOutcome> {
@@ -321,6 +322,10 @@ export class StateManager implements StateFace {
       if (error instanceof AgentRuntimeError) return { ok: false, error };
       throw error;
     }
+  }
+
+  #fetch(id: string, options: ReadOptions = {}): Promise<State> {
+    return this.#read("get", options, () => this.#queries.get(id, options));
   }
 
   /** A read that ends in its caller's time, whatever the database does. */
@@ -335,12 +340,22 @@ export class StateManager implements StateFace {
   }
 
   /** Times every operation, and traces it where that is on: written here once for all. */
-  async #observe<T>(operation: string, run: () => Promise<T>): Promise<T> {
+  #observe<T>(operation: string, run: () => Promise<T>): Promise<T> {
     const from = performance.now();
     try {
-      const answer = await this.#tracing.withSpan(`agent_state.${operation}`, {}, run);
+      const answer = this.#tracing.withSpan(`agent_state.${operation}`, {}, run);
+      return this.#time(operation, from, answer);
+    } catch (error) {
+      return this.#time(operation, from, Promise.reject(error));
+    }
+  }
+
+  /** Apart from the start, so that a write holds on to nothing that its caller handed in. */
+  async #time<T>(operation: string, from: number, answer: Promise<T>): Promise<T> {
+    try {
+      const value = await answer;
       this.metrics.observe(operation, "ok", (performance.now() - from) / 1_000);
-      return answer;
+      return value;
     } catch (error) {
       const outcome = error instanceof AgentRuntimeError ? error.code : "INTERNAL";
       this.metrics.observe(operation, outcome, (performance.now() - from) / 1_000);

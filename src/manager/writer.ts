@@ -1,26 +1,18 @@
 import { withDeadline } from "../service/deadline.ts";
-import { applyDelta, deltaBetween } from "../state/delta.ts";
-import type { Delta } from "../state/delta.ts";
+import { deltaBetween } from "../state/delta.ts";
 import { isUncertain } from "../state/errors.ts";
 import type { Json } from "../state/json.ts";
-import type {
-  ChangeRow,
-  PreparedChange,
-  PreparedUnit,
-  StateKey,
-  StateStore,
-  StoredState,
-} from "../state/ports.ts";
+import type { ChangeRow, PreparedUnit, StateStore } from "../state/ports.ts";
 import type { CallOptions } from "../state/request.ts";
 import type { Committed, Written } from "../state/state.ts";
 import { closed } from "./batcher.ts";
 import type { Batcher, Ticket } from "./batcher.ts";
+import type { Directory } from "./directory.ts";
+import { DELTA_FROM_CHARACTERS } from "./own-writes.ts";
+import type { OwnWrites } from "./own-writes.ts";
 import type { Reader } from "./reader.ts";
 import { refusal, wantsCurrent } from "./refusal.ts";
 import type { StateCache } from "./state-cache.ts";
-
-/** Documents shorter than this are stored whole: a delta of them saves nothing. */
-const DELTA_FROM_CHARACTERS = 2_048;
 
 /** A delta is kept only where it is this many times smaller than the document. */
 const DELTA_WORTH = 2;
@@ -30,9 +22,14 @@ export interface WriterOptions {
   readonly store: Pick<StateStore, "readStep">;
   readonly reader: Reader;
   readonly cache: StateCache;
+  readonly directory: Directory;
+  readonly ownWrites: OwnWrites;
   /** Told after every commit: how many changes it made. */
   readonly onCommitted: (changes: number) => void;
 }
+
+/** Makes what a caller is told of what the database says. */
+type Answer<T> = (unit: PreparedUnit, rows: readonly ChangeRow[], replayed: boolean) => T;
 
 /** Takes changesets through the batcher and makes answers of what the database says. */
 export class Writer {
@@ -46,13 +43,13 @@ export class Writer {
   }
 
   /** @throws {AgentRuntimeError} why it was refused, or that it may have happened. */
-  async write(unit: PreparedUnit, call: CallOptions): Promise<Committed> {
-    if (call.signal === undefined && call.timeoutMs === undefined) return this.#write(unit);
-    let ticket: Ticket | undefined;
-    const mayHaveHappened = (): boolean => ticket !== undefined && !ticket.cancel();
-    return withDeadline({ ...call, what: "The write", mayHaveHappened }, () =>
-      this.#write(unit, (sent) => (ticket = sent)),
-    );
+  write(unit: PreparedUnit, call: CallOptions): Promise<Committed> {
+    return this.#limit(unit, call, committed);
+  }
+
+  /** The same for a unit of one change. */
+  writeOne(unit: PreparedUnit, call: CallOptions): Promise<Written> {
+    return this.#limit(unit, call, written);
   }
 
   /** Takes nothing more, and waits for what was taken. Safe twice. */
@@ -62,28 +59,45 @@ export class Writer {
     await this.#options.batcher.drain();
   }
 
-  async #write(unit: PreparedUnit, onTicket?: (ticket: Ticket) => void): Promise<Committed> {
+  /** Few calls bring a limit of their own; the others are spared what watches over one. */
+  #limit<T>(unit: PreparedUnit, call: CallOptions, answer: Answer<T>): Promise<T> {
+    if (call.signal === undefined && call.timeoutMs === undefined) return this.#write(unit, answer);
+    let ticket: Ticket | undefined;
+    const mayHaveHappened = (): boolean => ticket !== undefined && !ticket.cancel();
+    return withDeadline({ ...call, what: "The write", mayHaveHappened }, () =>
+      this.#write(unit, answer, (sent) => (ticket = sent)),
+    );
+  }
+
+  async #write<T>(
+    unit: PreparedUnit,
+    answer: Answer<T>,
+    onTicket?: (ticket: Ticket) => void,
+  ): Promise<T> {
     if (this.#closed) throw closed();
     this.#active++;
     try {
-      return await this.#attempt(unit, onTicket);
+      const smaller = this.#asDelta(unit);
+      let sent = smaller ?? unit;
+      let rows = await this.#send(sent, onTicket);
+      // The delta was made from a version that is no longer the newest: then the whole document goes.
+      if (smaller !== null && rows[0]!.code === "REBASE") {
+        sent = unit;
+        rows = await this.#send(sent, onTicket);
+      }
+      if (rows.every(isCommitted)) {
+        this.#options.ownWrites.remember(sent, rows);
+        this.#options.onCommitted(rows.length);
+        return answer(sent, rows, false);
+      }
+      return answer(sent, await this.#firstAnswer(sent, rows), true);
     } catch (error) {
-      if (isUncertain(error)) this.#doubt(unit);
+      if (isUncertain(error)) this.#options.ownWrites.doubt(unit);
       throw error;
     } finally {
       this.#active--;
       if (this.#active === 0) for (const resolve of this.#whenIdle.splice(0)) resolve();
     }
-  }
-
-  async #attempt(unit: PreparedUnit, onTicket?: (ticket: Ticket) => void): Promise<Committed> {
-    const smaller = this.#asDelta(unit);
-    const rows = await this.#send(smaller ?? unit, onTicket);
-    // The delta was made from a version that is no longer the newest: then the whole document goes.
-    if (smaller !== null && rows[0]!.code === "REBASE") {
-      return this.#answer(unit, await this.#send(unit, onTicket));
-    }
-    return this.#answer(smaller ?? unit, rows);
   }
 
   #send(unit: PreparedUnit, onTicket?: (ticket: Ticket) => void): Promise<readonly ChangeRow[]> {
@@ -97,13 +111,13 @@ export class Writer {
   #scopeOf(unit: PreparedUnit): string {
     if (unit.scope !== null) return unit.scope;
     const { id } = unit.changes[0]!;
-    return this.#options.cache.peek({ namespace: unit.namespace, id })?.scope ?? id;
+    return this.#options.directory.scopeOf({ namespace: unit.namespace, id }) ?? id;
   }
 
   #mayBeNew(unit: PreparedUnit): boolean {
-    const { cache } = this.#options;
+    const { directory } = this.#options;
     return unit.changes.some(
-      ({ id }) => cache.peek({ namespace: unit.namespace, id }) === undefined,
+      ({ id }) => directory.scopeOf({ namespace: unit.namespace, id }) === undefined,
     );
   }
 
@@ -122,125 +136,54 @@ export class Writer {
     return { ...unit, changes: [{ ...change!, op: "delta", body, basedOn: known.version }] };
   }
 
-  async #answer(unit: PreparedUnit, rows: readonly ChangeRow[]): Promise<Committed> {
-    const { store, reader, onCommitted } = this.#options;
+  /** What the first write with the same idempotency key was answered; throws where a unit was refused. */
+  async #firstAnswer(
+    unit: PreparedUnit,
+    rows: readonly ChangeRow[],
+  ): Promise<readonly ChangeRow[]> {
+    const { store, reader, ownWrites } = this.#options;
     const refused = rows.findIndex(({ code }) => code !== null && code !== "UNIT_REFUSED");
-    if (refused < 0) {
-      unit.changes.forEach((change, index) => this.#remember(unit, change, rows[index]!));
-      onCommitted(rows.length);
-      return committed(unit, rows, false);
-    }
     const row = rows[refused]!;
-    const { id } = unit.changes[refused]!;
     if (row.code === "REPLAYED") {
       const first = await store.readStep(unit.namespace, row.scope, row.step);
       const byId = new Map(first.map((one) => [one.id, one]));
-      for (const one of first) this.#note({ namespace: unit.namespace, id: one.id }, one);
-      return committed(
-        unit,
-        unit.changes.map((change) => byId.get(change.id) ?? row),
-        true,
-      );
+      for (const one of first) ownWrites.note({ namespace: unit.namespace, id: one.id }, one);
+      return unit.changes.map((change) => byId.get(change.id) ?? row);
     }
+    const { id } = unit.changes[refused]!;
     const current = wantsCurrent(row) ? await reader.read({ namespace: unit.namespace, id }) : null;
     throw refusal(unit, refused, row, current);
   }
-
-  /** What was written is what this process reads next, without asking the database. */
-  #remember(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): void {
-    const { cache, reader } = this.#options;
-    const key = { namespace: unit.namespace, id: change.id };
-    reader.outdate(key);
-    const known = cache.peek(key);
-    // Of an older version nothing is kept: another process may have changed what a write leaves alone.
-    const before = known?.version === row.version - 1n ? known.head : null;
-    const createdAt = row.created ? row.at : before?.createdAt;
-    if (createdAt === undefined || change.op === "delete") {
-      cache.note(key, row.version, row.scope);
-      return;
-    }
-    const head = headOf(key, change, row, { createdAt, before });
-    if (change.op === "update") {
-      cache.put({ ...head, text: change.body });
-      return;
-    }
-    const document = cache.data(key);
-    if (document === undefined || document.version !== row.version - 1n) {
-      cache.note(key, row.version, row.scope);
-      return;
-    }
-    const data = applyDelta(document.data, JSON.parse(change.body!) as Delta);
-    cache.putValue(head, data, document.characters + change.body!.length);
-  }
-
-  /** The state is at this version at least; what is being read of it may be older. */
-  #note(key: StateKey, row: ChangeRow): void {
-    const { cache, reader } = this.#options;
-    reader.outdate(key);
-    cache.note(key, row.version, row.scope);
-  }
-
-  /** It may have been written: nothing that is known here of its states is sure. */
-  #doubt(unit: PreparedUnit): void {
-    const { cache, reader } = this.#options;
-    for (const { id } of unit.changes) {
-      const key = { namespace: unit.namespace, id };
-      reader.outdate(key);
-      cache.forget(key);
-    }
-  }
 }
 
-function headOf(
-  key: { readonly namespace: string; readonly id: string },
-  change: PreparedChange,
-  row: ChangeRow,
-  past: { readonly createdAt: Date; readonly before: Omit<StoredState, "text"> | null },
-): Omit<StoredState, "text"> {
-  const { expiresAt } = change;
+function isCommitted(row: ChangeRow): boolean {
+  return row.code === null;
+}
+
+function committed(unit: PreparedUnit, rows: readonly ChangeRow[], replayed: boolean): Committed {
+  const { scope, step } = rows[0]!;
+  const changes = rows.map((_, index) => written(unit, rows, replayed, index));
+  return { namespace: unit.namespace, scope, step, replayed, changes };
+}
+
+function written(
+  unit: PreparedUnit,
+  rows: readonly ChangeRow[],
+  replayed: boolean,
+  index = 0,
+): Written {
+  const row = rows[index]!;
   return {
-    ...key,
+    namespace: unit.namespace,
+    id: unit.changes[index]!.id,
     type: row.type,
     scope: row.scope,
     version: row.version,
     step: row.step,
     phase: row.phase,
     digest: row.digest,
-    createdAt: past.createdAt,
     updatedAt: row.at,
-    expiresAt:
-      expiresAt === null
-        ? row.created
-          ? null
-          : (past.before?.expiresAt ?? null)
-        : expiresAt === "never"
-          ? null
-          : expiresAt,
-    deleted: false,
-  };
-}
-
-function committed(unit: PreparedUnit, rows: readonly ChangeRow[], replayed: boolean): Committed {
-  const [first] = rows;
-  return {
-    namespace: unit.namespace,
-    scope: first!.scope,
-    step: first!.step,
+    created: row.created,
     replayed,
-    changes: rows.map((row, index): Written => {
-      return {
-        namespace: unit.namespace,
-        id: unit.changes[index]!.id,
-        type: row.type,
-        scope: row.scope,
-        version: row.version,
-        step: row.step,
-        phase: row.phase,
-        digest: row.digest,
-        updatedAt: row.at,
-        created: row.created,
-        replayed,
-      };
-    }),
   };
 }

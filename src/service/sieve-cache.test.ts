@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SieveCache } from "./sieve-cache.ts";
+import type { Cached } from "./sieve-cache.ts";
+
+/** A number that a cache can hold. */
+interface Numbered extends Cached {
+  readonly value: number;
+}
+
+const numbered = (value: number, bytes: number): Numbered => ({ value, bytes, used: false });
 
 interface Kept {
   readonly key: number;
@@ -72,12 +80,12 @@ test("it does what the model does, whatever is asked of it, and stays within its
   const commands = fc.array(command, { minLength: 20, maxLength: 200 });
   fc.assert(
     fc.property(fc.nat({ max: 8 }), fc.nat({ max: 100 }), commands, (entries, bytes, commands) => {
-      const cache = new SieveCache<number, number>({ entries, bytes });
+      const cache = new SieveCache<number, Numbered>({ entries, bytes });
       const model = new Model(entries, bytes);
       for (const [value, step] of commands.entries()) {
-        if (step.op === "get") expect(cache.get(step.key)).toBe(model.get(step.key));
+        if (step.op === "get") expect(cache.get(step.key)?.value).toBe(model.get(step.key));
         else if (step.op === "set") {
-          cache.set(step.key, value, step.bytes);
+          cache.set(step.key, numbered(value, step.bytes));
           model.set(step.key, value, step.bytes);
         } else if (step.op === "delete") {
           cache.delete(step.key);
@@ -91,7 +99,7 @@ test("it does what the model does, whatever is asked of it, and stays within its
         expect(cache.bytes).toBe(model.total());
         expect(cache.size).toBeLessThanOrEqual(entries);
         expect(cache.bytes).toBeLessThanOrEqual(bytes);
-        for (const kept of model.queue) expect(cache.peek(kept.key)).toBe(kept.value);
+        for (const kept of model.queue) expect(cache.peek(kept.key)?.value).toBe(kept.value);
       }
     }),
     { numRuns: 500 },
@@ -99,18 +107,18 @@ test("it does what the model does, whatever is asked of it, and stays within its
 });
 
 test("a scan through cold entries leaves the hot ones", () => {
-  const cache = new SieveCache<string, number>({ entries: 100, bytes: 1e6 });
-  for (let i = 0; i < 50; i++) cache.set(`hot-${i}`, i, 10);
+  const cache = new SieveCache<string, Numbered>({ entries: 100, bytes: 1e6 });
+  for (let i = 0; i < 50; i++) cache.set(`hot-${i}`, numbered(i, 10));
   for (let round = 0; round < 1_000; round++) {
     for (let i = 0; i < 50; i++) cache.get(`hot-${i}`);
-    cache.set(`cold-${round}`, round, 10);
+    cache.set(`cold-${round}`, numbered(round, 10));
   }
-  for (let i = 0; i < 50; i++) expect(cache.peek(`hot-${i}`)).toBe(i);
+  for (let i = 0; i < 50; i++) expect(cache.peek(`hot-${i}`)?.value).toBe(i);
 });
 
 test("hits and misses are counted, peeking is not", () => {
-  const cache = new SieveCache<string, number>({ entries: 2, bytes: 10 });
-  cache.set("a", 1, 1);
+  const cache = new SieveCache<string, Numbered>({ entries: 2, bytes: 10 });
+  cache.set("a", numbered(1, 1));
   cache.get("a");
   cache.get("b");
   cache.get("b");
@@ -119,9 +127,9 @@ test("hits and misses are counted, peeking is not", () => {
 });
 
 test("a document larger than the cache only drops the older one of its key", () => {
-  const cache = new SieveCache<string, number>({ entries: 2, bytes: 10 });
-  cache.set("a", 1, 5);
-  cache.set("b", 1, 5);
-  cache.set("a", 2, 11);
-  expect([cache.peek("a"), cache.peek("b"), cache.bytes]).toEqual([undefined, 1, 5]);
+  const cache = new SieveCache<string, Numbered>({ entries: 2, bytes: 10 });
+  cache.set("a", numbered(1, 5));
+  cache.set("b", numbered(1, 5));
+  cache.set("a", numbered(2, 11));
+  expect([cache.peek("a"), cache.peek("b")?.value, cache.bytes]).toEqual([undefined, 1, 5]);
 });

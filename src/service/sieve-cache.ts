@@ -1,6 +1,8 @@
-interface Entry<Value> {
-  value: Value;
-  bytes: number;
+/** What a value carries for the cache that holds it: one object less to look up than an entry around it. */
+export interface Cached {
+  /** What it costs. */
+  readonly bytes: number;
+  /** The cache's own mark; false at first. */
   used: boolean;
 }
 
@@ -18,11 +20,11 @@ export interface CacheBounds {
  * since it last came by, and drops what was not. A hit only sets a flag, where LRU would move the
  * entry: measured twice as fast on a `Map`, and it keeps the hot set when a scan runs through.
  */
-export class SieveCache<Key, Value> {
+export class SieveCache<Key, Value extends Cached> {
   readonly #bounds: CacheBounds;
-  readonly #entries = new Map<Key, Entry<Value>>();
+  readonly #entries = new Map<Key, Value>();
   /** A live iterator of a Map survives deletions and sees what is added: it is the hand. */
-  #hand: MapIterator<[Key, Entry<Value>]>;
+  #hand: MapIterator<[Key, Value]>;
   #bytes = 0;
   #hits = 0;
   #misses = 0;
@@ -57,32 +59,28 @@ export class SieveCache<Key, Value> {
       return undefined;
     }
     this.#hits += 1;
-    entry.used = true;
-    return entry.value;
+    // A mark that is set stays as it is: writing to what lies far apart in memory is dear.
+    if (!entry.used) entry.used = true;
+    return entry;
   }
 
   /** The value, without counting as a use. */
   peek(key: Key): Value | undefined {
-    return this.#entries.get(key)?.value;
+    return this.#entries.get(key);
   }
 
   /** Keeps the value; one that is larger than the whole cache only drops what was there before. */
-  set(key: Key, value: Value, bytes: number): void {
+  set(key: Key, value: Value): void {
+    const { bytes } = value;
     if (bytes > this.#bounds.bytes || this.#bounds.entries === 0) {
       this.delete(key);
       return;
     }
-    const entry = this.#entries.get(key);
-    if (entry === undefined) {
-      this.#evictUntilFits(bytes, 1);
-      this.#entries.set(key, { value, bytes, used: false });
-      this.#bytes += bytes;
-      return;
-    }
-    this.#bytes += bytes - entry.bytes;
-    entry.value = value;
-    entry.bytes = bytes;
-    entry.used = true;
+    const before = this.#entries.get(key);
+    value.used = before !== undefined;
+    if (before === undefined) this.#evictUntilFits(bytes, 1);
+    this.#bytes += bytes - (before?.bytes ?? 0);
+    this.#entries.set(key, value);
     this.#evictUntilFits(0, 0);
   }
 
