@@ -1,4 +1,5 @@
 import type { Json } from "./json.ts";
+import type { FsckStore } from "./fsck-ports.ts";
 import type { Recovery } from "./recovery-ports.ts";
 import type { ListOptions } from "./request.ts";
 import type {
@@ -138,6 +139,7 @@ export interface StateStore {
   readonly feed: ChangeFeed;
   readonly upkeep: Upkeep;
   readonly recovery: Recovery;
+  readonly fsck: FsckStore;
   /** Which server and version answers; throws where none does. */
   describe(): Promise<{ readonly server: string; readonly version: string }>;
   close(): Promise<void>;

@@ -3,6 +3,7 @@ import { isUncertain } from "../state/errors.ts";
 import type { ChangeFeed, StateStore, Upkeep } from "../state/ports.ts";
 import type { Recovery } from "../state/recovery-ports.ts";
 import type { Caller, Transport } from "./caller.ts";
+import { fsckStoreOver } from "./fsck-store.ts";
 import { Places } from "./places.ts";
 import { commitBatch } from "./sql/commit-batch.ts";
 import { describeServer } from "./sql/describe-server.ts";
@@ -68,6 +69,7 @@ function stateStoreOver(
     feed: feedOf(reader, () => writer),
     recovery: recoveryOf(lanes[0]!, () => writer),
     upkeep: upkeepOf(reader),
+    fsck: fsckStoreOver(reader),
     describe: async () => ({ server: "PostgreSQL", version: await describeServer(reader) }),
     close: () => (closing ??= transport.close()),
   };

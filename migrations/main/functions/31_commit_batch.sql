@@ -29,7 +29,8 @@ create or replace function agent_state_api.commit_batch(
 returns table (n integer, code text, detail text, type text, scope text, version bigint, step bigint,
                phase text, digest bytea, created boolean, at timestamptz, place tid)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off set work_mem = '32MB' as $$
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off set work_mem = '32MB'
+  set agent_state.core = 'on' as $$
 #variable_conflict use_column
 declare
   v_now         timestamptz := clock_timestamp();

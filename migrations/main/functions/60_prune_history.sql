@@ -2,7 +2,8 @@
 -- Kept: each state's newest full copy before that moment and all after it, so that every version since
 -- then can be read; and with it the HEAD of every scope. Moves the floor of the feed up.
 create or replace function agent_state_api.prune_history(p_before timestamptz, p_limit integer)
-returns integer language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+returns integer language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off
+  set agent_state.core = 'on' as $$
 declare
   v_count integer;
 begin
@@ -45,7 +46,7 @@ $$;
 -- After a dump was restored into another cluster its transaction ids mean nothing there. Older
 -- changes sort first from then on, and cursors of the former history are told GAP.
 create or replace function agent_state_api.adopt_history()
-returns boolean language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+returns boolean language plpgsql security definer set search_path = pg_catalog, pg_temp set agent_state.core = 'on' as $$
 begin
   perform pg_advisory_xact_lock(hashtext('agent_state.adopt_history'));
   if not exists (select from agent_state.changes c where c.feed_xid >= pg_snapshot_xmax(pg_current_snapshot())) then

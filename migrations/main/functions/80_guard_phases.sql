@@ -2,6 +2,8 @@
 create or replace function agent_state.guard_phase()
 returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
 begin
+  -- A row that is made anew from its history says no more than that does.
+  if current_setting('agent_state.repair', true) = 'fold' then return new; end if;
   if current_setting('agent_state.repair', true) = 'on' then
     -- Going back follows no lifecycle, but what is over stays over, and no phase is invented.
     if (tg_op = 'INSERT' or (new.type = old.type and (old.deleted or not agent_state.is_terminal(old.type, old.phase))))
