@@ -32,7 +32,9 @@ export async function runOnDemand(parts: RunParts, options: FsckOptions): Promis
   else await take(await surveyScope(survey, scope));
   const open = await findingsOf(parts, options);
   const verdicts = await decide(parts, options, open);
-  if (options.fix === "safe" && options.plan !== true) await concludeAll(parts, open, verdicts);
+  if (options.fix === "safe" && options.plan !== true) {
+    await concludeAll(parts, open, { verdicts, seen });
+  }
   const findings = await answerOf(parts, open, verdicts);
   return { checked, checks: statuses.list(), findings };
 }
@@ -71,40 +73,45 @@ async function decide(
   return verdicts;
 }
 
+interface Outcome {
+  readonly verdicts: ReadonlyMap<bigint, Verdict>;
+  /** What this run saw before anything was done. */
+  readonly seen: ReadonlySet<bigint>;
+}
+
 /** Resolves what is no longer there, scope by scope, and takes the detector's own holds back where all is well. */
 async function concludeAll(
   parts: RunParts,
   open: readonly Finding[],
-  verdicts: ReadonlyMap<bigint, Verdict>,
+  outcome: Outcome,
 ): Promise<void> {
   const scopes = new Map<string, Finding[]>();
   for (const finding of open) {
     const key = JSON.stringify([finding.namespace, finding.scope]);
     scopes.set(key, [...(scopes.get(key) ?? []), finding]);
   }
-  for (const findings of scopes.values()) await conclude(parts, findings, verdicts);
+  for (const findings of scopes.values()) await conclude(parts, findings, outcome);
 }
 
 async function conclude(
   parts: RunParts,
   findings: readonly Finding[],
-  verdicts: ReadonlyMap<bigint, Verdict>,
+  { verdicts, seen }: Outcome,
 ): Promise<void> {
   const { store } = parts;
   const [{ namespace, scope }] = findings as readonly [Finding];
-  if (namespace === null || scope === null) return;
-  const statuses = new Statuses(parts.statuses.asked);
-  const again = await surveyScope({ ...parts, statuses }, { namespace, scope });
-  const still = new Set(await enter(store, again.faults, parts.log));
-  for (const finding of findings) {
-    const done = statuses.hasRun(finding.check);
-    const verdict = verdicts.get(finding.no);
+  const scoped = namespace === null || scope === null ? null : { namespace, scope };
+  const statuses = scoped === null ? parts.statuses : new Statuses(parts.statuses.asked);
+  const again = scoped === null ? null : await surveyScope({ ...parts, statuses }, scoped);
+  const still =
+    again === null ? seen : new Set(await enter(store, again.faults, parts.log));
+  for (const { no, check } of findings) {
     // The copy of a scope is made anew later; until then its findings stay.
-    if (still.has(finding.no) || !done || finding.check === "C6") continue;
-    const how = verdict?.safe === true ? verdict.remedy : "no longer there";
-    await store.resolve([finding.no], how);
+    if (still.has(no) || !statuses.hasRun(check) || check === "C6") continue;
+    const verdict = verdicts.get(no);
+    await store.resolve([no], verdict?.safe === true ? verdict.remedy : "no longer there");
   }
-  await store.release({ namespace, scope }, HOLDING);
+  if (scoped !== null) await store.release(scoped, HOLDING);
 }
 
 async function answerOf(

@@ -112,6 +112,11 @@ export class StateCache {
     this.#entries.delete(cacheKey(key.namespace, key.id));
   }
 
+  /** What is known of each state whose head is here. */
+  *heads(): Generator<Omit<StoredState, "text">, undefined> {
+    for (const { head } of this.#entries.values()) if (head !== null) yield head;
+  }
+
   clear(): void {
     this.#entries.clear();
   }

@@ -6,6 +6,7 @@ import { Metrics } from "../service/metrics.ts";
 import { Tracing } from "../service/tracing.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
+import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
 import type { Json } from "../state/json.ts";
 import type { StateStore } from "../state/ports.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "../state/rollback.ts";
@@ -38,6 +39,8 @@ import { Batcher } from "./batcher.ts";
 import { BoundedReader } from "./bounded-reader.ts";
 import { FeedTail } from "./change-feed.ts";
 import { ChangeReader } from "./change-reader.ts";
+import { Fsck } from "./fsck.ts";
+import type { FsckSettings } from "./fsck.ts";
 import { followForeignChanges } from "./foreign-changes.ts";
 import { formatCursor } from "./cursor.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
@@ -71,6 +74,8 @@ export interface ManagerOptions {
   readonly historyDays?: number;
   /** The rollback database; unsaid, there is none. */
   readonly copies?: CopyReader;
+  /** The confusion detector; unsaid, it looks only when it is asked to, and knows no copies. */
+  readonly fsck?: FsckSettings;
   readonly log?: Logger;
   readonly metrics?: Metrics;
   readonly tracing?: Tracing;
@@ -95,7 +100,8 @@ export class StateManager implements StateFace {
   readonly #tail: FeedTail;
   readonly #recovery: RecoverySources;
   readonly #changes: ChangeReader;
-  readonly #loops: readonly Loop[];
+  readonly #fsck: Fsck;
+  readonly #loops: readonly Pick<Loop, "start" | "stop">[];
   readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
 
@@ -136,7 +142,9 @@ export class StateManager implements StateFace {
       cache: this.#cache,
       onCommitted: (changes) => this.metrics.countChanges(changes),
     });
+    this.#fsck = new Fsck({ store, cache: this.#cache, limits: this.#limits, log }, options.fsck);
     this.#loops = [
+      this.#fsck,
       followForeignChanges({ store, cache: this.#cache, reader, pollMs, log }),
       keepUp({
         store,
@@ -326,6 +334,21 @@ export class StateManager implements StateFace {
     );
   }
 
+  /**
+   * Looks for states that no legal history explains.
+   *
+   * @returns what is open among what was looked at, each with what `fix: "safe"` would do (`plan`) or did.
+   * @throws {AgentRuntimeError} INVALID_REQUEST: there is no such check; INVALID_SCOPE.
+   */
+  fsck(options: FsckOptions = {}): Promise<FsckReport> {
+    return this.#read("fsck", options, () => this.#fsck.run(options));
+  }
+
+  /** What was found and is not settled, newest first, and how the newest runs went. */
+  findings(options: FindingsOptions = {}): Promise<Findings> {
+    return this.#read("findings", options, () => this.#fsck.findings(options));
+  }
+
   /** Whether the database answers; throws UNAVAILABLE where it does not. */
   describe(): Promise<{ readonly server: string; readonly version: string }> {
     return this.#options.store.describe();
@@ -394,6 +417,7 @@ export class StateManager implements StateFace {
     this.metrics.exposeLanesBusy(() => this.#batcher.busyLanes);
     this.metrics.exposeWatchers(() => this.#tail.watchers);
     this.metrics.exposeCache("l1", () => this.#cache.figures);
+    this.metrics.exposeFsck(() => this.#fsck.figures);
   }
 }
 

@@ -13,6 +13,7 @@ import type {
 } from "./request.ts";
 import type { AgentRuntimeError } from "./errors.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "./rollback.ts";
+import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "./fsck.ts";
 import type {
   Change,
   Committed,
@@ -86,6 +87,10 @@ export interface StateFace {
   release(scope: string, options?: HoldOptions): Promise<void>;
   /** Every change, each scope in step order; throws GAP where the cursor is older than what is kept. */
   watch(options?: WatchOptions): AsyncIterable<Change>;
+  /** Looks for states that no legal history explains; says what could be done, or does what is proven. */
+  fsck(options?: FsckOptions): Promise<FsckReport>;
+  /** What was found and is not settled, newest first. */
+  findings(options?: FindingsOptions): Promise<Findings>;
   /** Finishes what was accepted, then stops. Safe twice. */
   close(): Promise<void>;
 }
