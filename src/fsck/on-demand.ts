@@ -31,11 +31,9 @@ export async function runOnDemand(parts: RunParts, options: FsckOptions): Promis
   if (scope === null) await surveyAll(survey, take);
   else await take(await surveyScope(survey, scope));
   const open = await findingsOf(parts, options);
-  const verdicts = await decide(parts, options, open);
-  if (options.fix === "safe" && options.plan !== true) {
-    await concludeAll(parts, open, { verdicts, seen });
-  }
-  const findings = await answerOf(parts, open, verdicts);
+  const decided = { verdicts: new Map<bigint, Verdict>(), seen };
+  await decideAll(parts, options, { open, decided });
+  const findings = await answerOf(parts, open, decided.verdicts);
   return { checked, checks: statuses.list(), findings };
 }
 
@@ -59,55 +57,104 @@ function inOrder(findings: readonly Finding[]): Finding[] {
   );
 }
 
-async function decide(
-  { arbiter }: RunParts,
-  { plan, fix }: FsckOptions,
-  open: readonly Finding[],
-): Promise<Map<bigint, Verdict>> {
-  const verdicts = new Map<bigint, Verdict>();
-  if (plan !== true && fix === undefined) return verdicts;
-  for (const finding of inOrder(open)) {
-    const isDry = plan === true;
-    verdicts.set(finding.no, await (isDry ? arbiter.judge(finding) : arbiter.settle(finding)));
-  }
-  return verdicts;
-}
-
-interface Outcome {
-  readonly verdicts: ReadonlyMap<bigint, Verdict>;
+interface Decided {
+  readonly verdicts: Map<bigint, Verdict>;
   /** What this run saw before anything was done. */
   readonly seen: ReadonlySet<bigint>;
 }
 
-/** Resolves what is no longer there, scope by scope, and takes the detector's own holds back where all is well. */
-async function concludeAll(
+/** Scope by scope: what is told of the one says nothing of the other. */
+async function decideAll(
   parts: RunParts,
-  open: readonly Finding[],
-  outcome: Outcome,
+  { plan, fix }: FsckOptions,
+  of: { readonly open: readonly Finding[]; readonly decided: Decided },
 ): Promise<void> {
+  if (plan !== true && fix === undefined) return;
   const scopes = new Map<string, Finding[]>();
-  for (const finding of open) {
+  for (const finding of of.open) {
     const key = JSON.stringify([finding.namespace, finding.scope]);
     scopes.set(key, [...(scopes.get(key) ?? []), finding]);
   }
-  for (const findings of scopes.values()) await conclude(parts, findings, outcome);
+  for (const findings of scopes.values()) {
+    const [copies, main] = [findings.filter(isOfCopy), findings.filter((one) => !isOfCopy(one))];
+    if (plan === true) {
+      for (const finding of inOrder(main)) await judge(parts, finding, of.decided);
+      for (const finding of copies) await judgeCopy(parts, finding, { ...of, main });
+    } else {
+      await settle(parts, inOrder(main), of.decided);
+      await settleCopies(parts, copies, of.decided);
+    }
+  }
 }
 
+/** A rollback copy is judged last: it may be what proves main wrong. */
+function isOfCopy({ check }: Finding): boolean {
+  return check === "C6";
+}
+
+async function judge({ arbiter }: RunParts, finding: Finding, decided: Decided): Promise<void> {
+  decided.verdicts.set(finding.no, await arbiter.judge(finding));
+}
+
+const MAIN_FIRST: Verdict = {
+  remedy: "settle what was found in main first: the copy may be what is right",
+  safe: false,
+};
+
+async function judgeCopy(
+  parts: RunParts,
+  finding: Finding,
+  of: { readonly main: readonly Finding[]; readonly decided: Decided },
+): Promise<void> {
+  const isBlocked = of.main.some(({ check }) => HOLDING.includes(check));
+  if (isBlocked) of.decided.verdicts.set(finding.no, MAIN_FIRST);
+  else await judge(parts, finding, of.decided);
+}
+
+async function settle(
+  parts: RunParts,
+  findings: readonly Finding[],
+  decided: Decided,
+): Promise<void> {
+  for (const finding of findings) {
+    decided.verdicts.set(finding.no, await parts.arbiter.settle(finding));
+  }
+  await conclude(parts, findings, decided);
+}
+
+/** Those that are still there once main is well. */
+async function settleCopies(
+  parts: RunParts,
+  findings: readonly Finding[],
+  decided: Decided,
+): Promise<void> {
+  if (findings.length === 0) return;
+  const { namespace, scope } = findings[0]!;
+  await conclude(parts, findings, decided);
+  const open = await openFindings(parts.store, { namespace: namespace!, scope: scope! }, FINDINGS_LIMIT);
+  const isBlocked = open.some(({ check }) => HOLDING.includes(check));
+  for (const finding of findings.filter(({ no }) => open.some((one) => one.no === no))) {
+    if (isBlocked) decided.verdicts.set(finding.no, MAIN_FIRST);
+    else await settle(parts, [finding], decided);
+  }
+}
+
+/** Resolves what is no longer there, and takes the detector's own hold back where all is well. */
 async function conclude(
   parts: RunParts,
   findings: readonly Finding[],
-  { verdicts, seen }: Outcome,
+  { verdicts, seen }: Decided,
 ): Promise<void> {
   const { store } = parts;
-  const [{ namespace, scope }] = findings as readonly [Finding];
+  const [first] = findings;
+  if (first === undefined) return;
+  const { namespace, scope } = first;
   const scoped = namespace === null || scope === null ? null : { namespace, scope };
   const statuses = scoped === null ? parts.statuses : new Statuses(parts.statuses.asked);
   const again = scoped === null ? null : await surveyScope({ ...parts, statuses }, scoped);
-  const still =
-    again === null ? seen : new Set(await enter(store, again.faults, parts.log));
+  const still = again === null ? seen : new Set(await enter(store, again.faults, parts.log));
   for (const { no, check } of findings) {
-    // The copy of a scope is made anew later; until then its findings stay.
-    if (still.has(no) || !statuses.hasRun(check) || check === "C6") continue;
+    if (still.has(no) || !statuses.hasRun(check)) continue;
     const verdict = verdicts.get(no);
     await store.resolve([no], verdict?.safe === true ? verdict.remedy : "no longer there");
   }

@@ -37,6 +37,7 @@ beforeEach(async () => {
   await manager.appendState(talk, "/messages", ["and"]);
   await manager.appendState(talk, "/messages", ["good bye"]);
   await manager.mergeState(task, { goal: 3 });
+  await manager.updateState(`other-${scope}`, "task", { goal: "theirs" });
   await copy.follow(bench);
 });
 
@@ -106,7 +107,7 @@ const cases: readonly Case[] = [
     what: "a digest edited in history",
     by: () =>
       `update agent_state.changes set digest = sha256('no') where state_no = ${noOf("task")} and version = 2`,
-    checks: ["C4"],
+    checks: ["C4", "C6"],
     then: "repaired",
   },
   {
@@ -134,7 +135,7 @@ const cases: readonly Case[] = [
     what: "a forged phase in history",
     by: () =>
       `update agent_state.changes set phase = 'failed' where state_no = ${noOf("task")} and version = 2`,
-    checks: ["C1", "C14", "C4"],
+    checks: ["C14", "C4"],
     then: "repeated",
   },
   {
@@ -147,7 +148,7 @@ const cases: readonly Case[] = [
     what: "the newest changes deleted",
     by: () =>
       `delete from agent_state.changes where state_no in (${noOf("talk")}, ${noOf("task")}) and version = 3`,
-    checks: ["C2"],
+    checks: ["C2", "C6"],
     then: "repeated",
   },
   {
@@ -172,11 +173,10 @@ const cases: readonly Case[] = [
   {
     what: "a copy of a change of another scope",
     by: () =>
-      `insert into agent_state.changes select (c).* from (
-         select jsonb_populate_record(c, jsonb_build_object('state_no', ${noOf("task")}, 'version', 4)) as c from agent_state.changes c
-          where c.scope_no <> (select scope_no from agent_state.states where state_no = ${noOf("task")}) limit 1) x
-       on conflict do nothing`,
-    checks: ["C2", "C3", "C4"],
+      `insert into agent_state.changes
+       select feed_xid, scope_no, step, ${noOf("task")}, 4, at, 99, writer, kind, stored, digest, phase, actor, cause, idempotency_key, body
+         from agent_state.changes where state_no = (select state_no from agent_state.states where id = 'other-${scope}')`,
+    checks: ["C1", "C2", "C3", "C4"],
     then: "quarantined",
   },
 ];
@@ -186,19 +186,8 @@ describe.each([
   ["behind the back of the triggers", true],
 ] as const)("vandalism %s", (_name, isSly) => {
   test.each(cases)("$what is found, held, and $then", async ({ what, by, checks, then }) => {
-    if (what.startsWith("a copy of a change")) {
-      await manager.updateState(`other-${scope}`, "task", { goal: "theirs" });
-    }
     const before = await documents();
-    await vandalize(
-      what.startsWith("a copy of a change")
-        ? by().replace(
-            "insert into agent_state.changes select (c).*",
-            "insert into agent_state.changes select (c).feed_xid, (c).scope_no, (c).step, (c).state_no, (c).version, (c).at, 99, (c).writer, (c).kind, (c).stored, (c).digest, (c).phase, (c).actor, (c).cause, (c).idempotency_key, (c).body",
-          )
-        : by(),
-      isSly,
-    );
+    await vandalize(by(), isSly);
     const damaged = await documents().catch(() => "damaged");
     const found = await look();
     const expected =
@@ -216,7 +205,9 @@ describe.each([
       "select evidence from agent_state.findings where finding_no = any ($1)",
       [found.map(({ no }) => no.toString())],
     );
-    for (const row of evidence) expect(row["evidence"]).toHaveProperty("change");
+    for (const { evidence: rows } of evidence) {
+      expect(Object.keys(rows as object).some((row) => row === "change" || row === "copy")).toBe(true);
+    }
 
     if (then === "quarantined") {
       expect(fixed.every(({ resolvedAt }) => resolvedAt === null)).toBe(true);
@@ -279,7 +270,10 @@ describe("a detector that looks by itself", () => {
 
   test("looks at everything once a table was emptied", async () => {
     await vandalize("truncate agent_state.changes");
-    await until(held);
-    expect(named((await watchful.findings({ scope })).items)).toEqual(["C2"]);
+    const { items } = await until(async () => {
+      const page = await watchful.findings({ scope });
+      return page.items.length > 0 ? page : null;
+    });
+    expect(named(items)).toEqual(["C2"]);
   });
 });
