@@ -94,7 +94,10 @@ export class Arbiter {
       if (isDry) break;
     }
     if (!isDry) this.#copies.memory.forget(key);
-    return { remedy: `put back version ${versions.join(", ")} as the digests prove it`, safe: true };
+    return {
+      remedy: `put back version ${versions.join(", ")} as the digests prove it`,
+      safe: true,
+    };
   }
 
   /** Null where it is back, or why not. */

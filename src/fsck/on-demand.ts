@@ -131,7 +131,11 @@ async function settleCopies(
   if (findings.length === 0) return;
   const { namespace, scope } = findings[0]!;
   await conclude(parts, findings, decided);
-  const open = await openFindings(parts.store, { namespace: namespace!, scope: scope! }, FINDINGS_LIMIT);
+  const open = await openFindings(
+    parts.store,
+    { namespace: namespace!, scope: scope! },
+    FINDINGS_LIMIT,
+  );
   const isBlocked = open.some(({ check }) => HOLDING.includes(check));
   for (const finding of findings.filter(({ no }) => open.some((one) => one.no === no))) {
     if (isBlocked) decided.verdicts.set(finding.no, MAIN_FIRST);
@@ -170,5 +174,8 @@ async function answerOf(
   const before = open[0]!.no + 1n;
   const page = { namespace: null, scope: null, open: false, before, limit: FINDINGS_LIMIT };
   const now = new Map((await store.findings(page)).map((finding) => [finding.no, finding]));
-  return open.map((finding) => ({ ...(now.get(finding.no) ?? finding), ...verdicts.get(finding.no) }));
+  return open.map((finding) => ({
+    ...(now.get(finding.no) ?? finding),
+    ...verdicts.get(finding.no),
+  }));
 }

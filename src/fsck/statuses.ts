@@ -39,7 +39,9 @@ export class Statuses {
 
   /** Whether any of these was asked for, and none has been missed. */
   mayRun(checks: readonly CheckName[]): boolean {
-    return checks.some((check) => this.wants(check)) && !checks.some((check) => this.#reasons.has(check));
+    return (
+      checks.some((check) => this.wants(check)) && !checks.some((check) => this.#reasons.has(check))
+    );
   }
 
   /** Whether it ran. */

@@ -95,7 +95,10 @@ export class Fsck {
   #limitOf(limit = Math.min(DEFAULT_PAGE, this.#parts.limits.pageItems)): number {
     const { pageItems } = this.#parts.limits;
     if (Number.isInteger(limit) && limit >= 1 && limit <= pageItems) return limit;
-    throw new AgentRuntimeError("INVALID_LIMIT", `A page has 1 to ${pageItems} items, not ${limit}.`);
+    throw new AgentRuntimeError(
+      "INVALID_LIMIT",
+      `A page has 1 to ${pageItems} items, not ${limit}.`,
+    );
   }
 }
 

@@ -15,7 +15,10 @@ export function memoryCopyOf(cache: StateCache): MemoryCopy {
           break;
         }
         const { value: head } = next;
-        if (scope !== undefined && (head.scope !== scope.scope || head.namespace !== scope.namespace))
+        if (
+          scope !== undefined &&
+          (head.scope !== scope.scope || head.namespace !== scope.namespace)
+        )
           continue;
         const { namespace, id, version, step, phase, digest } = head;
         found.push({ namespace, scope: head.scope, id, version, step, phase, digest });

@@ -195,7 +195,11 @@ export class Metrics {
 
   #registerFsck(): void {
     this.#register(
-      { name: "agent_runtime_findings_open", type: "gauge", help: "Findings that are not settled." },
+      {
+        name: "agent_runtime_findings_open",
+        type: "gauge",
+        help: "Findings that are not settled.",
+      },
       () => [...this.#fsck().open].map(([check, value]) => ({ labels: { check }, value })),
     );
     this.#register(
@@ -211,7 +215,11 @@ export class Metrics {
       () => one(this.#fsck().position),
     );
     this.#register(
-      { name: "agent_runtime_fsck_sweep_seconds", type: "gauge", help: "Time of the newest sweep." },
+      {
+        name: "agent_runtime_fsck_sweep_seconds",
+        type: "gauge",
+        help: "Time of the newest sweep.",
+      },
       () => one(this.#fsck().sweepSeconds),
     );
   }

@@ -108,7 +108,9 @@ export interface FsckStore {
   scopeHeads(scopes: readonly ScopeKey[]): Promise<ScopeHead[]>;
   checkFeed(at: FeedPosition): Promise<FeedCheck>;
   /** Whether each was new, in their order. */
-  record(faults: readonly RecordedFault[]): Promise<{ readonly no: bigint; readonly isNew: boolean }[]>;
+  record(
+    faults: readonly RecordedFault[],
+  ): Promise<{ readonly no: bigint; readonly isNew: boolean }[]>;
   findings(page: {
     readonly namespace: string | null;
     readonly scope: string | null;
@@ -136,7 +138,10 @@ export interface FsckStore {
 /** A replica of main that serves reads. */
 export interface ReplicaCopy {
   /** One page of states by main's numbers. */
-  digests(after: bigint, limit: number): Promise<{
+  digests(
+    after: bigint,
+    limit: number,
+  ): Promise<{
     readonly next: bigint | null;
     readonly digests: readonly CopyDigest[];
   }>;

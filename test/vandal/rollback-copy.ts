@@ -44,7 +44,7 @@ async function follow(main: Sql, copy: Sql): Promise<void> {
     const value = table === "changes" ? columns.replace("body", "body::json") : columns;
     const type =
       table === "changes"
-        ? "scope_no bigint, step bigint, position integer, state_no bigint, version bigint, at timestamptz, kind \"char\", stored \"char\", digest bytea, phase text, actor text, cause text, body text"
+        ? 'scope_no bigint, step bigint, position integer, state_no bigint, version bigint, at timestamptz, kind "char", stored "char", digest bytea, phase text, actor text, cause text, body text'
         : table === "states"
           ? "state_no bigint, scope_no bigint, namespace text, id text, type text"
           : "scope_no bigint, namespace text, scope text, pending_step bigint, promoted_step bigint";
@@ -82,7 +82,8 @@ async function follow(main: Sql, copy: Sql): Promise<void> {
   ]);
 }
 
-const SCOPES = "select namespace, scope, pending_step, promoted_step, broken from agent_state.scopes";
+const SCOPES =
+  "select namespace, scope, pending_step, promoted_step, broken from agent_state.scopes";
 
 function copyOver({ sql }: Sql): RollbackCopy {
   return {

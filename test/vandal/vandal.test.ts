@@ -206,7 +206,9 @@ describe.each([
       [found.map(({ no }) => no.toString())],
     );
     for (const { evidence: rows } of evidence) {
-      expect(Object.keys(rows as object).some((row) => row === "change" || row === "copy")).toBe(true);
+      expect(Object.keys(rows as object).some((row) => row === "change" || row === "copy")).toBe(
+        true,
+      );
     }
 
     if (then === "quarantined") {
