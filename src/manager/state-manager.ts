@@ -1,5 +1,4 @@
 import { withDeadline } from "../service/deadline.ts";
-import type { Logger } from "../service/log-port.ts";
 import { silentLog } from "../service/log.ts";
 import type { Loop } from "../service/loop.ts";
 import { Metrics } from "../service/metrics.ts";
@@ -40,7 +39,6 @@ import { BoundedReader } from "./bounded-reader.ts";
 import { FeedTail } from "./change-feed.ts";
 import { ChangeReader } from "./change-reader.ts";
 import { Fsck } from "./fsck.ts";
-import type { FsckSettings } from "./fsck.ts";
 import { followForeignChanges } from "./foreign-changes.ts";
 import { formatCursor } from "./cursor.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
@@ -51,37 +49,10 @@ import { Reader } from "./reader.ts";
 import { holdScope, releaseScope, rollBack } from "./roll-back.ts";
 import type { CopyReader, RecoverySources } from "./roll-back.ts";
 import { StateCache } from "./state-cache.ts";
+import type { ManagerOptions } from "./manager-options.ts";
 import { keepUp } from "./upkeep.ts";
 import { watchChanges } from "./watch.ts";
 import { Writer } from "./writer.ts";
-
-export interface ManagerOptions {
-  readonly store: StateStore;
-  readonly limits?: Limits;
-  /** Changesets that share a transaction at most; default 256. */
-  readonly batchLimit?: number;
-  /** Changesets that may wait; default 10,000. */
-  readonly queueLimit?: number;
-  /** Milliseconds of a write whose caller does not say; default 30,000. */
-  readonly writeTimeoutMs?: number;
-  /** States, and bytes of them, kept in memory for reads; default 100,000 and 64 MiB. */
-  readonly cache?: { readonly entries: number; readonly bytes: number };
-  /** How soon changes of other processes are seen; default 200 ms. */
-  readonly pollMs?: number;
-  /** Changes kept in memory for watchers; default 10,000. */
-  readonly keepChanges?: number;
-  /** Days of history that are kept; default 0: all. */
-  readonly historyDays?: number;
-  /** The rollback database; unsaid, there is none. */
-  readonly copies?: CopyReader;
-  /** The confusion detector; unsaid, it looks only when it is asked to, and knows no copies. */
-  readonly fsck?: FsckSettings;
-  readonly log?: Logger;
-  readonly metrics?: Metrics;
-  readonly tracing?: Tracing;
-  /** Called at the end of `close`, when nothing uses the store any more. */
-  readonly onClosed?: () => Promise<void>;
-}
 
 const QUEUE_BYTES = 256 * 1024 * 1024;
 const KEEP_BYTES = 64 * 1024 * 1024;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { StateManager } from "../../src/manager/state-manager.ts";
-import type { ManagerOptions } from "../../src/manager/state-manager.ts";
+import type { ManagerOptions } from "../../src/manager/manager-options.ts";
 import type { StateStore } from "../../src/state/ports.ts";
 import type { ConnectionOptions } from "../../src/supabase/connection.ts";
 import { migrate } from "../../src/supabase/migrate.ts";

@@ -121,7 +121,11 @@ export async function openSupabase(
   });
   const ends: (() => Promise<unknown>)[] = [];
   const openStore = (way: Partial<Way> = {}): StateStore => {
-    const store = openStateStore({ ...wayTo({ url: double.url, ...way }), dataBytes: 1_048_576, dataDepth: 64 });
+    const store = openStateStore({
+      ...wayTo({ url: double.url, ...way }),
+      dataBytes: 1_048_576,
+      dataDepth: 64,
+    });
     ends.push(() => store.close());
     return store;
   };

@@ -1,0 +1,36 @@
+import type { Logger } from "../service/log-port.ts";
+import type { Metrics } from "../service/metrics.ts";
+import type { Tracing } from "../service/tracing.ts";
+import type { StateStore } from "../state/ports.ts";
+import type { FsckSettings } from "./fsck.ts";
+import type { Limits } from "./limits.ts";
+import type { CopyReader } from "./roll-back.ts";
+
+/** What a state manager is made of. */
+export interface ManagerOptions {
+  readonly store: StateStore;
+  readonly limits?: Limits;
+  /** Changesets that share a transaction at most; default 256. */
+  readonly batchLimit?: number;
+  /** Changesets that may wait; default 10,000. */
+  readonly queueLimit?: number;
+  /** Milliseconds of a write whose caller does not say; default 30,000. */
+  readonly writeTimeoutMs?: number;
+  /** States, and bytes of them, kept in memory for reads; default 100,000 and 64 MiB. */
+  readonly cache?: { readonly entries: number; readonly bytes: number };
+  /** How soon changes of other processes are seen; default 200 ms. */
+  readonly pollMs?: number;
+  /** Changes kept in memory for watchers; default 10,000. */
+  readonly keepChanges?: number;
+  /** Days of history that are kept; default 0: all. */
+  readonly historyDays?: number;
+  /** The rollback database; unsaid, there is none. */
+  readonly copies?: CopyReader;
+  /** The confusion detector; unsaid, it looks only when it is asked to, and knows no copies. */
+  readonly fsck?: FsckSettings;
+  readonly log?: Logger;
+  readonly metrics?: Metrics;
+  readonly tracing?: Tracing;
+  /** Called at the end of `close`, when nothing uses the store any more. */
+  readonly onClosed?: () => Promise<void>;
+}
