@@ -306,9 +306,8 @@ export class StateManager implements StateFace {
   }
 
   /**
-   * Looks for states that no legal history explains.
+   * Looks for states that no legal history explains, and answers what is open or was settled.
    *
-   * @returns what is open among what was looked at, each with what `fix: "safe"` would do (`plan`) or did.
    * @throws {AgentRuntimeError} INVALID_REQUEST: there is no such check; INVALID_SCOPE.
    */
   fsck(options: FsckOptions = {}): Promise<FsckReport> {
