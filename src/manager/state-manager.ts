@@ -307,7 +307,6 @@ export class StateManager implements StateFace {
 
   /**
    * Looks for states that no legal history explains, and answers what is open or was settled.
-   *
    * @throws {AgentRuntimeError} INVALID_REQUEST: there is no such check; INVALID_SCOPE.
    */
   fsck(options: FsckOptions = {}): Promise<FsckReport> {

@@ -10,7 +10,7 @@
 -- is no gap: it starts at a full copy, below the floor of the feed.
 create or replace function agent_state.check_range(p_after bigint, p_to bigint)
 returns table (check_name text, state_no bigint, scope_no bigint, version bigint, step bigint, detail text, evidence jsonb)
-language plpgsql stable set plan_cache_mode = force_custom_plan set enable_seqscan = off set enable_bitmapscan = off
+language plpgsql stable set plan_cache_mode = force_generic_plan set enable_seqscan = off set enable_bitmapscan = off
   set enable_hashjoin = off set jit = off set work_mem = '32MB' as $$
 #variable_conflict use_column
 declare
@@ -20,7 +20,9 @@ begin
   return query
   with looked as materialized (
     select c.state_no, c.scope_no, c.version, c.step, c.feed_xid, c.stored, c.phase, c.digest, c.kind in ('r', 'p') as mends,
-           c.body is null and c.stored = 'f' as deleted, s.type, s.version as row_version, s.state_no is not null as has_row,
+           c.body is null and c.stored = 'f' as deleted, s.namespace, s.type, s.state_no is not null as has_row,
+           s.version as row_version, s.step as row_step, s.digest as row_digest, s.deleted as row_deleted, s.base_version as row_base, s.phase as row_phase,
+           s.scope_no as row_scope_no, coalesce(s.scope, s.id) as row_scope,
            lag(c.version) over w as version_before, lag(c.step) over w as step_before, lag(c.scope_no) over w as scope_before,
            lag(c.phase) over w as phase_before, lag(c.body is null and c.stored = 'f') over w as deleted_before,
            lead(c.version) over w is null as newest, max(c.version) filter (where c.stored = 'f') over w as base,
@@ -74,20 +76,18 @@ begin
     select 'C3', l.state_no, l.scope_no, l.version, l.step, 'its changes are there, its row is not'
       from looked l where l.newest and not l.has_row
     union all
-    select case when l.row_version > l.version and s.digest <> l.digest then 'C2' else 'C3' end, l.state_no, l.scope_no, l.version, l.step,
+    select case when l.row_version > l.version and l.row_digest <> l.digest then 'C2' else 'C3' end, l.state_no, l.scope_no, l.version, l.step,
            case when l.row_version <> l.version then format('its row says version %s, its newest change is version %s', l.row_version, l.version)
                 else format('its row is not what version %s made it', l.version) end
       from looked l
-      join agent_state.states s on s.state_no = l.state_no
-     where l.newest
-       and (s.version, s.step, s.digest, s.deleted, s.base_version, s.scope_no) is distinct from (l.version, l.step, l.digest, l.deleted, l.base, l.scope_no)
-        or l.newest and s.phase is distinct from l.phase
+     where l.newest and l.has_row
+       and (l.row_version <> l.version or l.row_step <> l.step or l.row_digest <> l.digest or l.row_deleted <> l.deleted
+            or l.row_base is distinct from l.base or l.row_scope_no <> l.scope_no or l.row_phase is distinct from l.phase)
     union all
-    select 'C3', l.state_no, l.scope_no, l.version, l.step, format('its row says scope %s, its changes lie in another', coalesce(s.scope, s.id))
+    select 'C3', l.state_no, l.scope_no, l.version, l.step, format('its row says scope %s, its changes lie in another', l.row_scope)
       from looked l
-      join agent_state.states s on s.state_no = l.state_no
-      left join agent_state.scopes o on o.scope_no = l.scope_no
-     where l.newest and (o.scope, o.namespace) is distinct from (coalesce(s.scope, s.id), s.namespace)
+     where l.newest and l.has_row
+       and not exists (select from agent_state.scopes o where o.scope_no = l.scope_no and o.scope = l.row_scope and o.namespace = l.namespace)
     union all
     select 'C20', l.state_no, l.scope_no, l.version, l.step, f.fault
       from looked l, lateral agent_state.document_fault(l.state_no, l.version) f(fault)

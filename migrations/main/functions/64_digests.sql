@@ -22,7 +22,7 @@ $$;
 create or replace function agent_state_api.scope_heads(p_namespace text[], p_scope text[])
 returns table (n integer, step bigint, age_ms bigint, hold boolean, quarantined bigint[])
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select i.n::integer, h.step, (extract(epoch from clock_timestamp() - h.at) * 1000)::bigint,
+  select i.n::integer, h.step, (extract(epoch from now() - h.at) * 1000)::bigint,
          exists (select from agent_state.holds x where x.scope_no = o.scope_no),
          array(select q.step from agent_state.quarantine q where q.scope_no = o.scope_no)
     from unnest(p_namespace, p_scope) with ordinality i(namespace, scope, n)
@@ -41,7 +41,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
          p_xid > greatest(agent_state.feed_head(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint),
          coalesce((select string_to_array(m.value, '.')::bigint[] > array[p_xid, p_scope_no, p_step, p_position]
                      from agent_state.meta m where m.name = 'feed_floor'), false),
-         coalesce((select (extract(epoch from clock_timestamp() - c.at) * 1000)::bigint from agent_state.changes c
+         coalesce((select (extract(epoch from now() - c.at) * 1000)::bigint from agent_state.changes c
                     where (c.feed_xid, c.scope_no, c.step, c.position) > (p_xid::text::xid8, p_scope_no, p_step, p_position)
                       and c.feed_xid < pg_snapshot_xmin(pg_current_snapshot())
                     order by c.feed_xid, c.scope_no, c.step, c.position limit 1), 0)
