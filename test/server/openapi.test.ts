@@ -107,6 +107,8 @@ test("the answers are as the document says", async () => {
     ["Diff", `/v1/states/${id}/diff`],
     ["ScopeStatus", `/v1/scopes/${scope}`],
     ["ScopeStates", `/v1/scopes/${scope}/states`],
+    ["FsckReport", { method: "POST", url: "/v1/fsck", payload: { scope, plan: true } }],
+    ["Findings", "/v1/fsck?all=true&limit=5"],
     ["Health", "/healthz"],
     ["Readiness", "/readyz"],
     ["Info", "/v1/info"],
