@@ -58,8 +58,9 @@ export class Arbiter {
       case "C1":
       case "C14":
       case "C20":
-        return this.#quarantine(finding, isDry);
+        break;
     }
+    return this.#quarantine(finding, isDry);
   }
 
   async #fold(finding: Finding, key: StateKey, isDry: boolean): Promise<Verdict> {

@@ -159,13 +159,13 @@ export class Detector {
   ): Promise<void> {
     const { store, log } = this.#options;
     await enter(store, faults, log);
-    await this.#dropFromReads(faults);
+    this.#dropFromReads(faults);
     this.#checked += checked;
     this.#note(what, checked, statuses.list());
   }
 
   /** What costs nobody anything is done at once: a copy that is wrong is not read. */
-  async #dropFromReads(faults: readonly Fault[]): Promise<void> {
+  #dropFromReads(faults: readonly Fault[]): void {
     const { replica, memory } = this.#options.copies;
     for (const { check, namespace, id, detail } of faults) {
       if (check === "C5") replica?.distrust(detail);

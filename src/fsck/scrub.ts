@@ -1,4 +1,3 @@
-import type { CheckName } from "../state/fsck.ts";
 import type { Fault, FsckStore, ScopeKey } from "../state/fsck-ports.ts";
 import { MAIN_CHECKS } from "./checks.ts";
 import { compareFollower, compareMemory, compareReplica, compareRollback } from "./copies.ts";

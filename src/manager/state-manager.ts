@@ -7,7 +7,6 @@ import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
 import type { Json } from "../state/json.ts";
-import type { StateStore } from "../state/ports.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "../state/rollback.ts";
 import type {
   CallOptions,
@@ -47,7 +46,7 @@ import { prepareChangeset, prepareWrite } from "./prepare.ts";
 import { Queries } from "./queries.ts";
 import { Reader } from "./reader.ts";
 import { holdScope, releaseScope, rollBack } from "./roll-back.ts";
-import type { CopyReader, RecoverySources } from "./roll-back.ts";
+import type { RecoverySources } from "./roll-back.ts";
 import { StateCache } from "./state-cache.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import { keepUp } from "./upkeep.ts";

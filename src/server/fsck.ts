@@ -43,7 +43,7 @@ export function fsckRoutes(app: FastifyInstance, { face, limits }: RouteContext)
 
 function parseFsck(body: Json): FsckOptions {
   const given: Given = toObject(body, "the body");
-  checkFields(given as object, FIELDS, "the body");
+  checkFields(given, FIELDS, "the body");
   const plan = given["plan"];
   if (plan !== undefined && typeof plan !== "boolean") {
     throw refused("INVALID_REQUEST", "plan", "must be true or false");

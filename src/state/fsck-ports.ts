@@ -104,6 +104,8 @@ export interface FsckStore {
   /** The states that so many of the newest changes were made to. */
   newest(limit: number): Promise<bigint[]>;
   settleStrays(nos: readonly bigint[]): Promise<void>;
+  /** One page of states by their numbers: what a store over a replica answers to ReplicaCopy. */
+  digests: ReplicaCopy["digests"];
   digestsAt(of: readonly (StateKey & { readonly version: Version })[]): Promise<MainDigest[]>;
   scopeHeads(scopes: readonly ScopeKey[]): Promise<ScopeHead[]>;
   checkFeed(at: FeedPosition): Promise<FeedCheck>;

@@ -8,7 +8,7 @@ import {
   scopeStateNumbers,
   settleStrays,
 } from "./sql/check-states.ts";
-import { checkFeed, digestsAt, scopeHeads } from "./sql/compare-copies.ts";
+import { checkFeed, digestsAt, scopeHeads, stateDigests } from "./sql/compare-copies.ts";
 import {
   countFindings,
   listFindings,
@@ -28,6 +28,7 @@ export function fsckStoreOver(caller: Caller): FsckStore {
     strays: (after, limit) => readStrays(caller, after, limit),
     newest: (limit) => newestStates(caller, limit),
     settleStrays: (nos) => settleStrays(caller, nos),
+    digests: (after, limit) => stateDigests(caller, after, limit),
     digestsAt: (of) => digestsAt(caller, of),
     scopeHeads: (scopes) => scopeHeads(caller, scopes),
     checkFeed: (at) => checkFeed(caller, at),

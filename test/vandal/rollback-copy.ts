@@ -22,14 +22,15 @@ export interface CopyBench extends Sql {
 /** A database with the schema of the rollback database. */
 export async function openCopy(home: TestHome): Promise<CopyBench> {
   const database = await home.createDatabase();
-  const { sql, close } = openSql(database.adminUrl);
+  const pool = openSql(database.adminUrl);
+  const sql: Sql["sql"] = (statement, values) => pool.sql(statement, values);
   await sql(readFileSync("migrations/rollback/0001_copies.sql", "utf8"));
   return {
     sql,
     copy: copyOver({ sql }),
     follow: (main) => follow(main, { sql }),
     close: async () => {
-      await close();
+      await pool.close();
       await database.drop();
     },
   };
@@ -85,7 +86,8 @@ async function follow(main: Sql, copy: Sql): Promise<void> {
 const SCOPES =
   "select namespace, scope, pending_step, promoted_step, broken from agent_state.scopes";
 
-function copyOver({ sql }: Sql): RollbackCopy {
+function copyOver(database: Sql): RollbackCopy {
+  const sql: Sql["sql"] = (statement, values) => database.sql(statement, values);
   return {
     follower: async () => {
       const [row] = await sql<Record<string, string>>("select * from agent_state.follower");

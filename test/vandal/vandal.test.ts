@@ -72,7 +72,7 @@ interface Case {
   readonly by: () => string;
   readonly checks: readonly CheckName[];
   /** repaired: it is as it was. repeated: so is its document, one step on. quarantined: nothing was touched. */
-  readonly then: "repaired" | "repeated" | "quarantined";
+  readonly outcome: "repaired" | "repeated" | "quarantined";
 }
 
 const cases: readonly Case[] = [
@@ -81,13 +81,13 @@ const cases: readonly Case[] = [
     by: () =>
       `update agent_state.states set version = 9, step = 9 where state_no = ${noOf("task")}`,
     checks: ["C3"],
-    then: "repaired",
+    outcome: "repaired",
   },
   {
     what: "a forged phase in the row",
     by: () => `update agent_state.states set phase = 'working' where state_no = ${noOf("task")}`,
     checks: ["C3"],
-    then: "repaired",
+    outcome: "repaired",
   },
   {
     what: "digests swapped between the rows of two states",
@@ -95,61 +95,61 @@ const cases: readonly Case[] = [
       `update agent_state.states s set digest = o.digest from agent_state.states o
         where s.state_no in (${noOf("task")}, ${noOf("talk")}) and o.state_no in (${noOf("task")}, ${noOf("talk")}) and o.state_no <> s.state_no`,
     checks: ["C3"],
-    then: "repaired",
+    outcome: "repaired",
   },
   {
     what: "a row that was moved to another scope",
     by: () => `update agent_state.states set scope = 'elsewhere' where state_no = ${noOf("talk")}`,
     checks: ["C3"],
-    then: "repaired",
+    outcome: "repaired",
   },
   {
     what: "a digest edited in history",
     by: () =>
       `update agent_state.changes set digest = sha256('no') where state_no = ${noOf("task")} and version = 2`,
     checks: ["C4", "C6"],
-    then: "repaired",
+    outcome: "repaired",
   },
   {
     what: "an edited body in old history",
     by: () =>
       `update agent_state.changes set body = '{"goal":7}' where state_no = ${noOf("task")} and version = 1`,
     checks: ["C4"],
-    then: "repeated",
+    outcome: "repeated",
   },
   {
     what: "the newest body edited",
     by: () =>
       `update agent_state.changes set body = '{"a":{"/messages":["attack at dawn"]}}' where state_no = ${noOf("talk")} and version = 3`,
     checks: ["C4"],
-    then: "repeated",
+    outcome: "repeated",
   },
   {
     what: "a body that no longer applies",
     by: () =>
       `update agent_state.changes set body = '{"p":[{"op":"remove","path":"/none"}]}' where state_no = ${noOf("talk")} and version = 3`,
     checks: ["C20", "C4"],
-    then: "repeated",
+    outcome: "repeated",
   },
   {
     what: "a forged phase in history",
     by: () =>
       `update agent_state.changes set phase = 'failed' where state_no = ${noOf("task")} and version = 2`,
     checks: ["C14", "C4"],
-    then: "repeated",
+    outcome: "repeated",
   },
   {
     what: "a row of history deleted",
     by: () => `delete from agent_state.changes where state_no = ${noOf("talk")} and version = 2`,
     checks: ["C2"],
-    then: "repeated",
+    outcome: "repeated",
   },
   {
     what: "the newest changes deleted",
     by: () =>
       `delete from agent_state.changes where state_no in (${noOf("talk")}, ${noOf("task")}) and version = 3`,
     checks: ["C2", "C6"],
-    then: "repeated",
+    outcome: "repeated",
   },
   {
     what: "a step inserted by hand",
@@ -158,7 +158,7 @@ const cases: readonly Case[] = [
        select feed_xid, scope_no, 7, state_no, 4, at, 0, 0, 'u', 'f', sha256('made up'), phase, '{"goal":"mine"}' from agent_state.changes
         where state_no = ${noOf("task")} and version = 3`,
     checks: ["C3", "C4"],
-    then: "quarantined",
+    outcome: "quarantined",
   },
   {
     what: "a step inserted by hand with a digest that fits",
@@ -168,7 +168,7 @@ const cases: readonly Case[] = [
               agent_state.digest_of(c.digest, s.namespace, s.id, s.type, 7, 4, 'u', 'f', c.phase, '{"goal":"mine"}'), c.phase, '{"goal":"mine"}'
          from agent_state.changes c join agent_state.states s using (state_no) where state_no = ${noOf("task")} and c.version = 3`,
     checks: ["C3", "C4"],
-    then: "quarantined",
+    outcome: "quarantined",
   },
   {
     what: "a copy of a change of another scope",
@@ -177,7 +177,7 @@ const cases: readonly Case[] = [
        select feed_xid, scope_no, step, ${noOf("task")}, 4, at, 99, writer, kind, stored, digest, phase, actor, cause, idempotency_key, body
          from agent_state.changes where state_no = (select state_no from agent_state.states where id = 'other-${scope}')`,
     checks: ["C1", "C2", "C3", "C4"],
-    then: "quarantined",
+    outcome: "quarantined",
   },
 ];
 
@@ -185,7 +185,7 @@ describe.each([
   ["that the triggers notice", false],
   ["behind the back of the triggers", true],
 ] as const)("vandalism %s", (_name, isSly) => {
-  test.each(cases)("$what is found, held, and $then", async ({ what, by, checks, then }) => {
+  test.each(cases)("$what is found, held, and $outcome", async ({ what, by, checks, outcome }) => {
     const before = await documents();
     await vandalize(by(), isSly);
     const damaged = await documents().catch(() => "damaged");
@@ -211,7 +211,7 @@ describe.each([
       );
     }
 
-    if (then === "quarantined") {
+    if (outcome === "quarantined") {
       expect(fixed.every(({ resolvedAt }) => resolvedAt === null)).toBe(true);
       const [held] = await bench.sql("select count(*)::integer as n from agent_state.quarantine");
       expect(held!["n"]).toBeGreaterThan(0);
@@ -224,7 +224,7 @@ describe.each([
     expect(named(await look())).toEqual([]);
     expect((await manager.scope(scope)).hold).toBe(false);
     const after = await documents();
-    if (then === "repaired") return expect(after).toEqual(before);
+    if (outcome === "repaired") return expect(after).toEqual(before);
     expect(dataOf(after)).toEqual(dataOf(before));
     // History as it was committed, and the same document once more for those who had read the wrong one.
     await manager.mergeState(`${scope}.task`, { goal: 5 });
@@ -237,6 +237,55 @@ function dataOf(rows: unknown): unknown {
     ({ id, data, phase }) => ({ id, data: JSON.parse(data) as unknown, phase }),
   );
 }
+
+test("a vandalized rollback copy is found and made anew; main is not held for it", async () => {
+  await copy.sql(
+    `update agent_state.changes set digest = sha256('no') where version = 2
+        and state_no = (select state_no from agent_state.states where id = $1)`,
+    [`${scope}.talk`],
+  );
+  await copy.sql(
+    "update agent_state.scopes set pending_step = 99, promoted_step = 98 where scope = $1",
+    [scope],
+  );
+  const found = await look();
+  expect(found.map(({ check }) => check)).toEqual(["C6", "C6"]);
+  expect((await manager.scope(scope)).hold).toBe(false);
+  const fixed = await look({ fix: "safe" });
+  expect(fixed.map(({ resolvedAt }) => resolvedAt)).not.toContain(null);
+  const [copied] = await copy.sql("select broken from agent_state.scopes where scope = $1", [
+    scope,
+  ]);
+  expect(copied!["broken"]).toEqual(expect.any(String));
+});
+
+test("a replica that holds what main never did is taken out of the reads", async () => {
+  const { fsck } = bench.openStore();
+  const distrusted: string[] = [];
+  const replica = {
+    digests: async (after: bigint, limit: number) => {
+      const page = await fsck.digests(after, limit);
+      return {
+        ...page,
+        digests: page.digests.map((one) =>
+          one.id === `${scope}.task` ? { ...one, digest: "0".repeat(64) } : one,
+        ),
+      };
+    },
+    distrust: (reason: string) => void distrusted.push(reason),
+  };
+  const reader = bench.openManager({ fsck: { sweepMs: 0, statesPerSecond: 0, replica } });
+  const { findings, checks } = await reader.fsck({ scope, fix: "safe" });
+  expect(findings.map(({ check, id }) => [check, id])).toEqual([["C5", `${scope}.task`]]);
+  expect(checks).toContainEqual({ check: "C5", status: "failed" });
+  expect(checks).toContainEqual({
+    check: "C6",
+    status: "could not run",
+    reason: "there is no rollback database",
+  });
+  expect(distrusted).toHaveLength(1);
+  expect((await reader.scope(scope)).hold).toBe(false);
+});
 
 describe("a detector that looks by itself", () => {
   let watchful: StateManager;
