@@ -1,9 +1,11 @@
+import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { StateManager } from "../../src/manager/state-manager.ts";
 import type { CheckName, Finding } from "../../src/state/fsck.ts";
 import { testHomes } from "../support/homes.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
+import { proofLength } from "../support/length.ts";
 import { until } from "../support/until.ts";
 import { openCopy } from "./rollback-copy.ts";
 import type { CopyBench } from "./rollback-copy.ts";
@@ -28,7 +30,7 @@ afterAll(async () => {
 });
 
 /** A scope of two states: a task with phases, and a conversation that is kept as deltas. */
-beforeEach(async () => {
+const setUp = async (): Promise<void> => {
   scope = `run-${++count}`;
   const [task, talk] = [`${scope}.task`, `${scope}.talk`];
   await manager.updateState(task, "task", { goal: 1 }, { scope });
@@ -39,7 +41,8 @@ beforeEach(async () => {
   await manager.mergeState(task, { goal: 3 });
   await manager.updateState(`other-${scope}`, "task", { goal: "theirs" });
   await copy.follow(bench);
-});
+};
+beforeEach(setUp);
 
 const noOf = (id: string): string =>
   `(select state_no from agent_state.states where id = '${scope}.${id}')`;
@@ -285,6 +288,57 @@ test("a replica that holds what main never did is taken out of the reads", async
   });
   expect(distrusted).toHaveLength(1);
   expect((await reader.scope(scope)).hold).toBe(false);
+});
+
+/** One thing done by hand to one of the scope's changes or rows, whatever it is. */
+const touches = fc.record({
+  id: fc.constantFrom("task", "talk"),
+  version: fc.integer({ min: 1, max: 3 }),
+  how: fc.constantFrom(
+    `update agent_state.changes set body = '{"goal":"vandal"}' where state_no = $no and version = $v`,
+    `update agent_state.changes set digest = sha256('vandal') where state_no = $no and version = $v`,
+    `update agent_state.changes set step = step + 50 where state_no = $no and version = $v`,
+    `update agent_state.changes set phase = 'completed' where state_no = $no and version = $v`,
+    `update agent_state.changes set version = version + 7 where state_no = $no and version = $v`,
+    `delete from agent_state.changes where state_no = $no and version >= $v`,
+    `delete from agent_state.changes where state_no = $no and version = $v`,
+    `update agent_state.states set version = version + $v where state_no = $no`,
+    `update agent_state.states set digest = sha256('vandal') where state_no = $no`,
+    `update agent_state.states set deleted = true where state_no = $no`,
+    `update agent_state.states set type = 'vandal', phase = null where state_no = $no`,
+  ),
+});
+
+test("random vandalism never goes unnoticed, and is never repaired into something new", async () => {
+  const committed = [
+    { goal: 1 },
+    { goal: 2 },
+    { goal: 3 },
+    { messages: ["hello"] },
+    { messages: ["hello", "and"] },
+    { messages: ["hello", "and", "good bye"] },
+  ];
+  await fc.assert(
+    fc
+      .asyncProperty(fc.array(touches, { minLength: 1, maxLength: 3 }), async (done) => {
+        for (const { how, id, version } of done) {
+          const statement = how.replace("$no", noOf(id)).replace("$v", String(version));
+          await vandalize(statement, true).catch(() => undefined);
+        }
+        const damage = await look();
+        expect(named(damage)).not.toEqual([]);
+        const fixed = await look({ fix: "safe" });
+        if (fixed.some(({ resolvedAt }) => resolvedAt === null)) {
+          expect((await manager.findings({ scope })).items).not.toEqual([]);
+          return;
+        }
+        for (const { data } of dataOf(await documents()) as { data: unknown }[]) {
+          expect(committed).toContainEqual(data);
+        }
+      })
+      .beforeEach(setUp),
+    { numRuns: proofLength({ short: 15, full: 300 }) },
+  );
 });
 
 describe("a detector that looks by itself", () => {
