@@ -319,24 +319,23 @@ test("random vandalism never goes unnoticed, and is never repaired into somethin
     { messages: ["hello", "and", "good bye"] },
   ];
   await fc.assert(
-    fc
-      .asyncProperty(fc.array(touches, { minLength: 1, maxLength: 3 }), async (done) => {
-        for (const { how, id, version } of done) {
-          const statement = how.replace("$no", noOf(id)).replace("$v", String(version));
-          await vandalize(statement, true).catch(() => undefined);
-        }
-        const damage = await look();
-        expect(named(damage)).not.toEqual([]);
-        const fixed = await look({ fix: "safe" });
-        if (fixed.some(({ resolvedAt }) => resolvedAt === null)) {
-          expect((await manager.findings({ scope })).items).not.toEqual([]);
-          return;
-        }
-        for (const { data } of dataOf(await documents()) as { data: unknown }[]) {
-          expect(committed).toContainEqual(data);
-        }
-      })
-      .beforeEach(setUp),
+    fc.asyncProperty(fc.array(touches, { minLength: 1, maxLength: 3 }), async (done) => {
+      await setUp();
+      for (const { how, id, version } of done) {
+        const statement = how.replace("$no", noOf(id)).replace("$v", String(version));
+        await vandalize(statement, true).catch(() => undefined);
+      }
+      const damage = await look();
+      expect(named(damage)).not.toEqual([]);
+      const fixed = await look({ fix: "safe" });
+      if (fixed.some(({ resolvedAt }) => resolvedAt === null)) {
+        expect((await manager.findings({ scope })).items).not.toEqual([]);
+        return;
+      }
+      for (const { data } of dataOf(await documents()) as { data: unknown }[]) {
+        expect(committed).toContainEqual(data);
+      }
+    }),
     { numRuns: proofLength({ short: 15, full: 300 }) },
   );
 });
