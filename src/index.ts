@@ -46,6 +46,7 @@ export type {
   Committed,
   HistoryEntry,
   Page,
+  PastRollback,
   PatchOperation,
   ScopeStatus,
   State,

@@ -92,6 +92,10 @@ const NEXT: Partial<Record<ErrorCode, string>> = {
   PRECONDITION_FAILED: "read it again (get ID), decide again, and write with --if-version",
   ALREADY_EXISTS: "leave --create-only out to replace it, or use another id",
   IDEMPOTENCY_KEY_REUSED: "use another --key for another content",
+  ROLLBACK_LAGS: "repeat it in a moment, or take it from main's history: --history",
+  COPY_DIVERGES: "take it from main's history: --history",
+  SCOPE_ON_HOLD: "see why (scope SCOPE), then let it go on: agent_runtime state release SCOPE",
+  STEP_QUARANTINED: "see which steps are in quarantine: agent_runtime state scope SCOPE",
   RATE_LIMITED: "wait a moment, then repeat the command",
 };
 

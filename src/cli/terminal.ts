@@ -1,3 +1,4 @@
+import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 
 /** Where a command writes: a stream that may be a terminal. */
@@ -12,7 +13,7 @@ export interface Screen {
 
 /** All that a command knows of the process it runs in. */
 export interface Terminal {
-  readonly stdin: Readable;
+  readonly stdin: Readable & { readonly isTTY?: boolean };
   readonly stdout: Screen;
   readonly stderr: Screen;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -38,4 +39,15 @@ export async function write(screen: Screen, text: string): Promise<void> {
 /** Writes one line. */
 export async function writeLine(screen: Screen, line: string): Promise<void> {
   await write(screen, `${line}\n`);
+}
+
+/** The line that somebody types, without blanks around it; empty where nobody types one. */
+export async function readAnswer({ stdin, signal }: Terminal): Promise<string> {
+  const lines = createInterface({ input: stdin, signal });
+  try {
+    for await (const line of lines) return line.trim();
+    return "";
+  } finally {
+    lines.close();
+  }
 }

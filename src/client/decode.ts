@@ -8,6 +8,7 @@ import type {
   Committed,
   HistoryEntry,
   Page,
+  PastRollback,
   ScopeStatus,
   State,
   StateSummary,
@@ -104,6 +105,15 @@ export function toScopeStatus(wire: Wire<ScopeStatus>): ScopeStatus {
     step: BigInt(wire.step),
     rollbackStep: wire.rollbackStep === null ? null : BigInt(wire.rollbackStep),
     quarantined: mapFrozen(wire.quarantined, BigInt),
+    rollbacks: mapFrozen(wire.rollbacks, (rollback: Wire<PastRollback>): PastRollback => {
+      return {
+        ...rollback,
+        step: BigInt(rollback.step),
+        restoredStep: BigInt(rollback.restoredStep),
+        undoneStep: BigInt(rollback.undoneStep),
+        at: toDate(rollback.at),
+      };
+    }),
   };
 }
 
@@ -138,6 +148,7 @@ function toDate(text: string): Date {
   return date;
 }
 
+/** What a rollback did, or would do. */
 export function toRollback(wire: Wire<Rollback>): Rollback {
   return {
     namespace: wire.namespace,

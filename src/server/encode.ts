@@ -70,14 +70,21 @@ export function diffJson(diff: Diff): object {
 }
 
 export function scopeJson(status: ScopeStatus): object {
-  const { namespace, scope, step, rollbackStep, hold, quarantined } = status;
+  const { namespace, scope, step, rollbackStep, hold, holdReason, quarantined } = status;
   return {
     namespace,
     scope,
     step: String(step),
     rollbackStep: rollbackStep === null ? null : String(rollbackStep),
     hold,
+    holdReason,
     quarantined: quarantined.map(String),
+    rollbacks: status.rollbacks.map((rollback) => ({
+      ...rollback,
+      step: String(rollback.step),
+      restoredStep: String(rollback.restoredStep),
+      undoneStep: String(rollback.undoneStep),
+    })),
   };
 }
 

@@ -110,7 +110,24 @@ export interface ScopeStatus {
   /** The step that the rollback database holds; null where there is none. */
   readonly rollbackStep: Step | null;
   readonly hold: boolean;
+  /** Why it is on hold; null where it is not, or nobody said. */
+  readonly holdReason: string | null;
   readonly quarantined: readonly Step[];
+  /** Its last ten, the newest first. */
+  readonly rollbacks: readonly PastRollback[];
+}
+
+/** A step that went back. */
+export interface PastRollback {
+  readonly step: Step;
+  readonly restoredStep: Step;
+  /** HEAD before it. */
+  readonly undoneStep: Step;
+  /** Where its documents came from: the rollback database, or main's history. */
+  readonly source: "rollback" | "history";
+  readonly reason: string | null;
+  readonly actor: string | null;
+  readonly at: Date;
 }
 
 /** One page of a list; `next` is handed back as `after` (or `before`) for the page that follows. */

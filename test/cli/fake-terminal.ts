@@ -6,7 +6,7 @@ import type { Screen, Terminal } from "../../src/cli/terminal.ts";
 interface FakeOptions {
   /** What is typed, or piped in. */
   readonly input?: string;
-  /** Whether both streams are a terminal of so many columns; unsaid: pipes. */
+  /** Whether all streams are a terminal of so many columns; unsaid: pipes. */
   readonly columns?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
@@ -14,7 +14,7 @@ interface FakeOptions {
 
 /** A terminal of a test: keeps what a command writes, and interrupts it. */
 export class FakeTerminal implements Terminal {
-  readonly stdin: Readable;
+  readonly stdin: Readable & { isTTY?: boolean };
   readonly stdout: FakeScreen;
   readonly stderr: FakeScreen;
   readonly env: Readonly<Record<string, string>>;
@@ -24,6 +24,7 @@ export class FakeTerminal implements Terminal {
 
   constructor(options: FakeOptions = {}) {
     this.stdin = Readable.from([Buffer.from(options.input ?? "")]);
+    if (options.columns !== undefined) this.stdin.isTTY = true;
     this.stdout = new FakeScreen(options.columns);
     this.stderr = new FakeScreen(options.columns);
     this.env = options.env ?? {};

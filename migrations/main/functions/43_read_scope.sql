@@ -1,10 +1,15 @@
--- Where a scope stands: its HEAD, whether it is on hold, and its quarantined steps.
+-- Where a scope stands: its HEAD, whether it is on hold and why, its quarantined steps, and its last ten rollbacks, the
+-- newest first: [{"step", "restoredStep", "undoneStep", "source", "reason", "actor", "at"}].
 create or replace function agent_state_api.read_scope(p_namespace text, p_scope text)
-returns table (step bigint, hold boolean, quarantined bigint[])
+returns table (step bigint, hold boolean, hold_reason text, quarantined bigint[], rollbacks json)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select h.step, exists (select from agent_state.holds o where o.scope_no = c.scope_no),
-         array(select q.step from agent_state.quarantine q where q.scope_no = c.scope_no order by q.step)
+  select h.step, o.scope_no is not null, o.reason,
+         array(select q.step from agent_state.quarantine q where q.scope_no = c.scope_no order by q.step),
+         coalesce((select json_agg(json_build_object('step', r.step::text, 'restoredStep', r.restored_step::text, 'undoneStep', r.undone_step::text,
+                                                     'source', r.source, 'reason', r.reason, 'actor', r.actor, 'at', r.at) order by r.step desc)
+                     from (select * from agent_state.rollbacks b where b.scope_no = c.scope_no order by b.step desc limit 10) r), '[]')
     from agent_state.scopes c
+    left join agent_state.holds o on o.scope_no = c.scope_no
     join lateral (select l.step from agent_state.changes l where l.scope_no = c.scope_no
                    order by l.step desc, l.position desc limit 1) h on true
    where c.namespace = p_namespace and c.scope = p_scope

@@ -8,9 +8,10 @@ import { withExamples } from "../help.ts";
 import { toJson } from "../print/json.ts";
 import { formatTable } from "../print/table.ts";
 import type { Column } from "../print/table.ts";
+import { printable } from "../print/text.ts";
 import { callOptions, withClient, withServiceOptions } from "../service-options.ts";
 import type { ServiceOptions } from "../service-options.ts";
-import { writeLine } from "../terminal.ts";
+import { readAnswer, write, writeLine } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
 
 interface RollbackFlags extends ServiceOptions {
@@ -18,6 +19,7 @@ interface RollbackFlags extends ServiceOptions {
   readonly expectedStep?: bigint;
   readonly reason?: string;
   readonly actor?: string;
+  readonly key?: string;
   readonly history?: boolean;
   readonly plan?: boolean;
   readonly yes?: boolean;
@@ -29,6 +31,7 @@ const COLUMNS: readonly Column<RollbackState>[] = [
   { title: "ACTION", cell: ({ action }) => action },
   { title: "VERSION", cell: ({ version }) => String(version), align: "right" },
   { title: "BACK TO", cell: ({ targetVersion }) => String(targetVersion || "-"), align: "right" },
+  { title: "AS", cell: ({ newVersion }) => String(newVersion), align: "right" },
   { title: "PHASE", cell: ({ phase }) => phase ?? "-" },
 ];
 
@@ -42,13 +45,14 @@ export function addRollback(group: Command, terminal: Terminal): void {
     .option("--expected-step <step>", "only if the scope is at this step", versionNumber(1n))
     .option("--reason <text>", "why; kept with the step")
     .option("--actor <name>", "who; kept with the step")
+    .option("--key <key>", "idempotency key: a repeat with the same one does nothing twice")
     .option("--history", "take it from main's history, not from the rollback database")
     .option("--plan", "only show what it would do")
-    .option("--yes", "do it; without, the plan is shown and nothing changed")
+    .option("--yes", "do it without asking; needed where nobody can be asked")
     .action((scope: string, flags: RollbackFlags) => runRollback(terminal, scope, flags));
   withExamples(withServiceOptions(command), [
     ["agent_runtime state rollback agent-1 --plan", "what going back one step would do"],
-    ["agent_runtime state rollback agent-1 --reason 'bad import' --yes", "do it"],
+    ["agent_runtime state rollback agent-1 --reason 'bad import'", "show it, ask, and do it"],
     ["agent_runtime state rollback agent-1 --to 17 --yes", "back to what it was at step 17"],
   ]);
 }
@@ -56,19 +60,31 @@ export function addRollback(group: Command, terminal: Terminal): void {
 async function runRollback(terminal: Terminal, scope: string, flags: RollbackFlags): Promise<void> {
   await withClient(flags, async (client) => {
     const plan = await goBack(client, scope, { terminal, flags, dryRun: true });
-    if (flags.yes !== true) {
-      await print(terminal, flags, plan);
-      if (flags.plan === true) return;
-      throw new CommandFailed("nothing was changed: this is only the plan", {
-        next: "look at it, then say --yes",
-      });
-    }
+    if (flags.plan === true || plan.replayed) return await print(terminal, flags, plan);
+    if (flags.yes !== true) await consent(terminal, flags, plan);
     // What was shown is what is done: where the scope moved on meanwhile, it is refused.
     const expectedStep = flags.expectedStep ?? plan.undoneStep;
     const asked = { ...flags, expectedStep };
     const done = await goBack(client, scope, { terminal, flags: asked, dryRun: false });
     await print(terminal, flags, done);
   });
+}
+
+/** Shows the plan and asks; where nobody can be asked, that is all. */
+async function consent(terminal: Terminal, flags: RollbackFlags, plan: Rollback): Promise<void> {
+  if (terminal.stdin.isTTY !== true) {
+    await print(terminal, flags, plan);
+    throw new CommandFailed("nothing was changed: this is only the plan", {
+      next: "look at it, then say --yes",
+    });
+  }
+  await write(
+    terminal.stderr,
+    `${lines(plan, terminal.stderr.columns).join("\n")}\ngo back? [y/N] `,
+  );
+  if (!/^y(?:es)?$/i.test(await readAnswer(terminal))) {
+    throw new CommandFailed("nothing was changed");
+  }
 }
 
 function goBack(
@@ -80,10 +96,10 @@ function goBack(
     readonly dryRun: boolean;
   },
 ): Promise<Rollback> {
-  const { to, expectedStep, reason, actor, history } = call.flags;
+  const { to, expectedStep, reason, actor, key, history } = call.flags;
   return client.rollback(scope, {
     ...callOptions(call.terminal),
-    ...given({ toStep: to, expectedStep, reason, actor }),
+    ...given({ toStep: to, expectedStep, reason, actor, idempotencyKey: key }),
     ...(history === true ? { source: "history" as const } : {}),
     dryRun: call.dryRun,
   });
@@ -98,8 +114,11 @@ function lines(rollback: Rollback, columns: number | undefined): string[] {
   const { scope, step, restoredStep, undoneStep, source, quarantined, dryRun } = rollback;
   const verb = dryRun ? "would go" : "went";
   const from = source === "rollback" ? "the rollback database" : "history";
+  const again = rollback.replayed ? " (done before with this key; nothing changed now)" : "";
   return [
-    `${scope} ${verb} from step ${undoneStep} back to what it was at step ${restoredStep}, from ${from}, as step ${step}`,
+    printable(
+      `${scope} ${verb} from step ${undoneStep} back to what it was at step ${restoredStep}, from ${from}, as step ${step}${again}`,
+    ),
     ...(quarantined.length === 0 ? [] : [`quarantined: ${quarantined.join(", ")}`]),
     ...formatTable(COLUMNS, rollback.states, columns),
   ];

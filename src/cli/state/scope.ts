@@ -1,7 +1,11 @@
 import type { Command } from "commander";
-import type { ScopeStatus } from "../../state/state.ts";
+import type { PastRollback, ScopeStatus } from "../../state/state.ts";
 import { withExamples } from "../help.ts";
 import { toJson } from "../print/json.ts";
+import { formatTime } from "../print/numbers.ts";
+import { formatTable } from "../print/table.ts";
+import type { Column } from "../print/table.ts";
+import { printable } from "../print/text.ts";
 import { callOptions, withClient, withServiceOptions } from "../service-options.ts";
 import type { ServiceOptions } from "../service-options.ts";
 import { writeLine } from "../terminal.ts";
@@ -11,7 +15,7 @@ import type { Terminal } from "../terminal.ts";
 export function addScope(group: Command, terminal: Terminal): void {
   const command = group
     .command("scope")
-    .description("where a scope stands: its step, the one behind it, holds, quarantine")
+    .description("where a scope stands: its step, hold, quarantine, last rollbacks")
     .argument("<scope>", "which scope, normally an agent")
     .action(async (scope: string, flags: ServiceOptions) => {
       const status = await withClient(flags, (client) =>
@@ -28,11 +32,29 @@ export async function printScope(
   flags: ServiceOptions,
   status: ScopeStatus,
 ): Promise<void> {
-  const { scope, step, rollbackStep, hold, quarantined } = status;
-  const lines = [
-    `${scope} is at step ${step}${hold ? ", on hold" : ""}`,
-    `one step back: ${rollbackStep === null ? "not known to a rollback database" : `step ${rollbackStep}`}`,
+  const text = flags.json ? toJson(status) : lines(status, terminal.stdout.columns).join("\n");
+  await writeLine(terminal.stdout, text);
+}
+
+const COLUMNS: readonly Column<PastRollback>[] = [
+  { title: "STEP", cell: ({ step }) => String(step), align: "right" },
+  { title: "UNDID", cell: ({ undoneStep }) => String(undoneStep), align: "right" },
+  { title: "BACK TO", cell: ({ restoredStep }) => String(restoredStep), align: "right" },
+  { title: "FROM", cell: ({ source }) => source },
+  { title: "AT", cell: ({ at }) => formatTime(at) },
+  { title: "ACTOR", cell: ({ actor }) => actor ?? "-", atLeast: 6 },
+  { title: "REASON", cell: ({ reason }) => reason ?? "-", atLeast: 8 },
+];
+
+function lines(status: ScopeStatus, columns: number | undefined): string[] {
+  const { scope, step, rollbackStep, hold, holdReason, quarantined, rollbacks } = status;
+  const held = hold ? `, on hold${holdReason === null ? "" : `: ${holdReason}`}` : "";
+  const copy =
+    rollbackStep === null ? "no rollback database knows it" : `holds step ${rollbackStep}`;
+  return [
+    printable(`${scope} is at step ${step}${held}`),
+    `rollback database: ${copy}`,
     ...(quarantined.length === 0 ? [] : [`quarantined: ${quarantined.join(", ")}`]),
+    ...(rollbacks.length === 0 ? [] : formatTable(COLUMNS, rollbacks, columns)),
   ];
-  await writeLine(terminal.stdout, flags.json ? toJson(status) : lines.join("\n"));
 }

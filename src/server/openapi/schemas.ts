@@ -200,7 +200,21 @@ export const schemas = {
     step: count,
     rollbackStep: { type: ["string", "null"] },
     hold: flag,
+    holdReason: textOrNull,
     quarantined: { type: "array", items: count },
+    rollbacks: {
+      type: "array",
+      maxItems: 10,
+      items: object({
+        step: count,
+        restoredStep: count,
+        undoneStep: count,
+        source: { enum: ["rollback", "history"] },
+        reason: textOrNull,
+        actor: textOrNull,
+        at: time,
+      }),
+    },
   }),
   RollbackRequest: request(
     {

@@ -1,12 +1,12 @@
 import type { ChangeRow } from "../../state/ports.ts";
-import type { ScopeStatus, Step } from "../../state/state.ts";
+import type { PastRollback, ScopeStatus, Step } from "../../state/state.ts";
 import type { Caller, Operation } from "../caller.ts";
 import { bigint, bigints, boolean, date, digest, text } from "../rows.ts";
 
 const READ_SCOPE = {
   fn: "read_scope",
   parameters: { namespace: "text", scope: "text" },
-  columns: ["step", "hold", "quarantined"],
+  columns: ["step", "hold", "hold_reason", "quarantined", "rollbacks"],
   writes: false,
 } as const satisfies Operation;
 
@@ -16,6 +16,13 @@ const READ_STEP = {
   columns: ["id", "type", "scope", "version", "step", "phase", "digest", "created", "at"],
   writes: false,
 } as const satisfies Operation;
+
+interface RollbackJson extends Pick<PastRollback, "source" | "reason" | "actor"> {
+  readonly step: string;
+  readonly restoredStep: string;
+  readonly undoneStep: string;
+  readonly at: string;
+}
 
 /** Where a scope stands; null where it has no step. */
 export async function readScope(
@@ -31,7 +38,15 @@ export async function readScope(
     step: bigint(row, 0),
     rollbackStep: null, // The rollback database knows it.
     hold: boolean(row, 1),
-    quarantined: bigints(row, 2),
+    holdReason: row[2] ?? null,
+    quarantined: bigints(row, 3),
+    rollbacks: (JSON.parse(text(row, 4)) as RollbackJson[]).map((rollback) => ({
+      ...rollback,
+      step: BigInt(rollback.step),
+      restoredStep: BigInt(rollback.restoredStep),
+      undoneStep: BigInt(rollback.undoneStep),
+      at: new Date(rollback.at),
+    })),
   };
 }
 

@@ -33,7 +33,11 @@ export function rollbackContract(face: Face): void {
       },
     ]);
     expect(await face().getState(id)).toMatchObject({ version: 3n, step: 3n, data: { data: 1 } });
-    expect(await face().scope(scope)).toMatchObject({ step: 3n, quarantined: [2n] });
+    expect(await face().scope(scope)).toMatchObject({
+      step: 3n,
+      quarantined: [2n],
+      rollbacks: [{ step: 3n, restoredStep: 1n, undoneStep: 2n, reason: "wrong", actor: "ann" }],
+    });
     const { items } = await face().history(id);
     expect(items.map(({ kind }) => kind)).toEqual(["rollback", "update", "update"]);
     expect(items[0]).toMatchObject({ cause: "wrong", actor: "ann" });
@@ -216,7 +220,8 @@ export function rollbackContract(face: Face): void {
     await step(scope, id, 1);
     await step(scope, id, 2);
     await face().hold(scope, { reason: "looks wrong", actor: "ann" });
-    expect(await face().scope(scope)).toMatchObject({ hold: true });
+    await face().hold(scope, { reason: "another reason" });
+    expect(await face().scope(scope)).toMatchObject({ hold: true, holdReason: "looks wrong" });
     expect((await refusalOf(step(scope, id, 3))).code).toBe("SCOPE_ON_HOLD");
     expect(await face().rollback(scope)).toMatchObject({ restoredStep: 1n });
     expect((await refusalOf(step(scope, id, 3))).code).toBe("SCOPE_ON_HOLD");

@@ -15,7 +15,9 @@ export function scopeContract(face: Face): void {
       scope,
       step: 4n,
       hold: false,
+      holdReason: null,
       quarantined: [],
+      rollbacks: [],
     });
   });
 
