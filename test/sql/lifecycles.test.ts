@@ -80,16 +80,21 @@ describeOnHomes("a phase", (home) => {
     expect(phases).toEqual(expected.toSorted((a, b) => (a.id < b.id ? -1 : 1)));
   });
 
-  test("moves by hand only where the table lets any change move it: the owner's SQL is refused as well", async () => {
-    await place("hand", moves);
+  test.each([
+    ["change", "moves by hand only where the table says: the owner's SQL is refused as well"],
+    ["repair", "moves back as a repair may where a function that goes back says so"],
+  ] as const)("(%s) %s", async (via, _does) => {
+    const namespace = `hand-${via}`;
+    await place(namespace, moves);
     // Each move in a block of its own, so that one refusal leaves the others alone.
-    await bench.sql(`create function try_by_hand(p_id text, p_type text, p_to text, p_new boolean) returns text language plpgsql as $$
+    await bench.sql(`create or replace function try_by_hand(p_id text, p_type text, p_to text, p_new boolean) returns text language plpgsql as $$
       begin
+        perform set_config('agent_state.repair', '${via === "repair" ? "on" : ""}', true);
         if p_new then
           insert into agent_state.states (scope_no, version, step, base_version, created_at, updated_at, deleted, namespace, id, type, phase, digest)
-          values (1, 1, 1, 1, now(), now(), false, 'hand', p_id, p_type, p_to, 'x');
+          values (1, 1, 1, 1, now(), now(), false, '${namespace}', p_id, p_type, p_to, 'x');
         else
-          update agent_state.states set phase = p_to where namespace = 'hand' and id = p_id;
+          update agent_state.states set phase = p_to where namespace = '${namespace}' and id = p_id;
         end if;
         return null;
       exception when sqlstate 'PT422' then return sqlerrm;
@@ -105,7 +110,10 @@ describeOnHomes("a phase", (home) => {
       ],
     );
     const meant = moves.map(({ type, from, to }) => {
-      const isLegal = from === null ? mayCreateAs(type, to) : mayMove(type, from, to, "change");
+      const isNew = from === null;
+      const isLegal = isNew
+        ? via === "repair" || mayCreateAs(type, to)
+        : mayMove(type, from, to, via);
       return isLegal ? null : "ILLEGAL_TRANSITION";
     });
     expect(labelled(rows.map(({ code }) => code))).toEqual(labelled(meant));
