@@ -49,11 +49,10 @@ const COLUMNS: readonly Column<PastRollback>[] = [
 function lines(status: ScopeStatus, columns: number | undefined): string[] {
   const { scope, step, rollbackStep, hold, holdReason, quarantined, rollbacks } = status;
   const held = hold ? `, on hold${holdReason === null ? "" : `: ${holdReason}`}` : "";
-  const copy =
-    rollbackStep === null ? "no rollback database knows it" : `holds step ${rollbackStep}`;
+  const copy = rollbackStep === null ? "holds nothing of it" : `holds step ${rollbackStep}`;
   return [
     printable(`${scope} is at step ${step}${held}`),
-    `rollback database: ${copy}`,
+    `the rollback database ${copy}`,
     ...(quarantined.length === 0 ? [] : [`quarantined: ${quarantined.join(", ")}`]),
     ...(rollbacks.length === 0 ? [] : formatTable(COLUMNS, rollbacks, columns)),
   ];
