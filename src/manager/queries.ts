@@ -7,7 +7,6 @@ import {
   checkScope,
   checkType,
 } from "../state/identifiers.ts";
-import { systemClock } from "../service/clock.ts";
 import { isFull } from "../state/page.ts";
 import type { CopyName, ReadNeed, StateKey, StateStore, StoredState } from "../state/ports.ts";
 import { quote } from "../state/quote.ts";
@@ -33,7 +32,7 @@ import type {
 import type { Limits } from "./limits.ts";
 import type { Reader } from "./reader.ts";
 import { scopeNotFound } from "./roll-back-refusal.ts";
-import { materialize, stateFrom } from "./state-cache.ts";
+import { isExpired, stateFrom } from "./state-cache.ts";
 import type { StateCache } from "./state-cache.ts";
 
 const DEFAULT_PAGE = 100;
@@ -65,14 +64,11 @@ export class Queries {
     this.#limits = options.limits;
   }
 
-  /** The state from this process's memory, where that is fresh enough for this read; else null. */
-  hit(id: string, options: ReadOptions | undefined): State | null {
-    if (options?.version !== undefined || options?.consistency === "strong") return null;
-    const entry = this.#cache.get(options?.namespace ?? "default", id);
-    if (entry === undefined || entry.head === null || entry.deleted) return null;
-    if (options?.minVersion !== undefined && entry.version < options.minVersion) return null;
-    const state = materialize(entry);
-    return state !== null && !isExpired(state) ? state : null;
+  /** The state from this process's memory, where that is fresh enough for this read. */
+  hit(id: string, options: ReadOptions | undefined): Promise<State> | undefined {
+    if (options === undefined) return this.#cache.answer("default", id);
+    if (options.version !== undefined || options.consistency === "strong") return undefined;
+    return this.#cache.answer(options.namespace ?? "default", id, options.minVersion);
   }
 
   async get(id: string, options: ReadOptions): Promise<ReadState> {
@@ -217,10 +213,6 @@ function notFound(key: StateKey): AgentRuntimeError {
     "STATE_NOT_FOUND",
     `There is no state ${quote(key.id)} in namespace ${quote(key.namespace)}.`,
   );
-}
-
-function isExpired(state: { readonly expiresAt: Date | null }): boolean {
-  return state.expiresAt !== null && state.expiresAt.getTime() <= systemClock.now();
 }
 
 function page<Item>(

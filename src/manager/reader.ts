@@ -46,6 +46,7 @@ export class Reader {
 
   /** A state changed: what is being read of it right now may be older. */
   outdate(key: StateKey): void {
+    if (this.#underWay.size === 0) return;
     for (const wanted of this.#underWay) {
       if (wanted.key.id === key.id && wanted.key.namespace === key.namespace)
         wanted.outdated = true;

@@ -154,7 +154,7 @@ async function execute(
     if (answer.refused !== null) return answer;
     keys.forEach((key, index) => {
       sources.reader.outdate(key);
-      sources.cache.note(key, planned.states[index]!.newVersion, scope);
+      sources.cache.note(key, { version: planned.states[index]!.newVersion, scope });
     });
     return answer;
   } catch (error) {

@@ -1,25 +1,27 @@
+import { systemClock } from "../service/clock.ts";
 import type { CacheFigures } from "../service/metrics.ts";
 import { SieveCache } from "../service/sieve-cache.ts";
 import type { CacheBounds } from "../service/sieve-cache.ts";
 import type { Json } from "../state/json.ts";
 import { deepFreeze, parseFrozen } from "../state/json-check.ts";
 import type { StateKey, StoredState } from "../state/ports.ts";
-import type { State, Version } from "../state/state.ts";
+import type { State, StateSummary, Version } from "../state/state.ts";
+import type { Dates, Directory } from "./directory.ts";
+import { nameOf } from "./state-name.ts";
 
 /** Bytes that an entry costs beside its document. */
 const ENTRY_BYTES = 400;
 
-/** A state in memory, or only the knowledge that anything older than `version` is out of date. */
+/** A living state in memory. */
 export interface CachedState {
-  readonly version: Version;
-  readonly scope: string | null;
-  readonly deleted: boolean;
-  /** Everything but the document; null where only the version is known. */
-  readonly head: Omit<StoredState, "text"> | null;
+  /** Everything but the document; the state itself from the first look on. */
+  head: StateSummary;
   /** The document's text until somebody looks at it. */
   text: string | null;
-  /** The state with its document, frozen, from the first look on. */
+  /** The state with its document, frozen; from the first look on. */
   state: State | null;
+  /** Whether its document was asked for, or put together, since this version came. */
+  isRead: boolean;
   readonly bytes: number;
 }
 
@@ -32,121 +34,179 @@ export interface KnownData {
   readonly characters: number;
 }
 
-const BARE = { deleted: false, head: null, text: null, state: null, bytes: ENTRY_BYTES };
-
-/** States in this process (L1), never replaced by an older version. */
+/** Documents of states in this process (L1): none is older than what the directory knows. */
 export class StateCache {
   readonly #entries: SieveCache<string, CachedState>;
+  /**
+   * What readers await of those that were looked at of late and never expire. A read that finds its
+   * answer here touches nothing else: each object more, far apart in memory, was measured to cost it a
+   * third of its time.
+   */
+  readonly #answers = new Map<string, Promise<State>>();
+  readonly #directory: Directory;
+  #answered = 0;
 
-  constructor(bounds: CacheBounds) {
-    this.#entries = new SieveCache(bounds);
+  constructor(bounds: CacheBounds, directory: Directory) {
+    this.#entries = new SieveCache(bounds, this.#answers);
+    this.#directory = directory;
   }
 
   get figures(): CacheFigures {
     const { hits, misses, size, bytes } = this.#entries;
-    return { hits, misses, size, bytes };
+    return { hits: hits + this.#answered, misses, size, bytes };
   }
 
-  get(namespace: string, id: string): CachedState | undefined {
-    return this.#entries.get(cacheKey(namespace, id));
+  /** The state as readers await it, of this version at least; undefined where it is not here. */
+  answer(namespace: string, id: string, leastVersion?: Version): Promise<State> | undefined {
+    const name = nameOf(namespace, id);
+    if (leastVersion === undefined) {
+      const answer = this.#answers.get(name);
+      if (answer !== undefined) {
+        this.#answered++;
+        return answer;
+      }
+    }
+    const entry = this.#entries.get(name);
+    if (entry === undefined || isExpired(entry.head)) return undefined;
+    if (leastVersion !== undefined && entry.head.version < leastVersion) return undefined;
+    entry.isRead = true;
+    const answer = Promise.resolve(materialize(entry));
+    if (entry.head.expiresAt === null) this.#answers.set(name, answer);
+    return answer;
   }
 
   /** Without counting as a look. */
   peek(key: StateKey): CachedState | undefined {
-    return this.#entries.peek(cacheKey(key.namespace, key.id));
+    return this.#entries.peek(nameOf(key.namespace, key.id));
   }
 
-  /** Keeps what the database answered, or what a write made, unless something newer is known. */
-  put(stored: StoredState): CachedState {
-    const { text, ...head } = stored;
-    return this.#keep(head, {
-      version: stored.version,
-      scope: stored.scope,
-      deleted: stored.deleted,
-      head,
-      text,
-      state: null,
-      bytes: ENTRY_BYTES + 2 * (text?.length ?? 0),
-    });
+  /** Keeps what the database answered to a reader, unless something newer is known. */
+  put(stored: StoredState): void {
+    const { text, deleted } = stored;
+    if (deleted || text === null) this.note(stored, stored);
+    else this.putText(summaryOf(stored), text, true);
+  }
+
+  /** Keeps a state whose document is at hand as text. */
+  putText(head: StateSummary, text: string, isRead = false): void {
+    const bytes = ENTRY_BYTES + 2 * text.length;
+    this.#keep({ head, text, state: null, isRead, bytes });
   }
 
   /** Keeps a state whose document is at hand as a value. */
-  putValue(head: Omit<StoredState, "text">, data: Json, dataBytes: number): CachedState {
-    return this.#keep(head, {
-      version: head.version,
-      scope: head.scope,
-      deleted: false,
-      head,
-      text: null,
-      state: stateOf(head, deepFreeze(data)),
-      bytes: ENTRY_BYTES + 2 * dataBytes,
-    });
+  putValue(head: StateSummary, data: Json, characters: number): void {
+    const state = stateOf(head, deepFreeze(data));
+    const bytes = ENTRY_BYTES + 2 * characters;
+    this.#keep({ head: state, text: null, state, isRead: true, bytes });
   }
 
   /** The document of a state and what it is of, where it is at hand. */
   data(key: StateKey): KnownData | undefined {
     const entry = this.peek(key);
-    if (entry === undefined || entry.head === null) return undefined;
-    const state = materialize(entry);
-    if (state === null) return undefined;
-    const { type, version, data } = state;
+    if (entry === undefined) return undefined;
+    entry.isRead = true;
+    const { type, version, data } = materialize(entry);
     return { type, version, data, characters: (entry.bytes - ENTRY_BYTES) / 2 };
   }
 
-  /** Everything older than this version is out of date, if the state is here at all. */
+  /** The state exists, in this scope, and is at this version at least. */
+  note(key: StateKey, seen: { readonly version: Version; readonly scope: string }): void {
+    this.#directory.note(key, seen);
+    this.#dropBefore(key, seen.version);
+  }
+
+  /** The state, if it is known here, is at this version at least. */
   outdate(key: StateKey, version: Version): void {
-    const known = this.peek(key);
-    if (known !== undefined) this.note(key, version, known.scope);
+    this.#directory.raise(key, version);
+    this.#dropBefore(key, version);
   }
 
-  /** The state exists, and is at this version at least. */
-  note(key: StateKey, version: Version, scope: string | null): void {
-    const known = this.peek(key);
-    if (known !== undefined && known.version >= version) return;
-    const entry = { ...BARE, version, scope };
-    this.#entries.set(cacheKey(key.namespace, key.id), entry, ENTRY_BYTES);
-  }
-
-  /** Nothing is known of the state any more. */
+  /** The document may be out of date, whatever its version says. */
   forget(key: StateKey): void {
-    this.#entries.delete(cacheKey(key.namespace, key.id));
+    const name = nameOf(key.namespace, key.id);
+    this.#answers.delete(name);
+    this.#entries.delete(name);
   }
 
+  /** All documents may be out of date. */
   clear(): void {
+    this.#answers.clear();
     this.#entries.clear();
   }
 
-  #keep(key: StateKey, entry: CachedState): CachedState {
-    const name = cacheKey(key.namespace, key.id);
-    const known = this.#entries.peek(name);
-    if (known !== undefined && known.version > entry.version) return entry;
-    if (known?.version === entry.version && known.state !== null) return known;
+  #dropBefore(key: StateKey, version: Version): void {
+    const entry = this.peek(key);
+    if (entry !== undefined && entry.head.version < version) this.forget(key);
+  }
+
+  #keep(entry: CachedState): void {
+    const { head } = entry;
+    this.#directory.note(head, head, datesOf(head));
+    if (head.version < this.#directory.knownVersion(head)!) return;
+    const known = this.peek(head);
+    if (known?.head.version === head.version && known.state !== null) return;
+    const name = nameOf(head.namespace, head.id);
+    this.#answers.delete(name);
     this.#entries.set(name, entry, entry.bytes);
-    return entry;
   }
 }
 
-/** The state of an entry, its document parsed at the first look; null for a tombstone. */
-export function materialize(entry: CachedState): State | null {
+function datesOf(head: StateSummary): Dates {
+  return { createdAtMs: head.createdAt.getTime(), expiresAt: head.expiresAt };
+}
+
+/** Whether a state's time is over. */
+export function isExpired(state: { readonly expiresAt: Date | null }): boolean {
+  return state.expiresAt !== null && state.expiresAt.getTime() <= systemClock.now();
+}
+
+/** The state of an entry, its document parsed at the first look. */
+function materialize(entry: CachedState): State {
   if (entry.state !== null) return entry.state;
-  if (entry.head === null || entry.text === null) return null;
-  entry.state = stateOf(entry.head, parseFrozen(entry.text));
+  const state = stateOf(entry.head, parseFrozen(entry.text!));
+  entry.state = state;
+  entry.head = state;
   entry.text = null;
-  return entry.state;
+  return state;
 }
 
 /** A stored state as callers see it. */
 export function stateFrom(stored: StoredState): State {
-  const { text, ...head } = stored;
-  return stateOf(head, text === null ? null : parseFrozen(text));
+  const { text } = stored;
+  return stateOf(stored, text === null ? null : parseFrozen(text));
 }
 
-function stateOf(head: Omit<StoredState, "text">, data: Json): State {
-  const { deleted: _, ...state } = head;
-  return Object.freeze({ ...state, data });
+// Field by field, in both: spread and rest give objects that V8 fills one property at a time.
+
+function stateOf(head: StateSummary, data: Json): State {
+  return Object.freeze({
+    namespace: head.namespace,
+    id: head.id,
+    type: head.type,
+    scope: head.scope,
+    version: head.version,
+    step: head.step,
+    phase: head.phase,
+    data,
+    digest: head.digest,
+    createdAt: head.createdAt,
+    updatedAt: head.updatedAt,
+    expiresAt: head.expiresAt,
+  });
 }
 
-/** Ids hold no control characters, so one can part the two. */
-function cacheKey(namespace: string, id: string): string {
-  return namespace === "default" ? id : `${namespace}\u001f${id}`;
+function summaryOf(stored: StoredState): StateSummary {
+  return {
+    namespace: stored.namespace,
+    id: stored.id,
+    type: stored.type,
+    scope: stored.scope,
+    version: stored.version,
+    step: stored.step,
+    phase: stored.phase,
+    digest: stored.digest,
+    createdAt: stored.createdAt,
+    updatedAt: stored.updatedAt,
+    expiresAt: stored.expiresAt,
+  };
 }

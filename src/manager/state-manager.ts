@@ -3,7 +3,6 @@ import { silentLog } from "../service/log.ts";
 import type { Loop } from "../service/loop.ts";
 import { Metrics } from "../service/metrics.ts";
 import { Tracing } from "../service/tracing.ts";
-import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Json } from "../state/json.ts";
 import type { ReadReplica } from "../state/ports.ts";
@@ -40,10 +39,13 @@ import { FeedTail } from "./change-feed.ts";
 import { ChangeReader } from "./change-reader.ts";
 import { followForeignChanges } from "./foreign-changes.ts";
 import { formatCursor } from "./cursor.ts";
+import { Directory } from "./directory.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import { prepareChangeset, prepareWrite } from "./prepare.ts";
+import { Operations } from "./operations.ts";
+import { OwnWrites } from "./own-writes.ts";
 import { Queries } from "./queries.ts";
 import type { ReadState } from "./queries.ts";
 import { Reader } from "./reader.ts";
@@ -62,7 +64,7 @@ export class StateManager implements StateFace {
   readonly metrics: Metrics;
   readonly #options: ManagerOptions;
   readonly #limits: Limits;
-  readonly #tracing: Tracing;
+  readonly #operations: Operations;
   readonly #cache: StateCache;
   readonly #reader: Reader;
   readonly #batcher: Batcher;
@@ -80,8 +82,10 @@ export class StateManager implements StateFace {
     this.#options = options;
     this.#limits = options.limits ?? DEFAULT_LIMITS;
     this.metrics = options.metrics ?? new Metrics();
-    this.#tracing = options.tracing ?? new Tracing(false);
-    this.#cache = new StateCache(options.cache ?? { entries: 100_000, bytes: KEEP_BYTES });
+    this.#operations = new Operations(this.metrics, options.tracing ?? new Tracing(false));
+    const directory = new Directory();
+    const bounds = options.cache ?? { entries: 100_000, bytes: KEEP_BYTES };
+    this.#cache = new StateCache(bounds, directory);
     this.#reader = new Reader(store, this.#cache);
     const reader = this.#reader;
     this.#queries = new Queries({ store, reader, cache: this.#cache, limits: this.#limits });
@@ -110,6 +114,8 @@ export class StateManager implements StateFace {
       store,
       reader,
       cache: this.#cache,
+      directory,
+      ownWrites: new OwnWrites({ cache: this.#cache, directory, reader }),
       onCommitted: (changes) => this.metrics.countChanges(changes),
     });
     this.#loops = [
@@ -196,16 +202,14 @@ export class StateManager implements StateFace {
    * @throws {AgentRuntimeError} STATE_NOT_FOUND, GONE (it was deleted), VERSION_NOT_FOUND
    */
   getState(id: string, options?: ReadOptions): Promise<State> {
-    const hit = this.#queries.hit(id, options);
-    if (hit !== null) return Promise.resolve(hit);
-    return this.readState(id, options ?? {}).then(({ state }) => state);
+    return this.#queries.hit(id, options) ?? this.#fetch(id, options).then(({ state }) => state);
   }
 
   /** The same, saying which copy answered. */
   async readState(id: string, options: ReadOptions): Promise<ReadState> {
     const hit = this.#queries.hit(id, options);
-    if (hit !== null) return { state: hit, servedBy: "l1" };
-    return await this.#read("get", options, () => this.#queries.get(id, options));
+    if (hit !== undefined) return { state: await hit, servedBy: "l1" };
+    return await this.#fetch(id, options);
   }
 
   /** The replica that serves reads; null where main alone does. */
@@ -325,12 +329,10 @@ export class StateManager implements StateFace {
     await this.#options.onClosed?.();
   }
 
-  async #one(change: ChangeRequest, options: WriteOptions = {}): Promise<Written> {
-    return this.#observe(change.op, async () => {
-      const unit = prepareWrite(change, options, this.#limits);
-      const { changes } = await this.#writer.write(unit, options);
-      return changes[0]!;
-    });
+  #one(change: ChangeRequest, options: WriteOptions = {}): Promise<Written> {
+    return this.#operations.observe(change.op, () =>
+      this.#writer.writeOne(prepareWrite(change, options, this.#limits), options),
+    );
   }
 
   #commit(
@@ -338,16 +340,23 @@ export class StateManager implements StateFace {
     options: CallOptions,
     reader: Pick<Reader, "read">,
   ): Promise<Committed> {
-    return this.#observe("commit", async () =>
+    return this.#operations.observe("commit", () =>
       this.#writer.write(prepareChangeset(changeset, this.#limits), options, reader),
     );
+  }
+
+  #fetch(id: string, options: ReadOptions = {}): Promise<ReadState> {
+    return this.#read("get", options, () => this.#queries.get(id, options));
   }
 
   /** A read that ends in its caller's time, whatever the database does. */
   #read<T>(operation: string, call: CallOptions = {}, run: () => Promise<T>): Promise<T> {
     const { signal, timeoutMs } = call;
-    if (signal === undefined && timeoutMs === undefined) return this.#observe(operation, run);
-    return this.#observe(operation, () => withDeadline({ ...call, what: "The read" }, run));
+    if (signal === undefined && timeoutMs === undefined)
+      return this.#operations.observe(operation, run);
+    return this.#operations.observe(operation, () =>
+      withDeadline({ ...call, what: "The read" }, run),
+    );
   }
 
   /** What concerns a scope as a whole: who stops waiting is told whether it may have happened. */
@@ -359,21 +368,9 @@ export class StateManager implements StateFace {
     if (this.#closing !== undefined) return Promise.reject(closed());
     let isSent = false;
     const deadline = { ...call, what: `The ${operation}`, mayHaveHappened: () => isSent };
-    return this.#observe(operation, () => withDeadline(deadline, () => run(() => (isSent = true))));
-  }
-
-  /** Times every operation, and traces it where that is on: written here once for all. */
-  async #observe<T>(operation: string, run: () => Promise<T>): Promise<T> {
-    const from = performance.now();
-    try {
-      const answer = await this.#tracing.withSpan(`agent_state.${operation}`, {}, run);
-      this.metrics.observe(operation, "ok", (performance.now() - from) / 1_000);
-      return answer;
-    } catch (error) {
-      const outcome = error instanceof AgentRuntimeError ? error.code : "INTERNAL";
-      this.metrics.observe(operation, outcome, (performance.now() - from) / 1_000);
-      throw error;
-    }
+    return this.#operations.observe(operation, () =>
+      withDeadline(deadline, () => run(() => (isSent = true))),
+    );
   }
 
   #expose(): void {

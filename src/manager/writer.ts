@@ -1,26 +1,18 @@
 import { withDeadline } from "../service/deadline.ts";
-import { applyDelta, deltaBetween } from "../state/delta.ts";
-import type { Delta } from "../state/delta.ts";
+import { deltaBetween } from "../state/delta.ts";
 import { isUncertain } from "../state/errors.ts";
 import type { Json } from "../state/json.ts";
-import type {
-  ChangeRow,
-  PreparedChange,
-  PreparedUnit,
-  StateKey,
-  StateStore,
-  StoredState,
-} from "../state/ports.ts";
+import type { ChangeRow, PreparedUnit, StateStore } from "../state/ports.ts";
 import type { CallOptions } from "../state/request.ts";
 import type { Committed, Written } from "../state/state.ts";
 import { closed } from "./batcher.ts";
 import type { Batcher, Ticket } from "./batcher.ts";
+import type { Directory } from "./directory.ts";
+import { DELTA_FROM_CHARACTERS } from "./own-writes.ts";
+import type { OwnWrites } from "./own-writes.ts";
 import type { Reader } from "./reader.ts";
 import { refusal, wantsCurrent } from "./refusal.ts";
 import type { StateCache } from "./state-cache.ts";
-
-/** Documents shorter than this are stored whole: a delta of them saves nothing. */
-const DELTA_FROM_CHARACTERS = 2_048;
 
 /** A delta is kept only where it is this many times smaller than the document. */
 const DELTA_WORTH = 2;
@@ -30,12 +22,19 @@ export interface WriterOptions {
   readonly store: Pick<StateStore, "readStep">;
   readonly reader: Reader;
   readonly cache: StateCache;
+  readonly directory: Directory;
+  readonly ownWrites: OwnWrites;
   /** Told after every commit: how many changes it made. */
   readonly onCommitted: (changes: number) => void;
 }
 
+/** Makes what a caller is told of what the database says. */
+type Answer<T> = (unit: PreparedUnit, rows: readonly ChangeRow[], replayed: boolean) => T;
+
 /** What one write needs on its way. */
-interface Way {
+interface Way<T> {
+  readonly answer: Answer<T>;
+  /** Reads the states that refusals carry. */
   readonly reader: Pick<Reader, "read">;
   readonly onTicket?: (ticket: Ticket) => void;
 }
@@ -55,19 +54,17 @@ export class Writer {
    * @param reader reads the states that refusals carry.
    * @throws {AgentRuntimeError} why it was refused, or that it may have happened.
    */
-  async write(
+  write(
     unit: PreparedUnit,
     call: CallOptions,
     reader: Pick<Reader, "read"> = this.#options.reader,
   ): Promise<Committed> {
-    if (call.signal === undefined && call.timeoutMs === undefined) {
-      return this.#write(unit, { reader });
-    }
-    let ticket: Ticket | undefined;
-    const mayHaveHappened = (): boolean => ticket !== undefined && !ticket.cancel();
-    return withDeadline({ ...call, what: "The write", mayHaveHappened }, () =>
-      this.#write(unit, { reader, onTicket: (sent) => (ticket = sent) }),
-    );
+    return this.#start(unit, call, { answer: committed, reader });
+  }
+
+  /** The same for a unit of one change. */
+  writeOne(unit: PreparedUnit, call: CallOptions): Promise<Written> {
+    return this.#start(unit, call, { answer: written, reader: this.#options.reader });
   }
 
   /** Takes nothing more, and waits for what was taken. Safe twice. */
@@ -77,13 +74,34 @@ export class Writer {
     await this.#options.batcher.drain();
   }
 
-  async #write(unit: PreparedUnit, way: Way): Promise<Committed> {
+  /** Few calls bring a limit of their own; the others are spared what watches over one. */
+  #start<T>(unit: PreparedUnit, call: CallOptions, way: Way<T>): Promise<T> {
+    if (call.signal === undefined && call.timeoutMs === undefined) return this.#write(unit, way);
+    let ticket: Ticket | undefined;
+    const mayHaveHappened = (): boolean => ticket !== undefined && !ticket.cancel();
+    return withDeadline({ ...call, what: "The write", mayHaveHappened }, () =>
+      this.#write(unit, { ...way, onTicket: (sent) => (ticket = sent) }),
+    );
+  }
+
+  async #write<T>(unit: PreparedUnit, way: Way<T>): Promise<T> {
     if (this.#closed) throw closed();
     this.#active++;
     try {
-      return await this.#attempt(unit, way);
+      const smaller = this.#asDelta(unit);
+      let sent = smaller ?? unit;
+      let rows = await this.#send(sent, way);
+      // The delta was made from a version that is no longer the newest: then the whole document goes.
+      if (smaller !== null && rows[0]!.code === "REBASE") {
+        sent = unit;
+        rows = await this.#send(sent, way);
+      }
+      if (!rows.every(isCommitted)) return await this.#otherAnswer(sent, rows, way);
+      this.#options.ownWrites.remember(sent, rows);
+      this.#options.onCommitted(rows.length);
+      return way.answer(sent, rows, false);
     } catch (error) {
-      if (isUncertain(error)) this.#doubt(unit);
+      if (isUncertain(error)) this.#options.ownWrites.doubt(unit);
       throw error;
     } finally {
       this.#active--;
@@ -91,35 +109,18 @@ export class Writer {
     }
   }
 
-  async #attempt(unit: PreparedUnit, way: Way): Promise<Committed> {
-    const smaller = this.#asDelta(unit);
-    const rows = await this.#send(smaller ?? unit, way);
-    // The delta was made from a version that is no longer the newest: then the whole document goes.
-    if (smaller !== null && rows[0]!.code === "REBASE") {
-      return this.#answer(unit, await this.#send(unit, way), way);
+  #send<T>(unit: PreparedUnit, { onTicket }: Way<T>): Promise<readonly ChangeRow[]> {
+    const { batcher, directory } = this.#options;
+    let { scope } = unit;
+    let mayBeNew = false;
+    for (const { id } of unit.changes) {
+      const known = directory.scopeOf({ namespace: unit.namespace, id });
+      mayBeNew ||= known === undefined;
+      scope ??= known ?? id;
     }
-    return this.#answer(smaller ?? unit, rows, way);
-  }
-
-  #send(unit: PreparedUnit, { onTicket }: Way): Promise<readonly ChangeRow[]> {
-    const { batcher } = this.#options;
-    const ticket = batcher.add(unit, this.#scopeOf(unit), this.#mayBeNew(unit));
+    const ticket = batcher.add(unit, scope!, mayBeNew);
     onTicket?.(ticket);
     return ticket.rows;
-  }
-
-  /** The scope that a unit will step, as far as this process knows. */
-  #scopeOf(unit: PreparedUnit): string {
-    if (unit.scope !== null) return unit.scope;
-    const { id } = unit.changes[0]!;
-    return this.#options.cache.peek({ namespace: unit.namespace, id })?.scope ?? id;
-  }
-
-  #mayBeNew(unit: PreparedUnit): boolean {
-    const { cache } = this.#options;
-    return unit.changes.some(
-      ({ id }) => cache.peek({ namespace: unit.namespace, id }) === undefined,
-    );
   }
 
   /** The same unit with a delta instead of the document, where that is at hand and much smaller. */
@@ -137,129 +138,53 @@ export class Writer {
     return { ...unit, changes: [{ ...change!, op: "delta", body, basedOn: known.version }] };
   }
 
-  async #answer(
-    unit: PreparedUnit,
-    rows: readonly ChangeRow[],
-    { reader }: Way,
-  ): Promise<Committed> {
-    const { store, onCommitted } = this.#options;
+  /** Where the unit was not committed now: what the first write with its key was answered, or why not. */
+  async #otherAnswer<T>(unit: PreparedUnit, rows: readonly ChangeRow[], way: Way<T>): Promise<T> {
+    const { store, ownWrites } = this.#options;
     const refused = rows.findIndex(({ code }) => code !== null && code !== "UNIT_REFUSED");
-    if (refused < 0) {
-      unit.changes.forEach((change, index) => this.#remember(unit, change, rows[index]!));
-      onCommitted(rows.length);
-      return committed(unit, rows, false);
-    }
     const row = rows[refused]!;
-    const { id } = unit.changes[refused]!;
     if (row.code === "REPLAYED") {
       const first = await store.readStep(unit.namespace, row.scope, row.step);
       const byId = new Map(first.map((one) => [one.id, one]));
-      for (const one of first) this.#note({ namespace: unit.namespace, id: one.id }, one);
-      return committed(
-        unit,
-        unit.changes.map((change) => byId.get(change.id) ?? row),
-        true,
-      );
+      for (const one of first) ownWrites.note({ namespace: unit.namespace, id: one.id }, one);
+      const answers = unit.changes.map((change) => byId.get(change.id) ?? row);
+      return way.answer(unit, answers, true);
     }
-    const current = wantsCurrent(row) ? await reader.read({ namespace: unit.namespace, id }) : null;
+    const { id } = unit.changes[refused]!;
+    const key = { namespace: unit.namespace, id };
+    const current = wantsCurrent(row) ? await way.reader.read(key) : null;
     throw refusal(unit, refused, row, current);
-  }
-
-  /** What was written is what this process reads next, without asking the database. */
-  #remember(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): void {
-    const { cache, reader } = this.#options;
-    const key = { namespace: unit.namespace, id: change.id };
-    reader.outdate(key);
-    const known = cache.peek(key);
-    // Of an older version nothing is kept: another process may have changed what a write leaves alone.
-    const before = known?.version === row.version - 1n ? known.head : null;
-    const createdAt = row.created ? row.at : before?.createdAt;
-    if (createdAt === undefined || change.op === "delete") {
-      cache.note(key, row.version, row.scope);
-      return;
-    }
-    const head = headOf(key, change, row, { createdAt, before });
-    if (change.op === "update") {
-      cache.put({ ...head, text: change.body });
-      return;
-    }
-    const document = cache.data(key);
-    if (document === undefined || document.version !== row.version - 1n) {
-      cache.note(key, row.version, row.scope);
-      return;
-    }
-    const data = applyDelta(document.data, JSON.parse(change.body!) as Delta);
-    cache.putValue(head, data, document.characters + change.body!.length);
-  }
-
-  /** The state is at this version at least; what is being read of it may be older. */
-  #note(key: StateKey, row: ChangeRow): void {
-    const { cache, reader } = this.#options;
-    reader.outdate(key);
-    cache.note(key, row.version, row.scope);
-  }
-
-  /** It may have been written: nothing that is known here of its states is sure. */
-  #doubt(unit: PreparedUnit): void {
-    const { cache, reader } = this.#options;
-    for (const { id } of unit.changes) {
-      const key = { namespace: unit.namespace, id };
-      reader.outdate(key);
-      cache.forget(key);
-    }
   }
 }
 
-function headOf(
-  key: { readonly namespace: string; readonly id: string },
-  change: PreparedChange,
-  row: ChangeRow,
-  past: { readonly createdAt: Date; readonly before: Omit<StoredState, "text"> | null },
-): Omit<StoredState, "text"> {
-  const { expiresAt } = change;
+function isCommitted(row: ChangeRow): boolean {
+  return row.code === null;
+}
+
+function committed(unit: PreparedUnit, rows: readonly ChangeRow[], replayed: boolean): Committed {
+  const { scope, step } = rows[0]!;
+  const changes = rows.map((_, index) => written(unit, rows, replayed, index));
+  return { namespace: unit.namespace, scope, step, replayed, changes };
+}
+
+function written(
+  unit: PreparedUnit,
+  rows: readonly ChangeRow[],
+  replayed: boolean,
+  index = 0,
+): Written {
+  const row = rows[index]!;
   return {
-    ...key,
+    namespace: unit.namespace,
+    id: unit.changes[index]!.id,
     type: row.type,
     scope: row.scope,
     version: row.version,
     step: row.step,
     phase: row.phase,
     digest: row.digest,
-    createdAt: past.createdAt,
     updatedAt: row.at,
-    expiresAt:
-      expiresAt === null
-        ? row.created
-          ? null
-          : (past.before?.expiresAt ?? null)
-        : expiresAt === "never"
-          ? null
-          : expiresAt,
-    deleted: false,
-  };
-}
-
-function committed(unit: PreparedUnit, rows: readonly ChangeRow[], replayed: boolean): Committed {
-  const [first] = rows;
-  return {
-    namespace: unit.namespace,
-    scope: first!.scope,
-    step: first!.step,
+    created: row.created,
     replayed,
-    changes: rows.map((row, index): Written => {
-      return {
-        namespace: unit.namespace,
-        id: unit.changes[index]!.id,
-        type: row.type,
-        scope: row.scope,
-        version: row.version,
-        step: row.step,
-        phase: row.phase,
-        digest: row.digest,
-        updatedAt: row.at,
-        created: row.created,
-        replayed,
-      };
-    }),
   };
 }

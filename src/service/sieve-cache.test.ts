@@ -125,3 +125,13 @@ test("a document larger than the cache only drops the older one of its key", () 
   cache.set("a", 2, 11);
   expect([cache.peek("a"), cache.peek("b"), cache.bytes]).toEqual([undefined, 1, 5]);
 });
+
+test("keys that are marked elsewhere are spared like used ones, once", () => {
+  const marks = new Set(["a"]);
+  const cache = new SieveCache<string, number>({ entries: 2, bytes: 10 }, marks);
+  for (const key of ["a", "b", "c"]) cache.set(key, 1, 1);
+  expect([...marks, cache.peek("a"), cache.peek("b")]).toEqual([1, undefined]);
+  cache.get("c");
+  cache.set("d", 1, 1); // the hand spares c, and comes by again
+  expect([cache.peek("a"), cache.peek("c")]).toEqual([undefined, 1]);
+});

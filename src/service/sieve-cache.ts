@@ -4,6 +4,11 @@ interface Entry<Value> {
   used: boolean;
 }
 
+/** A set, or a map, of keys. */
+interface Marks<Key> {
+  delete(key: Key): boolean;
+}
+
 /** What a cache may hold, and what it counts. */
 export interface CacheBounds {
   /** 0: it holds nothing. */
@@ -20,6 +25,7 @@ export interface CacheBounds {
  */
 export class SieveCache<Key, Value> {
   readonly #bounds: CacheBounds;
+  readonly #marks: Marks<Key>;
   readonly #entries = new Map<Key, Entry<Value>>();
   /** A live iterator of a Map survives deletions and sees what is added: it is the hand. */
   #hand: MapIterator<[Key, Entry<Value>]>;
@@ -27,8 +33,10 @@ export class SieveCache<Key, Value> {
   #hits = 0;
   #misses = 0;
 
-  constructor(bounds: CacheBounds) {
+  /** @param marks keys that count as used as well; each is taken out when the hand comes by. */
+  constructor(bounds: CacheBounds, marks: Marks<Key> = new Set()) {
     this.#bounds = bounds;
+    this.#marks = marks;
     this.#hand = this.#entries.entries();
   }
 
@@ -117,7 +125,7 @@ export class SieveCache<Key, Value> {
         continue;
       }
       const [key, entry] = next.value;
-      if (entry.used) {
+      if (this.#marks.delete(key) || entry.used) {
         entry.used = false;
         continue;
       }

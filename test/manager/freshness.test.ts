@@ -119,6 +119,39 @@ describeOnHomes("what a process keeps in memory", (home) => {
     });
   });
 
+  test("holds what was written where it is being read, and leaves out what nobody looks at", async () => {
+    const manager = bench.openManager();
+    const servedBy = async (id: string): Promise<string> =>
+      (await manager.readState(id, {})).servedBy;
+    await manager.updateState("looked-at", "note", 1);
+    for (let turn = 2; turn < 5; turn++) {
+      expect(await servedBy("looked-at")).toBe("l1");
+      await manager.updateState("looked-at", "note", turn);
+    }
+    await manager.mergeState("looked-at", { turn: 5 });
+    await manager.mergeState("looked-at", { turn: 6 });
+    expect(await servedBy("looked-at")).toBe("l1");
+    for (let turn = 1; turn < 4; turn++) await manager.updateState("unread", "note", turn);
+    expect(await manager.readState("unread", {})).toMatchObject({
+      servedBy: "main",
+      state: { data: 3, version: 3n },
+    });
+    expect(await servedBy("unread")).toBe("l1");
+    await manager.close();
+  });
+
+  test("is not reached by an id that spells another namespace's state", async () => {
+    const manager = bench.openManager();
+    await manager.updateState("secret", "note", 1, { namespace: "other" });
+    expect(await manager.readState("secret", { namespace: "other" })).toMatchObject({
+      servedBy: "l1",
+    });
+    for (const id of ["other\u001fsecret", "\u001fother\u001fsecret"]) {
+      await expect(manager.getState(id)).rejects.toMatchObject({ code: "INVALID_ID" });
+    }
+    await manager.close();
+  });
+
   test("does not mix a write with an older version's dates, where another process wrote between", async () => {
     const here = bench.openManager();
     const deaf = bench.openManager({ pollMs: 1_000_000 });
