@@ -24,7 +24,7 @@ import type {
   UpdateRequest,
   WriteOptions,
 } from "../state/request.ts";
-import type { PatchOperation } from "../state/state.ts";
+import type { PatchOperation, Step, Version } from "../state/state.ts";
 import type { Limits } from "./limits.ts";
 
 /** Room for the few characters that a delta has around what was handed in. */
@@ -51,9 +51,9 @@ export function prepareChangeset(changeset: Changeset, limits: Limits): Prepared
       `A changeset has at most ${limits.changesetChanges} changes, this one ${changes.length}; commit it in parts.`,
     );
   }
-  const prepared = changes.map((change) => prepareChange(change, change, limits));
+  const prepared = changes.map((change) => new Prepared(change, change, limits));
   checkDistinct(prepared);
-  return unitOf(changeset, prepared);
+  return new Unit(changeset, ...prepared);
 }
 
 /** One change with the options of a call that makes just that. */
@@ -62,46 +62,60 @@ export function prepareWrite(
   options: WriteOptions,
   limits: Limits,
 ): PreparedUnit {
-  return unitOf(options, [prepareChange(change, options, limits)]);
+  return new Unit(options, new Prepared(change, options, limits));
 }
 
-function unitOf(
-  fields: Omit<Changeset, "changes">,
-  changes: readonly PreparedChange[],
-): PreparedUnit {
-  const { namespace, scope, actor, cause, idempotencyKey } = fields;
-  return {
-    namespace: namespace === undefined ? "default" : checkNamespace(namespace),
-    scope: scope === undefined ? null : checkScope(scope),
-    changes,
-    expectedStep: checkCount(fields.expectedStep, "INVALID_STEP"),
-    actor: actor === undefined ? null : checkActor(actor),
-    cause: cause === undefined ? null : checkCause(cause),
-    idempotencyKey: idempotencyKey === undefined ? null : checkIdempotencyKey(idempotencyKey),
-  };
+/** What waits for a commit is made of classes, and its lists are no literals: batcher.ts says why. */
+class Unit implements PreparedUnit {
+  readonly namespace: string;
+  readonly scope: string | null;
+  readonly changes: readonly PreparedChange[];
+  readonly expectedStep: Step | null;
+  readonly actor: string | null;
+  readonly cause: string | null;
+  readonly idempotencyKey: string | null;
+
+  constructor(fields: Omit<Changeset, "changes">, ...changes: readonly PreparedChange[]) {
+    const { namespace, scope, actor, cause, idempotencyKey } = fields;
+    this.namespace = namespace === undefined ? "default" : checkNamespace(namespace);
+    this.scope = scope === undefined ? null : checkScope(scope);
+    this.changes = changes;
+    this.expectedStep = checkCount(fields.expectedStep, "INVALID_STEP");
+    this.actor = actor === undefined ? null : checkActor(actor);
+    this.cause = cause === undefined ? null : checkCause(cause);
+    this.idempotencyKey = idempotencyKey === undefined ? null : checkIdempotencyKey(idempotencyKey);
+  }
+}
+
+class Prepared implements PreparedChange {
+  readonly id: string;
+  readonly type: string | null;
+  readonly op: PreparedChange["op"];
+  readonly body: string | null;
+  readonly phase: string | null;
+  readonly expectedVersion: Version | null;
+  readonly basedOn = null;
+  readonly expiresAt: PreparedChange["expiresAt"];
+
+  constructor(
+    change: ChangeRequest,
+    conditions: { readonly phase?: string; readonly expectedVersion?: Version },
+    limits: Limits,
+  ) {
+    const { phase, expectedVersion } = conditions;
+    this.id = checkId(change.id, limits.idCharacters);
+    this.type = change.op === "update" ? checkType(change.type) : null;
+    this.op = OPERATIONS[change.op] ?? refuseOperation(change.op);
+    this.body = bodyOf(change, limits);
+    this.phase = phase === undefined ? null : checkPhase(phase);
+    this.expectedVersion = checkCount(expectedVersion, "INVALID_VERSION");
+    this.expiresAt = change.op === "update" ? expiryOf(change) : null;
+  }
 }
 
 /** Callers in JavaScript hand in anything; `Array.isArray` alone would forget the type. */
 function isFilledList(changes: readonly ChangeRequest[]): boolean {
   return Array.isArray(changes) && changes.length > 0;
-}
-
-function prepareChange(
-  change: ChangeRequest,
-  conditions: { readonly phase?: string; readonly expectedVersion?: bigint },
-  limits: Limits,
-): PreparedChange {
-  const { phase } = conditions;
-  return {
-    id: checkId(change.id, limits.idCharacters),
-    type: change.op === "update" ? checkType(change.type) : null,
-    op: OPERATIONS[change.op] ?? refuseOperation(change.op),
-    body: bodyOf(change, limits),
-    phase: phase === undefined ? null : checkPhase(phase),
-    expectedVersion: checkCount(conditions.expectedVersion, "INVALID_VERSION"),
-    basedOn: null,
-    expiresAt: change.op === "update" ? expiryOf(change) : null,
-  };
 }
 
 const OPERATIONS: Readonly<Record<ChangeRequest["op"], PreparedChange["op"]>> = {
