@@ -4,15 +4,16 @@ import type { ChangeRow, PreparedUnit } from "../state/ports.ts";
 /** Where a row lies: the number of its block times 65,536, and its place in the block. */
 export type Place = number;
 
-/** Where the row of a state lies, and that of a state which its scope's newest step changed. */
-export interface KnownPlace {
-  readonly place: Place;
-  readonly head: Place | undefined;
+/** Where the row lies of a state that its scope's newest step changed. */
+interface KnownHead {
+  place: Place | undefined;
 }
 
-interface Known {
-  readonly place: Place;
-  readonly scope: string;
+/** Where the row of a state lies, and the head of its scope. */
+export interface KnownPlace {
+  place: Place;
+  /** One for all states of the scope, so that a commit moves it for all of them. */
+  readonly head: KnownHead;
 }
 
 /** `(block,offset)`, as PostgreSQL writes a `tid`. */
@@ -31,8 +32,8 @@ export function formatPlace(place: Place): string {
  * date, as other processes write too: the statement that writes proves it.
  */
 export class Places {
-  readonly #states: SieveCache<string, Known>;
-  readonly #heads: SieveCache<string, Place>;
+  readonly #states: SieveCache<string, KnownPlace>;
+  readonly #heads: SieveCache<string, KnownHead>;
 
   constructor(entries: number) {
     const bounds = { entries, bytes: Number.POSITIVE_INFINITY };
@@ -41,25 +42,31 @@ export class Places {
   }
 
   of(namespace: string, id: string): KnownPlace | undefined {
-    const known = this.#states.get(keyOf(namespace, id));
-    if (known === undefined) return undefined;
-    return { place: known.place, head: this.#heads.get(known.scope) };
+    return this.#states.get(keyOf(namespace, id));
   }
 
   /** What was answered to a unit. Of a refused one, what was remembered may have been out of date. */
   note(unit: PreparedUnit, rows: readonly ChangeRow[], places: readonly (Place | null)[]): void {
     if (rows.some(({ code }) => code !== null)) return this.#forget(unit);
-    let head: Place | null = null;
+    let head: KnownHead | undefined;
+    let newest: Place | undefined;
     for (const [index, { id }] of unit.changes.entries()) {
       const place = places[index] ?? null;
-      head = place ?? head;
       const key = keyOf(unit.namespace, id);
+      const known = this.#states.peek(key);
+      head ??= known?.head ?? this.#headOf(keyOf(unit.namespace, rows[0]!.scope));
+      newest = place ?? newest;
       if (place === null) this.#states.delete(key);
-      else this.#states.set(key, { place, scope: keyOf(unit.namespace, rows[index]!.scope) }, 1);
+      else if (known === undefined) this.#states.set(key, { place, head }, 1);
+      else known.place = place;
     }
-    const scope = keyOf(unit.namespace, rows[0]!.scope);
-    if (head === null) this.#heads.delete(scope);
-    else this.#heads.set(scope, head, 1);
+    head!.place = newest;
+  }
+
+  #headOf(scope: string): KnownHead {
+    let head = this.#heads.get(scope);
+    if (head === undefined) this.#heads.set(scope, (head = { place: undefined }), 1);
+    return head;
   }
 
   #forget(unit: PreparedUnit): void {

@@ -1,4 +1,5 @@
 import type { ChangeRow, PreparedChange, PreparedUnit } from "../../state/ports.ts";
+import type { Step, Version } from "../../state/state.ts";
 import type { Caller, Operation, Values } from "../caller.ts";
 import { parsePlace } from "../places.ts";
 import type { Place, Places } from "../places.ts";
@@ -107,7 +108,7 @@ function valuesOf(
     create: reserve,
     writer,
     place: known.map((one) => one?.place ?? null),
-    head: known.map((one) => one?.head ?? null),
+    head: known.map((one) => one?.head.place ?? null),
     data_depth: dataDepth,
   };
 }
@@ -129,18 +130,7 @@ function deal(
     }
     const index = Number(row[0]) - 1;
     places[index] = row[11] === null ? null : parsePlace(text(row, 11));
-    answers[index] = {
-      code: row[1] ?? null,
-      detail: row[2] ?? null,
-      type: row[3] ?? "",
-      scope: row[4] ?? "",
-      version: row[5] === null ? 0n : bigint(row, 5),
-      step: row[6] === null ? 0n : bigint(row, 6),
-      phase: row[7] ?? null,
-      digest: digest(row, 8),
-      created: boolean(row, 9),
-      at,
-    };
+    answers[index] = new Answer(row, at);
   }
   let next = 0;
   return units.map((unit) => {
@@ -150,4 +140,31 @@ function deal(
     remembered.note(unit, answer, places.slice(from, next));
     return answer;
   });
+}
+
+/** A class, for it outlives what answered it: a literal would soon keep its texts in V8's old space. */
+class Answer implements ChangeRow {
+  readonly code: string | null;
+  readonly detail: string | null;
+  readonly type: string;
+  readonly scope: string;
+  readonly version: Version;
+  readonly step: Step;
+  readonly phase: string | null;
+  readonly digest: string;
+  readonly created: boolean;
+  readonly at: Date;
+
+  constructor(row: Row, at: Date) {
+    this.code = row[1] ?? null;
+    this.detail = row[2] ?? null;
+    this.type = row[3] ?? "";
+    this.scope = row[4] ?? "";
+    this.version = row[5] === null ? 0n : bigint(row, 5);
+    this.step = row[6] === null ? 0n : bigint(row, 6);
+    this.phase = row[7] ?? null;
+    this.digest = digest(row, 8);
+    this.created = boolean(row, 9);
+    this.at = at;
+  }
 }
