@@ -84,8 +84,9 @@ export class StateManager implements StateFace {
     this.#cache = new StateCache(options.cache ?? { entries: 100_000, bytes: KEEP_BYTES });
     this.#reader = new Reader(store, this.#cache);
     const reader = this.#reader;
-    this.#queries = new Queries({ store, reader, cache: this.#cache, limits: this.#limits });
-    this.#recovery = { store, reader, cache: this.#cache, copies: options.copies ?? null };
+    const { copies = null } = options;
+    this.#queries = new Queries({ store, reader, cache: this.#cache, limits: this.#limits, copies });
+    this.#recovery = { store, reader, cache: this.#cache, copies };
     this.#changes = new ChangeReader(store);
     this.#tail = new FeedTail({
       store,
@@ -102,7 +103,7 @@ export class StateManager implements StateFace {
       timeoutMs: options.writeTimeoutMs ?? 30_000,
       onFlush: (units) => {
         this.metrics.observeBatch(units);
-        this.#tail.poke();
+        this.#written();
       },
     });
     this.#writer = new Writer({
@@ -268,7 +269,7 @@ export class StateManager implements StateFace {
     const done = await this.#order("rollback", options, (onSent) =>
       rollBack(this.#recovery, scope, { ...options, onSent }),
     );
-    this.#tail.poke();
+    this.#written();
     return done;
   }
 
@@ -305,6 +306,11 @@ export class StateManager implements StateFace {
     );
   }
 
+  /** How many writes wait for main, or are on their way. */
+  get waitingWrites(): number {
+    return this.#batcher.length;
+  }
+
   /** Whether the database answers; throws UNAVAILABLE where it does not. */
   describe(): Promise<{ readonly server: string; readonly version: string }> {
     return this.#options.store.describe();
@@ -323,6 +329,11 @@ export class StateManager implements StateFace {
     await this.#tail.close();
     await this.#options.store.close();
     await this.#options.onClosed?.();
+  }
+
+  #written(): void {
+    this.#tail.poke();
+    this.#options.onWritten?.();
   }
 
   async #one(change: ChangeRequest, options: WriteOptions = {}): Promise<Written> {

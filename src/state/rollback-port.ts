@@ -231,20 +231,3 @@ export interface RollbackStore extends CopyWriter {
   describe(): Promise<{ readonly server: string; readonly version: string }>;
   close(): Promise<void>;
 }
-
-/** How the follower is, for people and metrics. */
-export interface FollowerFigures {
-  readonly health: "ok" | "behind" | "waiting" | "unavailable";
-  /** How old the oldest change is that was not followed, in milliseconds; 0: there is none. */
-  readonly lagMs: number;
-  /** Changes that were not followed yet, counted up to 10,000. */
-  readonly changesBehind: number;
-  /** Copies made of main's scopes so far, while they are all made; null: they are. */
-  readonly walked: number | null;
-  readonly scopes: number;
-  readonly held: number;
-  readonly broken: number;
-  readonly suspect: number;
-  /** Why it does not follow now. */
-  readonly reason?: string;
-}
