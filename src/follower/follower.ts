@@ -221,7 +221,9 @@ export class Follower {
     this.#state.copied += page.parts.filter(({ whole }) => whole).length;
     this.#state.walking = page.next !== null;
     const { copied } = this.#state;
-    if (page.next === null) log.info({ copied }, "all scopes of main are copied");
+    if (page.next !== null) return true;
+    log.info({ copied }, "all scopes of main are copied");
+    this.#statusAt = 0;
     return true;
   }
 

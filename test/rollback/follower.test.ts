@@ -69,8 +69,8 @@ describeOnHomes("a follower", (home) => {
     expect(states).toHaveLength(60);
     for (const [, document] of states) expect(JSON.parse(document)).toEqual({ step: 2, text });
     for (let n = 0; n < 30; n++) await untilPromoted(`old-${n}`, 0n);
-    await until(() => follower.figures.health === "ok");
-    expect(follower.figures).toMatchObject({ lagMs: 0, changesBehind: 0, broken: 0, suspect: 0 });
+    const { figures } = await until(() => follower.figures.health === "ok" && follower);
+    expect(figures).toMatchObject({ lagMs: 0, changesBehind: 0, scopes: 31, broken: 0 });
     await manager.updateState("old-1", "note", { n: "new" });
     expect(await untilPromoted("old-1", 1n)).toMatchObject({ states: [["old-1", '{"n":1}']] });
     expect((await manager.scope("old-1")).rollbackStep).toBe(1n);

@@ -58,12 +58,12 @@ begin
 
   return query
   select 'gate', null::bigint, null::bigint, null::bigint, null::integer, o.namespace, o.scope, null, null, null::bigint, null, null, null, null, null,
-         null, null::timestamptz, null::json, g.hold, g.quarantined, skipped and o.scope_no = scope_no, null, null::bigint, null::boolean
+         null, null::timestamptz, null::json, g.hold, g.quarantined, skipped and o.scope_no = v_scopes[cardinality(v_scopes)], null, null::bigint, null::boolean
     from (select distinct n from unnest(v_scopes) n) d
     join agent_state.scopes o on o.scope_no = d.n
     cross join lateral (select exists (select from agent_state.holds h where h.scope_no = o.scope_no) as hold,
                                agent_state.quarantined_steps(o.scope_no)::text as quarantined offset 0) g
-   where g.hold or g.quarantined <> '{}' or (skipped and o.scope_no = scope_no);
+   where g.hold or g.quarantined <> '{}' or (skipped and o.scope_no = v_scopes[cardinality(v_scopes)]);
 
   what := 'page';
   feed_xid := coalesce(feed_xid, p_xid); scope_no := coalesce(scope_no, p_scope_no); step := coalesce(step, p_step);

@@ -21,6 +21,8 @@ declare
   v_left   bigint := p_limit;
   v_bytes  bigint := 0;
   v_after  bigint := p_after_scope_no;
+  v_after_id      text;      -- within the scope
+  v_after_version bigint;
 begin
   if v_named is null then
     open v_scopes for select o.* from agent_state.scopes o where o.scope_no >= p_after_scope_no order by o.scope_no;
@@ -41,10 +43,14 @@ begin
     if v_scope.scope_no = p_after_scope_no then
       head := p_after_head;
       promoted := p_after_promoted;
+      v_after_id := p_after_id;
+      v_after_version := p_after_version;
     else
       select l.step into head from agent_state.changes l where l.scope_no = v_scope.scope_no order by l.step desc, l.position desc limit 1;
       head := coalesce(head, 0);
       promoted := greatest(coalesce((select lower(r) from unnest(quarantined::int8multirange) r where r @> head - 1), head) - 1, 0);
+      v_after_id := '';
+      v_after_version := 0;
     end if;
     scope_no := v_scope.scope_no; namespace := v_scope.namespace; scope := v_scope.scope; whole := true;
 
@@ -56,11 +62,10 @@ begin
                              where f.state_no = s.state_no and f.stored = 'f' and f.step <= promoted) m
         cross join lateral (select x.* from agent_state.changes x
                              where x.state_no = s.state_no and x.version >= m.base and x.step <= head
-                               and (s.id, x.version) > (case when scope_no = p_after_scope_no then p_after_id else '' end,
-                                                        case when scope_no = p_after_scope_no then p_after_version else 0 end)
+                               and (s.id, x.version) > (v_after_id, v_after_version)
                              order by x.version offset 0) c
         left join agent_state.changes b on b.state_no = s.state_no and b.version = c.version - 1
-       where s.scope_no = v_scope.scope_no and s.id >= case when scope_no = p_after_scope_no then p_after_id else '' end
+       where s.scope_no = v_scope.scope_no and s.id >= v_after_id
        order by s.id, c.version
     loop
       if v_left <= 0 or v_bytes >= p_bytes then
