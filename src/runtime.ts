@@ -191,7 +191,10 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
 const BUSY_WRITES = 64;
 
 /** A part that has an address of its own; "" where it has none. */
-function elsewhere(name: string, url: string): { readonly name: string; readonly runsOn: string }[] {
+function elsewhere(
+  name: string,
+  url: string,
+): { readonly name: string; readonly runsOn: string }[] {
   return url === "" ? [] : [{ name, runsOn: maskSecrets(url) }];
 }
 

@@ -25,6 +25,7 @@ create table agent_state.scopes (
   whole_from    bigint         not null default 0,
   hold          boolean        not null default false,
   quarantined   int8multirange not null default '{}',
+  gates_at      bigint         not null default 0,
   broken        text,
   rebuild       boolean        not null default false,
   followed_at   timestamptz    not null default clock_timestamp(),
@@ -34,6 +35,7 @@ create table agent_state.scopes (
 );
 
 comment on column agent_state.scopes.whole_from is 'Main had forgotten what was before this step when the copy was made: earlier ones are not served.';
+comment on column agent_state.scopes.gates_at is 'The snapshot of main that hold and quarantined come from: what an older one says is not believed.';
 comment on column agent_state.scopes.broken is 'Why it is not served and nothing is promoted; null: it is whole.';
 comment on column agent_state.scopes.rebuild is 'Whether it heals by being made anew from main; false: somebody has to look.';
 
@@ -81,7 +83,6 @@ create table agent_state.follower (
   scope_no      bigint  not null default 0,
   step          bigint  not null default 0,
   position      integer not null default 0,
-  moment        bigint  not null default 0,
   settled_at    timestamptz,
   walk          json,
   walk_began    timestamptz,
@@ -91,6 +92,5 @@ create table agent_state.follower (
 );
 insert into agent_state.follower default values;
 
-comment on column agent_state.follower.moment is 'The snapshot of main that the newest gates come from: older ones are not believed.';
 comment on column agent_state.follower.settled_at is 'By main''s clock: the copies hold all that was committed then.';
 comment on column agent_state.follower.walk is 'Where the walk over all scopes of main goes on, which comes before the feed; null: it is done.';

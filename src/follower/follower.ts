@@ -173,7 +173,10 @@ export class Follower {
     else {
       this.#lead = { epoch, renewAt, followedTo, walk };
       this.#gates.reset();
-      this.#options.log.info({ epoch: epoch.toString() }, "following main for the rollback database");
+      this.#options.log.info(
+        { epoch: epoch.toString() },
+        "following main for the rollback database",
+      );
     }
     return this.#lead;
   }

@@ -84,9 +84,8 @@ export class StateManager implements StateFace {
     this.#cache = new StateCache(options.cache ?? { entries: 100_000, bytes: KEEP_BYTES });
     this.#reader = new Reader(store, this.#cache);
     const reader = this.#reader;
-    const { copies = null } = options;
-    this.#queries = new Queries({ store, reader, cache: this.#cache, limits: this.#limits, copies });
-    this.#recovery = { store, reader, cache: this.#cache, copies };
+    this.#recovery = { store, reader, cache: this.#cache, copies: options.copies ?? null };
+    this.#queries = new Queries({ ...this.#recovery, store, limits: this.#limits });
     this.#changes = new ChangeReader(store);
     this.#tail = new FeedTail({
       store,

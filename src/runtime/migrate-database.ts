@@ -17,15 +17,14 @@ const STATEMENT_TIMEOUT_MS = 600_000;
  * @param url as `supabase.main` or `supabase.rollback` has it.
  * @throws {AgentRuntimeError} INVALID_CONFIG: it is empty, or that of a Data API. SCHEMA_MISMATCH, UNAVAILABLE.
  */
-export function migrateDatabase(
-  url: string,
-  role: SchemaRole = "main",
-): Promise<MigrateResult> {
+export function migrateDatabase(url: string, role: SchemaRole = "main"): Promise<MigrateResult> {
   if (url === "") {
     throw unfit(
       role,
       "There is no database to migrate: the embedded servers are migrated when they start. " +
-        "Name one with --database-url, or in `" + `supabase.${role}` + "`.",
+        "Name one with --database-url, or in `" +
+        `supabase.${role}` +
+        "`.",
     );
   }
   if (isDataApi(url)) throw unfit(role, SCHEMA_ADVICE);

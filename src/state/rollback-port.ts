@@ -93,6 +93,8 @@ export interface WalkPosition {
 export interface CopyPage {
   readonly parts: readonly CopyPart[];
   readonly changes: readonly ChainedChange[];
+  /** The snapshot of main that the gates come from. */
+  readonly moment: bigint;
   /** Null: that was all. */
   readonly next: WalkPosition | null;
 }
@@ -207,7 +209,7 @@ export interface CopyWriter {
    */
   fill(
     epoch: bigint,
-    page: Pick<CopyPage, "parts" | "changes">,
+    page: Omit<CopyPage, "next">,
     walk: WalkPosition | "done" | null,
   ): Promise<readonly CopyNeed[] | null>;
   /** Copies that are to be made anew. */

@@ -69,7 +69,8 @@ describeOnHomes("a follower", (home) => {
     expect(states).toHaveLength(60);
     for (const [, document] of states) expect(JSON.parse(document)).toEqual({ step: 2, text });
     for (let n = 0; n < 30; n++) await untilPromoted(`old-${n}`, 0n);
-    const { figures } = await until(() => follower.figures.health === "ok" && follower);
+    await until(() => follower.figures.health === "ok");
+    const { figures } = follower;
     expect(figures).toMatchObject({ lagMs: 0, changesBehind: 0, scopes: 31, broken: 0 });
     await manager.updateState("old-1", "note", { n: "new" });
     expect(await untilPromoted("old-1", 1n)).toMatchObject({ states: [["old-1", '{"n":1}']] });
@@ -83,7 +84,9 @@ describeOnHomes("a follower", (home) => {
     for (let n = 1; n <= 3; n++) await manager.updateState("held", "note", { n });
     await untilPromoted("held", 2n);
     await manager.hold("held");
-    await until(async () => (await pair.copies.standing({ namespace: "default", scope: "held" }))!.hold);
+    await until(
+      async () => (await pair.copies.standing({ namespace: "default", scope: "held" }))!.hold,
+    );
     await manager.rollback("held");
     const pending = async (): Promise<boolean> =>
       (await pair.copies.standing({ namespace: "default", scope: "held" }))!.pendingStep === 4n;
@@ -124,7 +127,7 @@ describeOnHomes("a follower", (home) => {
     await untilPromoted("two", 1n);
     const late = { changes: [], gates: [], moment: 0n, followedTo: null, settledAt: null };
     expect(await copies.follow(hung.epoch, late)).toBeNull();
-    expect(await copies.fill(hung.epoch, { parts: [], changes: [] }, null)).toBeNull();
+    expect(await copies.fill(hung.epoch, { parts: [], changes: [], moment: 0n }, null)).toBeNull();
     await second.stop();
   });
 });

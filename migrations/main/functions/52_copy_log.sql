@@ -1,14 +1,15 @@
 -- What copies of scopes are made from: of each, the log from every state's newest full copy at or before the newest good
 -- step older than HEAD. Of the named scopes, or of all; in pages, by scope, and within one by state and version. Rows by `what`:
 --   change   one of the log, with the digest `before` it: null where that was pruned
---   part     a scope of this page: its HEAD (0: it has no step), what is to be promoted, its gates, and whether its log ends here
+--   part     a scope of this page: its HEAD (0: it has no step), what is to be promoted, its gates at the
+--            `moment`, and whether its log ends here
 --   next     where to go on: (scope_no, id, version, head, promoted) are the next call's p_after_*; no such row: that was all
 create or replace function agent_state_api.copy_log(
   p_namespace text[], p_scope text[], p_after_scope_no bigint, p_after_id text, p_after_version bigint, p_after_head bigint, p_after_promoted bigint,
   p_limit integer, p_bytes bigint)
 returns table (what text, scope_no bigint, namespace text, scope text, step bigint, "position" integer, id text, type text, version bigint, kind text,
                stored text, phase text, actor text, cause text, digest text, before text, at timestamptz, body json,
-               head bigint, promoted bigint, hold boolean, quarantined text, whole boolean)
+               head bigint, promoted bigint, hold boolean, quarantined text, whole boolean, moment bigint)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
 declare
@@ -24,6 +25,7 @@ declare
   v_after_id      text;      -- within the scope
   v_after_version bigint;
 begin
+  moment := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
   if v_named is null then
     open v_scopes for select o.* from agent_state.scopes o where o.scope_no >= p_after_scope_no order by o.scope_no;
   else

@@ -38,7 +38,7 @@ returns boolean language plpgsql security definer set search_path = pg_catalog, 
 begin
   if not agent_state.holds_lease(p_epoch) then return false; end if;
   update agent_state.follower f set
-      lineage = p_lineage, xid = p_xid, scope_no = p_scope_no, step = p_step, position = p_position, moment = 0, settled_at = null,
+      lineage = p_lineage, xid = p_xid, scope_no = p_scope_no, step = p_step, position = p_position, settled_at = null,
       walk = '{}', walk_began = clock_timestamp()
     where f.only_one;
   return true;

@@ -27,13 +27,11 @@ declare
   v_pending     bigint[];
   v_hold        boolean[];
   v_quarantined text[];
-  v_gates  boolean;                -- whether the gates are newer than those that are here
 begin
   if not agent_state.holds_lease(p_epoch) then
     return query select null, null, 'lease', null, null, null::bigint;
     return;
   end if;
-  v_gates := (select p_moment >= f.moment from agent_state.follower f);
   perform agent_state.make_scopes(p_namespace, p_scope);
   perform agent_state.make_states(p_namespace, p_scope, p_id, p_type);
 
@@ -93,8 +91,8 @@ begin
 
   -- What was followed, the gates, and what may be promoted now.
   select array_agg(o.scope_no), array_agg(o.promoted_step), array_agg(greatest(o.pending_step, t.head)),
-         array_agg(case when v_gates and (t.head is not null or t.hold is not null) then coalesce(t.hold, false) else o.hold end),
-         array_agg(case when v_gates and (t.head is not null or t.hold is not null) then coalesce(t.quarantined, '{}') else o.quarantined end::text)
+         array_agg(case when p_moment >= o.gates_at then coalesce(t.hold, false) else o.hold end),
+         array_agg(case when p_moment >= o.gates_at then coalesce(t.quarantined, '{}') else o.quarantined end::text)
     into v_scopes, v_was, v_pending, v_hold, v_quarantined
     from (select x.scope_no, max(x.step) as head, bool_or(x.hold) as hold, min(x.quarantined)::int8multirange as quarantined
             from (select u.scope_no, u.step, null::boolean as hold, null::text as quarantined from unnest(v_rows) u
@@ -107,7 +105,7 @@ begin
   return query
   with moved as (
     update agent_state.scopes o set
-        pending_step = n.pending, hold = n.hold, quarantined = n.quarantined, followed_at = v_now,
+        pending_step = n.pending, hold = n.hold, quarantined = n.quarantined, gates_at = greatest(o.gates_at, p_moment), followed_at = v_now,
         broken = case when n.spoilt then format('its step %s was quarantined', o.promoted_step) end, rebuild = n.spoilt,
         promoted_step = case when n.hold or n.spoilt then o.promoted_step
                              else greatest(o.promoted_step, agent_state.newest_good(n.pending, n.quarantined)) end
@@ -122,7 +120,7 @@ begin
   update agent_state.follower f set
       xid = case when n.further then p_xid else f.xid end, scope_no = case when n.further then p_scope_no else f.scope_no end,
       step = case when n.further then p_feed_step else f.step end, position = case when n.further then p_feed_position else f.position end,
-      moment = greatest(f.moment, p_moment), settled_at = greatest(f.settled_at, p_settled_at::timestamptz)
+      settled_at = greatest(f.settled_at, p_settled_at::timestamptz)
     from (select x.lineage = p_lineage and (p_xid, p_scope_no, p_feed_step, p_feed_position) > (x.xid, x.scope_no, x.step, x.position) as further
             from agent_state.follower x) n
    where f.only_one;

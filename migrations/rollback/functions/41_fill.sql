@@ -4,13 +4,14 @@
 --
 --   p_part_*   the scopes of the page: their HEAD, what is to be promoted, their gates, and whether their log ends here
 --   p_before   the digest before each change; null where main had forgotten it
+--   p_moment   the snapshot of main that the gates come from
 --   p_walk     null: no walk; JSON: where the walk over all scopes goes on; 'done': it has seen them all
 -- Answers as `follow` does.
 create or replace function agent_state_api.fill_copies(
   p_epoch bigint, p_namespace text[], p_scope text[], p_step bigint[], p_position integer[], p_id text[], p_type text[], p_version bigint[],
   p_at text[], p_kind text[], p_stored text[], p_digest text[], p_phase text[], p_actor text[], p_cause text[], p_body json[], p_before text[],
   p_part_namespace text[], p_part_scope text[], p_part_head bigint[], p_part_promoted bigint[], p_part_hold text[], p_part_quarantined text[],
-  p_part_whole text[], p_walk text)
+  p_part_whole text[], p_moment bigint, p_walk text)
 returns table (namespace text, scope text, need text, why text, id text, version bigint)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off set work_mem = '32MB' as $$
@@ -69,7 +70,7 @@ begin
                                                     p_part_whole) k(namespace, scope, head, promoted, hold, quarantined, whole)
                   join agent_state.scopes o on o.namespace = k.namespace and o.scope = k.scope loop
     perform agent_state.finish_copy(v_part.scope_no, v_part.head, v_part.promoted, v_part.hold::boolean, v_part.quarantined::int8multirange,
-                                    v_part.whole::boolean);
+                                    v_part.whole::boolean, p_moment);
   end loop;
 
   if p_walk = 'done' then
@@ -84,14 +85,14 @@ end $$;
 
 -- Makes a copy served if all of it is here: or says why it is not. One that somebody has to look at stays as it is.
 create or replace function agent_state.finish_copy(
-  p_scope_no bigint, p_head bigint, p_promoted bigint, p_hold boolean, p_quarantined int8multirange, p_whole boolean)
+  p_scope_no bigint, p_head bigint, p_promoted bigint, p_hold boolean, p_quarantined int8multirange, p_whole boolean, p_moment bigint)
 returns void language plpgsql set enable_seqscan = off set jit = off as $$
 declare
   v_was        bigint;
   v_hangs      boolean;
   v_whole_from bigint;
 begin
-  update agent_state.scopes o set followed_at = clock_timestamp(), hold = p_hold, quarantined = p_quarantined where o.scope_no = p_scope_no;
+  update agent_state.scopes o set followed_at = clock_timestamp(), hold = p_hold, quarantined = p_quarantined, gates_at = p_moment where o.scope_no = p_scope_no;
   if exists (select from agent_state.scopes o where o.scope_no = p_scope_no and o.broken is not null and not o.rebuild) then return; end if;
   if not p_whole then
     update agent_state.scopes o set broken = 'half made', rebuild = true where o.scope_no = p_scope_no;

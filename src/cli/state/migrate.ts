@@ -69,7 +69,11 @@ async function migrate(options: MigrateOptions, terminal: Terminal): Promise<voi
   await writeLine(terminal.stderr, EXPOSE);
 }
 
-async function dump(folder: string, { json, role }: MigrateOptions, terminal: Terminal): Promise<void> {
+async function dump(
+  folder: string,
+  { json, role }: MigrateOptions,
+  terminal: Terminal,
+): Promise<void> {
   const { dumpSchema } = await import("../../runtime/migrate-database.ts");
   const { written, kept } = await dumpSchema(resolve(terminal.cwd, folder), role);
   if (json) return writeLine(terminal.stdout, toJson({ written, kept }));
@@ -79,7 +83,10 @@ async function dump(folder: string, { json, role }: MigrateOptions, terminal: Te
 }
 
 /** What `--database-url` names needs no configuration, and no fault of one may stand in its way. */
-function urlOf({ databaseUrl: url, config: file, role }: MigrateOptions, terminal: Terminal): string {
+function urlOf(
+  { databaseUrl: url, config: file, role }: MigrateOptions,
+  terminal: Terminal,
+): string {
   const { cwd, env } = terminal;
   if (url === undefined) {
     const { supabase } = loadConfig({

@@ -78,6 +78,7 @@ const FILL_COPIES = {
     part_hold: "text[]",
     part_quarantined: "text[]",
     part_whole: "text[]",
+    moment: "bigint",
     walk: "text",
   },
   columns: NEEDS,
@@ -150,9 +151,9 @@ export async function follow(
 export async function fillCopies(
   caller: Caller,
   epoch: bigint,
-  page: Pick<CopyPage, "parts" | "changes"> & { readonly walk: WalkPosition | "done" | null },
+  page: Omit<CopyPage, "next"> & { readonly walk: WalkPosition | "done" | null },
 ): Promise<readonly CopyNeed[] | null> {
-  const { parts, changes, walk } = page;
+  const { parts, changes, moment, walk } = page;
   const rows = await caller.call(FILL_COPIES, {
     epoch,
     ...changeValues(changes),
@@ -164,6 +165,7 @@ export async function fillCopies(
     part_hold: parts.map(({ hold }) => flag(hold)),
     part_quarantined: parts.map(({ quarantined }) => quarantined),
     part_whole: parts.map(({ whole }) => flag(whole)),
+    moment,
     walk: walk === null || walk === "done" ? walk : walkText(walk),
   });
   return needsOf(rows);
@@ -175,7 +177,9 @@ export async function copiesToRebuild(caller: Caller, limit: number): Promise<Sc
   return rows.map((row) => ({ namespace: text(row, 0), scope: text(row, 1) }));
 }
 
-function gateValues(gates: readonly Gate[]): Record<
+function gateValues(
+  gates: readonly Gate[],
+): Record<
   "gate_namespace" | "gate_scope" | "gate_hold" | "gate_quarantined" | "gate_skipped",
   string[]
 > {

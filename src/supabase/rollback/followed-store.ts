@@ -72,6 +72,7 @@ const COPY_LOG = {
     "head",
     "promoted",
     "whole",
+    "moment",
   ],
   writes: false,
 } as const satisfies Operation;
@@ -187,6 +188,7 @@ async function readCopyPage(
     bytes: BigInt(limit.bytes),
   });
   const next = rows.find((row) => row[WHAT] === "next");
+  const [first] = rows;
   return {
     changes: rows
       .filter((row) => row[WHAT] === "change")
@@ -202,6 +204,7 @@ async function readCopyPage(
         promoted: bigint(row, WHAT + 6),
         whole: boolean(row, WHAT + 7),
       })),
+    moment: first === undefined ? 0n : bigint(first, WHAT + 8),
     next: next === undefined ? null : walkPosition(next),
   };
 }
