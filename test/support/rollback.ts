@@ -117,11 +117,10 @@ export class HandFollower {
     return (await this.#pair.copies.follow(this.#epoch, { ...page, settledAt }))!;
   }
 
-  /** Follows to the end of the feed, all that is committed now included; what broke on the way. */
-  async drain(): Promise<CopyNeed[]> {
+  /** Resolves when all that is committed now is in the feed. */
+  async settled(): Promise<void> {
     const { bench } = this.#pair;
     const [now] = await bench.sql<{ xid: string }>("select pg_current_xact_id()::text as xid");
-    const needs: CopyNeed[] = [];
     // A change is in the feed once no older transaction runs any more, on any database of the server.
     const isSettled = async (): Promise<boolean> => {
       const [row] = await bench.sql<{ settled: boolean }>(
@@ -131,6 +130,12 @@ export class HandFollower {
       return row!.settled;
     };
     await until(isSettled, { what: "the end of older transactions" });
+  }
+
+  /** Follows to the end of the feed, all that is committed now included; what broke on the way. */
+  async drain(): Promise<CopyNeed[]> {
+    await this.settled();
+    const needs: CopyNeed[] = [];
     for (;;) {
       const page = await this.read(PAGE.rows);
       needs.push(...(await this.take(page)));
