@@ -18,6 +18,8 @@ import { Tracing } from "./service/tracing.ts";
 import { AgentRuntimeError } from "./state/errors.ts";
 import type { JsonObject } from "./state/json.ts";
 import { databaseAddress } from "./runtime/database-address.ts";
+import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
+import type { Rollback } from "./runtime/rollback.ts";
 import { prepareSchema } from "./supabase/prepare-schema.ts";
 import { createServiceLogin, SERVICE_LOGIN } from "./supabase/service-login.ts";
 import { openStateStore } from "./supabase/state-store.ts";
@@ -51,6 +53,7 @@ interface Parts {
   readonly runsOn: string;
   /** Where the replica is, if there is one. */
   readonly readonly: string;
+  readonly rollback: Rollback | null;
 }
 
 /** Everything: databases, state manager, HTTP; resolves when it answers. */
@@ -116,7 +119,8 @@ function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>):
     parts: [
       { name: "main", runsOn: parts.runsOn },
       ...besideMain(parts.home).map(({ name }) => ({ name, runsOn: parts.runsOn })),
-      ...(parts.readonly === "" ? [] : [{ name: "readonly", runsOn: maskSecrets(parts.readonly) }]),
+      ...elsewhere("readonly", parts.readonly),
+      ...elsewhere("rollback", parts.rollback?.url ?? ""),
     ],
     manager: parts.manager,
     stopped,
@@ -144,8 +148,10 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     const { applied } = await prepareSchema(way);
     if (applied.length > 0) log.info({ applied }, "the schema is up to date");
     const replica = replicaAddress(config, home);
+    const service = home === null ? way : await asService(way, home);
+    const rollback = await openRollback(config, { main: service, home, log, metrics });
     const store = openStateStore({
-      ...(home === null ? way : await asService(way, home)),
+      ...service,
       dataBytes: config.limits.dataBytes,
       dataDepth: config.limits.dataDepth,
       ...(replica === null ? {} : { replica: { ...way, address: replica } }),
@@ -164,14 +170,32 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       log,
       metrics,
       tracing: new Tracing(config.telemetry.traces),
-      ...(home === null ? {} : { onClosed: () => home.close() }),
+      ...(rollback === null
+        ? {}
+        : { copies: rollback.copies, onWritten: () => rollback.follower.poke() }),
+      onClosed: async () => {
+        await rollback?.close();
+        await home?.close();
+      },
     });
     const runsOn = await describeMain(manager, config);
-    return { manager, metrics, home, runsOn, readonly: config.supabase.readonly };
+    rollback?.follower.start(() => manager.waitingWrites > BUSY_WRITES);
+    return { manager, metrics, home, runsOn, readonly: config.supabase.readonly, rollback };
   } catch (error) {
     await home?.close();
     throw error;
   }
+}
+
+/** More waiting writes than that: whoever else works on main lets them go first. */
+const BUSY_WRITES = 64;
+
+/** A part that has an address of its own; "" where it has none. */
+function elsewhere(
+  name: string,
+  url: string,
+): { readonly name: string; readonly runsOn: string }[] {
+  return url === "" ? [] : [{ name, runsOn: maskSecrets(url) }];
 }
 
 /** Where reads may go beside main; null: nowhere. */
@@ -226,6 +250,12 @@ async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
         besideMain(parts.home).map((server) => [server.name, infoOfServer(server, parts.runsOn)]),
       ),
       ...readonlyInfo(parts),
+      rollback: {
+        ...besideMain(parts.home)
+          .filter(({ name }) => name === "rollback")
+          .map((server) => infoOfServer(server, parts.runsOn))[0],
+        ...rollbackInfo(parts.rollback),
+      },
       cache: { runsOn: "this process", health: "ok" },
     },
   };

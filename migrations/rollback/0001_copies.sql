@@ -20,17 +20,27 @@ create table agent_state.scopes (
   scope_no      bigint generated always as identity primary key,
   namespace     text collate "C" not null,
   scope         text collate "C" not null,
-  pending_step  bigint      not null default 0,
-  promoted_step bigint      not null default 0,
-  hold          boolean     not null default false,
-  quarantined   bigint[]    not null default '{}',
-  -- Why nothing is promoted until the copy was made anew; null: it is whole.
+  pending_step  bigint         not null default 0,
+  promoted_step bigint         not null default 0,
+  whole_from    bigint         not null default 0,
+  hold          boolean        not null default false,
+  quarantined   int8multirange not null default '{}',
+  gates_at      bigint         not null default 0,
   broken        text,
-  followed_at   timestamptz not null default clock_timestamp(),
+  rebuild       boolean        not null default false,
+  followed_at   timestamptz    not null default clock_timestamp(),
   constraint scopes_name unique (namespace, scope),
-  constraint one_step_behind check (promoted_step < pending_step or (promoted_step = 0 and pending_step = 0))
+  constraint one_step_behind check (promoted_step < pending_step or (promoted_step = 0 and pending_step = 0)),
+  constraint only_what_is_broken_is_rebuilt check (broken is not null or not rebuild)
 );
-create index scopes_waiting on agent_state.scopes (scope_no) where hold or broken is not null;
+
+comment on column agent_state.scopes.whole_from is 'Main had forgotten what was before this step when the copy was made: earlier ones are not served.';
+comment on column agent_state.scopes.gates_at is 'The snapshot of main that hold and quarantined come from: what an older one says is not believed.';
+comment on column agent_state.scopes.broken is 'Why it is not served and nothing is promoted; null: it is whole.';
+comment on column agent_state.scopes.rebuild is 'Whether it heals by being made anew from main; false: somebody has to look.';
+
+create index scopes_held on agent_state.scopes (scope_no) where hold;
+create index scopes_broken on agent_state.scopes (scope_no) where broken is not null;
 
 create table agent_state.states (
   state_no  bigint generated always as identity primary key,
@@ -45,13 +55,15 @@ create index states_scope on agent_state.states (scope_no, id);
 create table agent_state.changes (
   scope_no bigint      not null,
   step     bigint      not null,
-  position integer     not null,
   state_no bigint      not null,
   version  bigint      not null,
   at       timestamptz not null,
+  position integer     not null,
   kind     "char"      not null,
   stored   "char"      not null,
   digest   bytea       not null,
+  before   bytea,
+  seal     bytea,
   phase    text collate "C",
   actor    text,
   cause    text,
@@ -60,17 +72,25 @@ create table agent_state.changes (
 );
 create index changes_step on agent_state.changes (scope_no, step);
 
+comment on column agent_state.changes.before is 'The digest of the version before, that this one''s follows from; null: main had forgotten it when this was copied.';
+comment on column agent_state.changes.seal is 'Where before is null, what proves the row instead: a digest that follows from its own.';
+
 -- The one follower: where it is in main's feed, and until when it holds the lease.
 create table agent_state.follower (
-  only_one  boolean primary key default true check (only_one),
-  lineage   text,
-  xid       bigint not null default 0,
-  scope_no  bigint not null default 0,
-  step      bigint not null default 0,
-  position  integer not null default 0,
-  settled_at timestamptz,
-  holder    text,
-  epoch     bigint not null default 0,
-  until     timestamptz not null default '-infinity'
+  only_one      boolean primary key default true check (only_one),
+  lineage       text,
+  xid           bigint  not null default 0,
+  scope_no      bigint  not null default 0,
+  step          bigint  not null default 0,
+  position      integer not null default 0,
+  settled_at    timestamptz,
+  walk          json,
+  walk_began    timestamptz,
+  holder        text,
+  epoch         bigint  not null default 0,
+  until         timestamptz not null default '-infinity'
 );
 insert into agent_state.follower default values;
+
+comment on column agent_state.follower.settled_at is 'By main''s clock: the copies hold all that was committed then.';
+comment on column agent_state.follower.walk is 'Where the walk over all scopes of main goes on, which comes before the feed; null: it is done.';

@@ -165,12 +165,6 @@ test("each Data API needs its key, and all that lack one are told at once", () =
   ]);
 });
 
-test("a database for a part that is not there is told, not silently left out", () => {
-  const { warnings } = load({ env: { SUPABASE_ROLLBACK_URL: "postgres://u:hunter2@h/x" } });
-  expect(warnings).toEqual([expect.stringContaining("supabase.rollback is set")]);
-  expect(warnings.join()).not.toContain("hunter2");
-});
-
 test("what Kubernetes puts into a pod for the service's own Service is not ours", () => {
   const env = {
     AGENT_RUNTIME_SERVICE_HOST: "10.0.0.1",

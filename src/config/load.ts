@@ -105,7 +105,7 @@ class Loading {
     const config = treeOf(values);
     this.#checkRelations(config, origins);
     this.#throwIfFaulty();
-    const warnings = [...settingsWithoutPart(config), ...weakTokens(config)];
+    const warnings = weakTokens(config);
     return { config: deepFreeze(config), origins: deepFreeze(origins), warnings };
   }
 
@@ -238,16 +238,6 @@ function treeOf(values: ReadonlyMap<OptionKey, unknown>): Config {
   }
   // Each value has the type that its kind says; the table, which is the type, was walked in full.
   return tree as unknown as Config;
-}
-
-/** For parts that this version does not have: told, never silently left out. */
-function settingsWithoutPart({ supabase }: Config): string[] {
-  return (["readonly", "rollback"] as const)
-    .filter((role) => supabase[role] !== "")
-    .map(
-      (role) =>
-        `supabase.${role} is set, but this version has no use for another database: it is left out.`,
-    );
 }
 
 function weakTokens(config: Config): string[] {

@@ -196,6 +196,12 @@ export const OPTIONS = {
     unit: "changes",
     sentence: "How many changes wait for one slow watcher before it has to read them again.",
   }),
+  "rollback.sharePercent": option(integer(1, 100), {
+    default: 20,
+    unit: "percent",
+    sentence:
+      "The part of the time in which the rollback database is kept up while writes wait for main; 100 never leaves it behind.",
+  }),
   "history.keepDays": option(integer(0, 36_500), {
     default: 0,
     unit: "days",

@@ -25,6 +25,8 @@ export interface ManagerOptions {
   readonly historyDays?: number;
   /** The rollback database; unsaid, there is none. */
   readonly copies?: CopyReader;
+  /** Told after everything that this process wrote to main. */
+  readonly onWritten?: () => void;
   readonly log?: Logger;
   readonly metrics?: Metrics;
   readonly tracing?: Tracing;

@@ -7,6 +7,7 @@ import {
   checkScope,
   checkType,
 } from "../state/identifiers.ts";
+import { withDeadline } from "../service/deadline.ts";
 import { isFull } from "../state/page.ts";
 import type { CopyName, ReadNeed, StateKey, StateStore, StoredState } from "../state/ports.ts";
 import { quote } from "../state/quote.ts";
@@ -30,6 +31,7 @@ import type {
   Version,
 } from "../state/state.ts";
 import type { Limits } from "./limits.ts";
+import type { CopyReader } from "./roll-back.ts";
 import type { Reader } from "./reader.ts";
 import { scopeNotFound } from "./roll-back-refusal.ts";
 import { isExpired, stateFrom } from "./state-cache.ts";
@@ -37,11 +39,16 @@ import type { StateCache } from "./state-cache.ts";
 
 const DEFAULT_PAGE = 100;
 
+/** How long a look at where a scope stands waits for the rollback database. */
+const ROLLBACK_STEP_MS = 500;
+
 export interface QueriesOptions {
   readonly store: StateStore;
   readonly reader: Reader;
   readonly cache: StateCache;
   readonly limits: Limits;
+  /** Null: there is no rollback database. */
+  readonly copies: Pick<CopyReader, "standing"> | null;
 }
 
 /** A state, and which copy answered. */
@@ -56,12 +63,14 @@ export class Queries {
   readonly #reader: Reader;
   readonly #cache: StateCache;
   readonly #limits: Limits;
+  readonly #copies: Pick<CopyReader, "standing"> | null;
 
   constructor(options: QueriesOptions) {
     this.#store = options.store;
     this.#reader = options.reader;
     this.#cache = options.cache;
     this.#limits = options.limits;
+    this.#copies = options.copies;
   }
 
   /** The state from this process's memory, where that is fresh enough for this read. */
@@ -118,6 +127,25 @@ export class Queries {
   }
 
   async scope(scope: string, options: ScopeOptions): Promise<ScopeStatus> {
+    const status = await this.#status(scope, options);
+    return { ...status, rollbackStep: await this.#rollbackStep(status) };
+  }
+
+  /** The step that could be gone back to; null where nothing could, or nobody answers in time. */
+  async #rollbackStep({ namespace, scope }: ScopeStatus): Promise<Step | null> {
+    const copies = this.#copies;
+    if (copies === null) return null;
+    const limit = { what: "The look at the rollback database", timeoutMs: ROLLBACK_STEP_MS };
+    try {
+      const copy = await withDeadline(limit, () => copies.standing({ namespace, scope }));
+      return copy === null || copy.broken !== null ? null : copy.promotedStep;
+    } catch (error) {
+      if (error instanceof AgentRuntimeError) return null;
+      throw error;
+    }
+  }
+
+  async #status(scope: string, options: ScopeOptions): Promise<ScopeStatus> {
     const namespace = checkNamespace(options.namespace ?? "default");
     const key = { namespace, scope: checkScope(scope) };
     const status = await this.#store.scope(key, needOf(options));
@@ -133,7 +161,7 @@ export class Queries {
       readonly after?: string;
     },
   ): Promise<Page<State>> {
-    const { namespace, step: head } = await this.scope(scope, options);
+    const { namespace, step: head } = await this.#status(scope, options);
     const limit = this.#limitOf(options.limit);
     if (options.step !== undefined && (options.step > head || options.step < 1n)) {
       throw new AgentRuntimeError(

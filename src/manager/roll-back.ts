@@ -24,6 +24,7 @@ import type {
   RollbackSource,
   RollbackState,
 } from "../state/rollback.ts";
+import type { CopyStanding, ScopeName } from "../state/rollback-port.ts";
 import type { Step } from "../state/state.ts";
 import { checkCount } from "./prepare.ts";
 import type { Reader } from "./reader.ts";
@@ -42,6 +43,7 @@ import type { StateCache } from "./state-cache.ts";
 export interface CopyReader {
   /** Null where it holds nothing of the scope. */
   readCopy(namespace: string, scope: string): Promise<ScopeCopy | null>;
+  standing(scope: ScopeName): Promise<CopyStanding | null>;
 }
 
 export interface RecoverySources {
@@ -231,7 +233,7 @@ async function copyFor(
     );
   }
   if (request.source === "history" || copies === null) return null;
-  const copy = await copies.readCopy(request.namespace, request.scope);
+  const copy = await copies.readCopy(request.namespace, request.scope).catch(outOfReach);
   if (request.source === undefined) {
     const promoted = copy?.promotedStep ?? 0n;
     // It holds one step: earlier ones are only in main. So it is when going back twice, after which it holds the one that
@@ -239,6 +241,12 @@ async function copyFor(
     if (request.toStep === null ? promoted > plan.target : promoted !== plan.target) return null;
   }
   return copy ?? { promotedStep: 0n, pendingStep: 0n, broken: null, states: [] };
+}
+
+/** A rollback database that is away: of what would be taken from there it says why not, like of one that lags. */
+function outOfReach(error: unknown): ScopeCopy {
+  if (!(error instanceof AgentRuntimeError) || error.code !== "UNAVAILABLE") throw error;
+  return { promotedStep: 0n, pendingStep: 0n, broken: "it cannot be reached", states: [] };
 }
 
 function describe(

@@ -88,8 +88,8 @@ export class StateManager implements StateFace {
     this.#cache = new StateCache(bounds, directory);
     this.#reader = new Reader(store, this.#cache);
     const reader = this.#reader;
-    this.#queries = new Queries({ store, reader, cache: this.#cache, limits: this.#limits });
     this.#recovery = { store, reader, cache: this.#cache, copies: options.copies ?? null };
+    this.#queries = new Queries({ ...this.#recovery, store, limits: this.#limits });
     this.#changes = new ChangeReader(store);
     this.#tail = new FeedTail({
       store,
@@ -106,7 +106,7 @@ export class StateManager implements StateFace {
       timeoutMs: options.writeTimeoutMs ?? 30_000,
       onFlush: (units) => {
         this.metrics.observeBatch(units);
-        this.#tail.poke();
+        this.#written();
       },
     });
     this.#writer = new Writer({
@@ -272,7 +272,7 @@ export class StateManager implements StateFace {
     const done = await this.#order("rollback", options, (onSent) =>
       rollBack(this.#recovery, scope, { ...options, onSent }),
     );
-    this.#tail.poke();
+    this.#written();
     return done;
   }
 
@@ -309,6 +309,11 @@ export class StateManager implements StateFace {
     );
   }
 
+  /** How many writes wait for main, or are on their way. */
+  get waitingWrites(): number {
+    return this.#batcher.length;
+  }
+
   /** Whether the database answers; throws UNAVAILABLE where it does not. */
   describe(): Promise<{ readonly server: string; readonly version: string }> {
     return this.#options.store.describe();
@@ -327,6 +332,11 @@ export class StateManager implements StateFace {
     await this.#tail.close();
     await this.#options.store.close();
     await this.#options.onClosed?.();
+  }
+
+  #written(): void {
+    this.#tail.poke();
+    this.#options.onWritten?.();
   }
 
   #one(change: ChangeRequest, options: WriteOptions = {}): Promise<Written> {

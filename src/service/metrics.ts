@@ -20,6 +20,18 @@ export interface ReplicaFigures {
   readonly lagMs: number;
 }
 
+/** How the rollback database does. */
+export interface RollbackFigures {
+  readonly health: string;
+  /** Null: it never held all that main has. */
+  readonly lagMs: number | null;
+  readonly changesBehind: number;
+  readonly scopes: number;
+  readonly held: number;
+  readonly broken: number;
+  readonly suspect: number;
+}
+
 const OPERATION = "agent_runtime_operation_seconds";
 const OPERATION_BOUNDS_SECONDS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
@@ -41,6 +53,7 @@ export class Metrics {
   readonly #queues = new Map<string, () => number>();
   readonly #caches = new Map<string, () => CacheFigures>();
   #replica: (() => ReplicaFigures) | undefined;
+  #rollback: (() => RollbackFigures) | undefined;
   #changes = 0;
   #lanesBusy = (): number => 0;
   #watchers = (): number => 0;
@@ -51,6 +64,7 @@ export class Metrics {
     this.#registerOwners();
     this.#registerCaches();
     this.#registerReplica();
+    this.#registerRollback();
   }
 
   /**
@@ -97,6 +111,11 @@ export class Metrics {
   /** How the replica does, and who answered the reads that it might have. */
   exposeReplica(figures: () => ReplicaFigures): void {
     this.#replica = figures;
+  }
+
+  /** How the rollback database does. */
+  exposeRollback(figures: () => RollbackFigures): void {
+    this.#rollback = figures;
   }
 
   /** How many connections are writing. */
@@ -226,6 +245,33 @@ export class Metrics {
       { type: "gauge", help: "How long it has not had what main had." },
       (r) => one(r.lagMs / 1_000),
     );
+  }
+
+  #registerRollback(): void {
+    const add = (
+      name: string,
+      help: string,
+      read: (figures: RollbackFigures) => readonly Sample[],
+    ): void => {
+      const samples = (): readonly Sample[] =>
+        this.#rollback === undefined ? [] : read(this.#rollback());
+      this.#register({ name: `agent_runtime_rollback_${name}`, type: "gauge", help }, samples);
+    };
+    add("up", "1 where it is followed, here or by another service.", ({ health }) =>
+      one(health === "unavailable" ? 0 : 1),
+    );
+    add("lag_seconds", "How long it has not had what main had.", ({ lagMs }) =>
+      lagMs === null ? [] : one(lagMs / 1_000),
+    );
+    add("changes_behind", "Changes of main that it lacks, counted up to 10,000.", (figures) =>
+      one(figures.changesBehind),
+    );
+    add("scopes", "Scopes that it holds, and those of them that wait.", (figures) => [
+      { labels: { which: "all" }, value: figures.scopes },
+      { labels: { which: "held" }, value: figures.held },
+      { labels: { which: "broken" }, value: figures.broken },
+      { labels: { which: "suspect" }, value: figures.suspect },
+    ]);
   }
 
   #register(info: MetricInfo, read: () => readonly Sample[]): void {

@@ -1,6 +1,7 @@
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { Caller } from "./caller.ts";
 import { checkBooks, readMigrations } from "./migrations.ts";
+import type { SchemaRole } from "./migrations.ts";
 import { SCHEMA_ADVICE } from "./schema-advice.ts";
 import { readBooks } from "./sql/read-migrations.ts";
 
@@ -9,8 +10,8 @@ import { readBooks } from "./sql/read-migrations.ts";
  *
  * @throws {AgentRuntimeError} SCHEMA_MISMATCH: it has none, or an older or newer one, and what to do about it.
  */
-export async function checkSchema(reader: Caller): Promise<void> {
-  const known = readMigrations("main");
+export async function checkSchema(reader: Caller, role: SchemaRole): Promise<void> {
+  const known = readMigrations(role);
   const books = await readBooks(reader);
   checkBooks(books, known);
   const missing = known.find(

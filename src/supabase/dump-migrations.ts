@@ -2,7 +2,7 @@ import { mkdir, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { packageVersion } from "../service/package-root.ts";
 import { BOOKS, entryOf, readMigrations } from "./migrations.ts";
-import type { Migration } from "./migrations.ts";
+import type { Migration, SchemaRole } from "./migrations.ts";
 
 /** Which files were written, and which were there from an earlier dump. */
 export interface DumpResult {
@@ -17,13 +17,17 @@ export interface DumpResult {
  * is there is left alone, so that after an upgrade only what is new is added. Run, they leave the database as `migrate`
  * would, its books included.
  */
-export async function dumpMigrations(folder: string, now: Date): Promise<DumpResult> {
+export async function dumpMigrations(
+  folder: string,
+  now: Date,
+  role: SchemaRole = "main",
+): Promise<DumpResult> {
   await mkdir(folder, { recursive: true });
   const there = (await readdir(folder)).filter((name) => name.endsWith(".sql")).toSorted();
   const written: string[] = [];
   const kept: string[] = [];
   let stamp = Math.max(now.getTime(), ...there.map(timeOf).map((time) => time + 1_000));
-  for (const step of readMigrations("main")) {
+  for (const step of readMigrations(role)) {
     const ending = `_agent_state_${titleOf(step)}.sql`;
     const file = there.find((name) => name.endsWith(ending));
     if (file !== undefined) {

@@ -4,7 +4,7 @@ import { clientConfig } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { failureOf } from "./failure.ts";
 import { BOOKS, checkBooks, entryOf, readMigrations } from "./migrations.ts";
-import type { BookEntry, Migration } from "./migrations.ts";
+import type { BookEntry, Migration, SchemaRole } from "./migrations.ts";
 
 /** Any number: it only has to be the same in every version of this program. */
 const LOCK = 7_130_421_988;
@@ -23,16 +23,19 @@ export interface MigrateResult {
  * Several programs may do this at once; an advisory lock lets one go first.
  *
  * @throws {AgentRuntimeError} SCHEMA_MISMATCH: the database is newer than this program, was migrated
- *   by other files, or is older than PostgreSQL 15. UNAVAILABLE: it cannot be reached.
+ *   for another role or by other files, or is older than PostgreSQL 15. UNAVAILABLE: it cannot be reached.
  */
-export async function migrate(options: ConnectionOptions): Promise<MigrateResult> {
+export async function migrate(
+  options: ConnectionOptions,
+  role: SchemaRole = "main",
+): Promise<MigrateResult> {
   const client = new pg.Client({ ...clientConfig(options), query_timeout: 600_000 });
   client.on("error", () => undefined);
   try {
     await client.connect();
-    await checkServer(client);
+    await checkServer(client, role);
     const applied: string[] = [];
-    const steps = readMigrations("main");
+    const steps = readMigrations(role);
     for (const step of steps) {
       if (await applyOnce(client, step, steps)) applied.push(step.name);
     }
@@ -44,14 +47,14 @@ export async function migrate(options: ConnectionOptions): Promise<MigrateResult
   }
 }
 
-async function checkServer(client: pg.Client): Promise<void> {
+async function checkServer(client: pg.Client, role: SchemaRole): Promise<void> {
   const { rows } = await client.query<{ number: string; name: string }>(
     `select current_setting('server_version_num') as number, current_setting('server_version') as name`,
   );
   if (Number(rows[0]!.number) < OLDEST_SERVER) {
     throw new AgentRuntimeError(
       "SCHEMA_MISMATCH",
-      `The database is PostgreSQL ${rows[0]!.name}; 15 or newer is needed. Upgrade it, or name another one in \`supabase.main\`.`,
+      `The database is PostgreSQL ${rows[0]!.name}; 15 or newer is needed. Upgrade it, or name another one in \`supabase.${role}\`.`,
     );
   }
 }

@@ -33,15 +33,34 @@ export interface BookEntry {
   readonly program: string;
 }
 
-/** The numbered files, then the functions and the lifecycle tables as one more step. */
-export function readMigrations(database: "main"): Migration[] {
-  const folder = path.join(packageRoot(), "migrations", database);
+/** What a database is migrated for. A replica of main needs nothing of its own. */
+export type SchemaRole = "main" | "rollback";
+
+/** Functions of main that the rollback database has as well: documents and digests, doors and who may open them. */
+const SHARED = /^(1[0-3]|20|24|44_describe|45_read_migrations|85|89|91|92)/;
+
+/** The numbered files, then the functions, and main's lifecycle tables, as one more step. */
+export function readMigrations(role: SchemaRole): Migration[] {
+  const folder = path.join(packageRoot(), "migrations", role);
   const numbered = sqlFiles(folder).map((name) =>
     migration(Number(name.slice(0, 4)), name, readFileSync(path.join(folder, name), "utf8")),
   );
-  const functions = path.join(folder, "functions");
-  const sql = sqlFiles(functions).map((name) => readFileSync(path.join(functions, name), "utf8"));
-  return [...numbered, migration(0, "functions", [...sql, transitionsSql()].join("\n"))];
+  const sql = functionFiles(role).map((file) => readFileSync(file, "utf8"));
+  const tables = role === "main" ? [transitionsSql()] : [];
+  return [...numbered, migration(0, "functions", [...sql, ...tables].join("\n"))];
+}
+
+/** In the order of their names, wherever they are. */
+function functionFiles(role: SchemaRole): string[] {
+  const of = (database: SchemaRole): string[] => {
+    const folder = path.join(packageRoot(), "migrations", database, "functions");
+    return sqlFiles(folder).map((name) => path.join(folder, name));
+  };
+  if (role === "main") return of("main");
+  const shared = of("main").filter((file) => SHARED.test(path.basename(file)));
+  return [...of(role), ...shared].toSorted((left, right) =>
+    path.basename(left) < path.basename(right) ? -1 : 1,
+  );
 }
 
 /** The statement that enters a step into the books. All of its texts are this program's own. */
@@ -57,6 +76,7 @@ on conflict (number) do update set checksum = excluded.checksum, program = exclu
  * @throws {AgentRuntimeError} SCHEMA_MISMATCH: it is newer than this program, or made by other files.
  */
 export function checkBooks(books: readonly BookEntry[], known: readonly Migration[]): void {
+  refuseOtherRole(books, known);
   for (const { number, name, checksum, program } of books) {
     const file = known.find((candidate) => candidate.number === number);
     if (file === undefined) {
@@ -78,6 +98,27 @@ export function checkBooks(books: readonly BookEntry[], known: readonly Migratio
       );
     }
   }
+}
+
+/** The first file of each role: what a database was made for. */
+const MADE_FOR: Readonly<Record<string, SchemaRole>> = {
+  "0001_state.sql": "main",
+  "0001_copies.sql": "rollback",
+};
+
+function refuseOtherRole(books: readonly BookEntry[], known: readonly Migration[]): void {
+  const is = MADE_FOR[firstName(books)];
+  const wanted = MADE_FOR[firstName(known)];
+  if (is === undefined || is === wanted) return;
+  throw new AgentRuntimeError(
+    "SCHEMA_MISMATCH",
+    `This is a ${is} database, and it cannot be the ${wanted} database as well: what damages one must leave the other. ` +
+      `Name another database in \`supabase.${wanted}\`; nothing was changed.`,
+  );
+}
+
+function firstName(steps: readonly { readonly number: number; readonly name: string }[]): string {
+  return steps.find(({ number }) => number === 1)?.name ?? "";
 }
 
 function sqlFiles(folder: string): string[] {

@@ -1,6 +1,7 @@
 import { checkSchema } from "./check-schema.ts";
 import { migrate } from "./migrate.ts";
 import type { MigrateResult } from "./migrate.ts";
+import type { SchemaRole } from "./migrations.ts";
 import { openTransport } from "./transport.ts";
 import type { TransportOptions } from "./transport.ts";
 
@@ -9,12 +10,15 @@ import type { TransportOptions } from "./transport.ts";
  *
  * @throws {AgentRuntimeError} SCHEMA_MISMATCH: it cannot be brought, or is not, and what to do. UNAVAILABLE.
  */
-export async function prepareSchema(options: TransportOptions): Promise<MigrateResult> {
+export async function prepareSchema(
+  options: TransportOptions,
+  role: SchemaRole = "main",
+): Promise<MigrateResult> {
   const { address } = options;
-  if (!("dataApi" in address)) return migrate({ ...options, address });
+  if (!("dataApi" in address)) return migrate({ ...options, address }, role);
   const transport = openTransport(options);
   try {
-    await checkSchema(transport.reader);
+    await checkSchema(transport.reader, role);
     return { applied: [] };
   } finally {
     await transport.close();

@@ -3,6 +3,7 @@ import type { CopyReader } from "../../src/manager/roll-back.ts";
 import type { StateManager } from "../../src/manager/state-manager.ts";
 import type { AgentRuntimeError } from "../../src/state/errors.ts";
 import type { CopiedState, ScopeCopy } from "../../src/state/recovery-ports.ts";
+import type { CopyStanding, ScopeName } from "../../src/state/rollback-port.ts";
 import type { RollbackOptions } from "../../src/state/rollback.ts";
 import { describeOnHomes } from "../support/homes.ts";
 import { openBench, proxied } from "../support/manager.ts";
@@ -18,6 +19,11 @@ class FakeCopies implements CopyReader {
 
   readCopy(_namespace: string, scope: string): Promise<ScopeCopy | null> {
     return Promise.resolve(this.scopes.get(scope) ?? null);
+  }
+
+  standing({ namespace, scope }: ScopeName): Promise<CopyStanding | null> {
+    const copy = this.scopes.get(scope);
+    return Promise.resolve(copy === undefined ? null : { namespace, scope, hold: false, ...copy });
   }
 }
 

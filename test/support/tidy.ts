@@ -13,10 +13,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ["service", "state"],
   client: ["service", "state"],
   supabase: ["service", "state"],
+  follower: ["service", "state"],
   embedded: ["service", "state"],
   manager: ["supabase", "service", "state"],
   server: ["manager", "service", "state"],
-  runtime: ["server", "manager", "supabase", "embedded", "config", "service", "state"],
+  runtime: ["server", "manager", "follower", "supabase", "embedded", "config", "service", "state"],
   cli: ["runtime", "client", "config", "service", "state"],
   index: ["runtime", "client", "manager", "service", "state"],
 };

@@ -14,19 +14,6 @@ begin
   end loop;
 end $$;
 
-do $$
-declare
-  v_table regclass;
-begin
-  for v_table in select c.oid from pg_class c where c.relnamespace = 'agent_state'::regnamespace and c.relkind = 'r' and not c.relrowsecurity loop
-    execute format('alter table %s enable row level security', v_table);
-  end loop;
-end $$;
-
-revoke all on schema agent_state, agent_state_api from public;
-revoke all on all tables in schema agent_state from public;
-revoke execute on all functions in schema agent_state, agent_state_api from public;
-
 -- So that a login that may not migrate can see that it need not.
 grant usage on schema agent_state to agent_state_reader, agent_state_writer, agent_state_operator;
 grant select on agent_state.migrations to agent_state_reader, agent_state_writer, agent_state_operator;
@@ -36,7 +23,8 @@ grant execute on function
   agent_state_api.read_states, agent_state_api.read_version, agent_state_api.list_states, agent_state_api.read_history,
   agent_state_api.read_scope, agent_state_api.read_rollback_plan, agent_state_api.read_scope_states, agent_state_api.read_step, agent_state_api.feed_bounds,
   agent_state_api.read_feed, agent_state_api.foreign_changes, agent_state_api.read_document, agent_state_api.verify_state, agent_state_api.get,
-  agent_state_api.describe_server, agent_state_api.read_migrations, agent_state_api.copy_standing, agent_state_api.read_copy
+  agent_state_api.describe_server, agent_state_api.read_migrations, agent_state_api.copy_standing, agent_state_api.read_copy,
+  agent_state_api.feed_page, agent_state_api.gates_changed, agent_state_api.feed_backlog, agent_state_api.copy_log
   to agent_state_reader, agent_state_writer, agent_state_operator;
 grant execute on function
   agent_state_api.commit_batch, agent_state_api.commit, agent_state_api.expired_states

@@ -17,14 +17,14 @@ begin
   -- Not by membership: service_role does not inherit.
   if exists (select from pg_roles where rolname = 'service_role') then
     grant usage on schema agent_state_api to service_role;
-    for v_fn in select p.oid from pg_proc p where p.pronamespace = 'agent_state_api'::regnamespace
-                   and has_function_privilege('agent_state_operator', p.oid, 'execute') loop
+    for v_fn in select distinct p.oid from pg_proc p, aclexplode(p.proacl) x join pg_roles g on g.oid = x.grantee
+                 where p.pronamespace = 'agent_state_api'::regnamespace and g.rolname in ('agent_state_operator', 'agent_state_rollback') loop
       execute format('grant execute on function %s to service_role', v_fn);
     end loop;
   end if;
 
   for v_role in select r.rolname from pg_roles r join pg_roles a on a.rolname = 'authenticator' and not pg_has_role(a.oid, r.oid, 'member')
-                 where r.rolname in ('agent_state_reader', 'agent_state_writer', 'agent_state_operator') loop
+                 where r.rolname in ('agent_state_reader', 'agent_state_writer', 'agent_state_operator', 'agent_state_rollback') loop
     begin
       execute format('grant %I to authenticator', v_role);
     exception when unique_violation then null;   -- another database's migration was faster

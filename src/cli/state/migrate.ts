@@ -13,6 +13,7 @@ import { writeLine } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
 
 interface MigrateOptions {
+  readonly role: "main" | "rollback";
   readonly databaseUrl?: string;
   readonly config?: string;
   readonly dumpSql?: string;
@@ -31,8 +32,13 @@ export function addMigrate(group: Command, terminal: Terminal): void {
     .addOption(
       new Option(
         "--database-url <url>",
-        "which, as postgres://..., direct or through a session pooler; unsaid: supabase.main of the configuration",
+        "which, as postgres://..., direct or through a session pooler; unsaid: that of the configuration",
       ).conflicts(["config", "dumpSql"]),
+    )
+    .addOption(
+      new Option("--role <role>", "what the database is for")
+        .choices(["main", "rollback"])
+        .default("main"),
     )
     .option("--config <file>", "unsaid: agent_runtime.yaml, where there is one")
     .addOption(
@@ -48,6 +54,7 @@ export function addMigrate(group: Command, terminal: Terminal): void {
     );
   withExamples(command, [
     ["agent_runtime state migrate --database-url postgres://...", "make or upgrade the schema"],
+    ["agent_runtime state migrate --role rollback --database-url postgres://...", "the other one"],
     ["agent_runtime state migrate --dump-sql supabase/migrations", "for `supabase db push`"],
   ]);
 }
@@ -55,16 +62,20 @@ export function addMigrate(group: Command, terminal: Terminal): void {
 async function migrate(options: MigrateOptions, terminal: Terminal): Promise<void> {
   const url = urlOf(options, terminal);
   const { migrateDatabase } = await import("../../runtime/migrate-database.ts");
-  const { applied } = await migrateDatabase(url);
+  const { applied } = await migrateDatabase(url, options.role);
   if (options.json) return writeLine(terminal.stdout, toJson({ applied }));
   const says = applied.length === 0 ? "nothing to do" : `done: ${applied.join(", ")}`;
   await writeLine(terminal.stdout, `the schema is up to date (${says})`);
   await writeLine(terminal.stderr, EXPOSE);
 }
 
-async function dump(folder: string, { json }: MigrateOptions, terminal: Terminal): Promise<void> {
+async function dump(
+  folder: string,
+  { json, role }: MigrateOptions,
+  terminal: Terminal,
+): Promise<void> {
   const { dumpSchema } = await import("../../runtime/migrate-database.ts");
-  const { written, kept } = await dumpSchema(resolve(terminal.cwd, folder));
+  const { written, kept } = await dumpSchema(resolve(terminal.cwd, folder), role);
   if (json) return writeLine(terminal.stdout, toJson({ written, kept }));
   for (const name of written) await writeLine(terminal.stdout, printable(name));
   if (written.length === 0) await writeLine(terminal.stderr, "all files are there already");
@@ -72,11 +83,19 @@ async function dump(folder: string, { json }: MigrateOptions, terminal: Terminal
 }
 
 /** What `--database-url` names needs no configuration, and no fault of one may stand in its way. */
-function urlOf({ databaseUrl: url, config: file }: MigrateOptions, terminal: Terminal): string {
+function urlOf(
+  { databaseUrl: url, config: file, role }: MigrateOptions,
+  terminal: Terminal,
+): string {
   const { cwd, env } = terminal;
   if (url === undefined) {
-    return loadConfig({ env, cwd, otherVariables: CLIENT_VARIABLES, ...given({ file }) }).supabase
-      .main;
+    const { supabase } = loadConfig({
+      env,
+      cwd,
+      otherVariables: CLIENT_VARIABLES,
+      ...given({ file }),
+    });
+    return supabase[role];
   }
   const parsed = databaseUrl().parse(url, { isText: true, cwd });
   if (parsed.ok) return parsed.value;
