@@ -48,8 +48,7 @@ export async function openRollback(
   const way = { ...main, address: given ?? embedded!.address("rollback") };
   const prepare = given === null ? preparing(way, embedded!) : () => prepareSchema(way, "rollback");
   if (given !== null) await refuseMismatch(prepare, log);
-  const address =
-    given ?? ({ ...embedded!.address("rollback"), user: SERVICE_LOGIN } as typeof way.address);
+  const address = given ?? { ...embedded!.address("rollback"), user: SERVICE_LOGIN };
   const copies = openRollbackStore({ ...way, address });
   const followed = openFollowedStore(main);
   const follower = new Follower({

@@ -14,11 +14,15 @@ const numRuns = proofLength({ short: 40, full: 400 });
 const SCOPES = ["x", "y"] as const;
 const IDS = ["a", "b", "c"] as const;
 
-type Act =
+type Act = Write | Feed;
+
+type Write =
   | { readonly do: "commit"; readonly scope: string; readonly edits: readonly Edit[] }
   | { readonly do: "back"; readonly scope: string; readonly by: number }
   | { readonly do: "hold" | "release"; readonly scope: string }
-  | { readonly do: "quarantine"; readonly scope: string; readonly step: number }
+  | { readonly do: "quarantine"; readonly scope: string; readonly step: number };
+
+type Feed =
   /** One page, of so many changes; a page that came before, once more; two pages, the later one first. */
   | { readonly do: "follow"; readonly rows: number }
   | { readonly do: "again"; readonly page: number }
@@ -122,12 +126,18 @@ class Run {
         return await this.#gate(act.do, act.scope);
       case "quarantine":
         return await this.#quarantine(act.scope, act.step);
-      default:
+      case "follow":
+      case "again":
+      case "swap":
+      case "crash":
+      case "rebuild":
+      case "gates":
+      case "drain":
         return await this.#follow(act);
     }
   }
 
-  async #follow(act: Act): Promise<string> {
+  async #follow(act: Feed): Promise<string> {
     const hand = this.#hand;
     switch (act.do) {
       case "follow":
@@ -154,7 +164,7 @@ class Run {
       case "gates":
         await hand.lookAtGates();
         break;
-      default:
+      case "drain":
         await hand.drain();
     }
     return "done";

@@ -5,18 +5,22 @@ import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 
 const reads = [
+  "copy_log",
   "copy_standing",
   "describe_server",
+  "feed_backlog",
   "feed_bounds",
+  "feed_page",
   "foreign_changes",
+  "gates_changed",
   "get",
   "list_states",
   "read_copy",
   "read_document",
   "read_feed",
   "read_history",
-  "read_rollback_plan",
   "read_migrations",
+  "read_rollback_plan",
   "read_scope",
   "read_scope_states",
   "read_states",

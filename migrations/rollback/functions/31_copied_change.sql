@@ -50,8 +50,9 @@ returns void language sql set enable_seqscan = off set enable_hashjoin = off set
   insert into agent_state.states (scope_no, namespace, id, type)
   select distinct on (i.namespace, i.id) o.scope_no, i.namespace, i.id, i.type
     from unnest(p_namespace, p_scope, p_id, p_type) i(namespace, scope, id, type)
-    join agent_state.scopes o on o.namespace = i.namespace and o.scope = i.scope and (o.broken is null or o.rebuild)
-   where not exists (select from agent_state.states s where s.namespace = i.namespace and s.id = i.id)
+    cross join lateral (select x.scope_no, x.broken, x.rebuild from agent_state.scopes x
+                         where x.namespace = i.namespace and x.scope = i.scope limit 1) o
+   where (o.broken is null or o.rebuild) and not exists (select from agent_state.states s where s.namespace = i.namespace and s.id = i.id)
    order by i.namespace, i.id
   on conflict do nothing
 $$;

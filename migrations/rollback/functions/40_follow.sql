@@ -7,6 +7,7 @@
 --                 of others whatever changed. `skipped`: a step too large for a page was left out.
 --   p_moment      the snapshot of main that the gates come from
 --   p_lineage ... where the feed goes on; null leaves that
+-- The plan is kept, and may have been made when the tables were empty: names are looked up one by one, by the whole key.
 -- Answers the scopes that were broken by it, or one row with need 'lease': another one follows, nothing was done.
 create or replace function agent_state_api.follow(
   p_epoch bigint, p_namespace text[], p_scope text[], p_step bigint[], p_position integer[], p_id text[], p_type text[], p_version bigint[],
@@ -56,8 +57,11 @@ begin
                             from unnest(p_namespace, p_scope, p_step, p_position, p_id, p_type, p_version, p_at, p_kind, p_stored, p_digest,
                                         p_phase, p_actor, p_cause, p_body)
                                    i(namespace, scope, step, position, id, type, version, at, kind, stored, digest, phase, actor, cause, body)
-                            join agent_state.scopes o on o.namespace = i.namespace and o.scope = i.scope and o.broken is null
-                            join agent_state.states s on s.namespace = i.namespace and s.id = i.id
+                            cross join lateral (select x.scope_no, x.pending_step, x.broken from agent_state.scopes x
+                                                 where x.namespace = i.namespace and x.scope = i.scope limit 1) o
+                            cross join lateral (select x.scope_no, x.state_no from agent_state.states x
+                                                 where x.namespace = i.namespace and x.id = i.id limit 1) s
+                           where o.broken is null
                            order by o.scope_no, i.step, i.position) d
                   window w as (partition by d.state_no order by d.version)) g
             left join agent_state.changes h on h.state_no = g.state_no and h.version = g.version

@@ -42,9 +42,12 @@ begin
       from unnest(p_namespace, p_scope, p_step, p_position, p_id, p_type, p_version, p_at, p_kind, p_stored, p_digest, p_phase, p_actor, p_cause,
                   p_body, p_before)
              i(namespace, scope, step, position, id, type, version, at, kind, stored, digest, phase, actor, cause, body, before)
-      join agent_state.scopes o on o.namespace = i.namespace and o.scope = i.scope and (o.broken is null or o.rebuild)
-      join agent_state.states s on s.namespace = i.namespace and s.id = i.id
+      cross join lateral (select x.scope_no, x.broken, x.rebuild from agent_state.scopes x
+                           where x.namespace = i.namespace and x.scope = i.scope limit 1) o
+      cross join lateral (select x.scope_no, x.state_no from agent_state.states x
+                           where x.namespace = i.namespace and x.id = i.id limit 1) s
       left join agent_state.changes h on h.state_no = s.state_no and h.version = i.version
+     where o.broken is null or o.rebuild
   ), faults as (
     select distinct on ((g.change).scope_no) (g.change).scope_no, g.id, (g.change).version,
            case when g.state_scope <> (g.change).scope_no then 'its scope' when g.held <> (g.change).digest then 'its digest'
