@@ -62,6 +62,25 @@ const acts = fc.array(
   { minLength: 6, maxLength: 40, size: "max" },
 );
 
+const set = (data: number): Act => ({
+  do: "commit",
+  scope: "x",
+  edits: [{ id: "a", how: "set", data }],
+});
+
+/** What chance does not bring about in every short run: the promoted step itself is found confused. */
+const RARE: readonly Act[] = [
+  set(1),
+  set(2),
+  set(3),
+  { do: "drain" },
+  { do: "quarantine", scope: "x", step: 1 },
+  { do: "gates" },
+  { do: "rebuild" },
+  { do: "back", scope: "x", by: 0 },
+  { do: "drain" },
+];
+
 describeOnHomes("copies are what the model says", (home) => {
   let pair: Pair;
   let hand: HandFollower;
@@ -89,10 +108,10 @@ describeOnHomes("copies are what the model says", (home) => {
         await hand.drain();
       }
     };
-    await fc.assert(fc.asyncProperty(acts, play), { numRuns });
+    await fc.assert(fc.asyncProperty(acts, play), { numRuns, examples: [[RARE]] });
   }, 600_000);
 
-  test("and the random acts meet what can happen to a copy", () => {
+  test("and the acts meet what can happen to a copy", () => {
     for (const what of ["back: done", "quarantine: done", "promoted", "broken", "moved back"]) {
       expect([...met.keys()], what).toContain(what);
     }
@@ -116,25 +135,11 @@ class Run {
 
   /** Does one thing; what became of it. */
   async play(act: Act): Promise<string> {
-    switch (act.do) {
-      case "commit":
-        return await this.#commit(this.#models.get(act.scope)!, act.scope, act.edits);
-      case "back":
-        return await this.#back(this.#models.get(act.scope)!, act.scope, act.by);
-      case "hold":
-      case "release":
-        return await this.#gate(act.do, act.scope);
-      case "quarantine":
-        return await this.#quarantine(act.scope, act.step);
-      case "follow":
-      case "again":
-      case "swap":
-      case "crash":
-      case "rebuild":
-      case "gates":
-      case "drain":
-        return await this.#follow(act);
-    }
+    if (!("scope" in act)) return await this.#follow(act);
+    if (act.do === "commit") return await this.#commit(act.scope, act.edits);
+    if (act.do === "back") return await this.#back(act.scope, act.by);
+    if (act.do === "quarantine") return await this.#quarantine(act.scope, act.step);
+    return await this.#gate(act.do, act.scope);
   }
 
   async #follow(act: Feed): Promise<string> {
@@ -176,7 +181,8 @@ class Run {
     return page;
   }
 
-  async #commit(model: CopyModel, name: string, each: readonly Edit[]): Promise<string> {
+  async #commit(name: string, each: readonly Edit[]): Promise<string> {
+    const model = this.#models.get(name)!;
     const meant = new Map<string, number | null>();
     const changes: ChangeRequest[] = [];
     for (const { id, how, data } of each) {
@@ -195,7 +201,8 @@ class Run {
     return fate;
   }
 
-  async #back(model: CopyModel, name: string, by: number): Promise<string> {
+  async #back(name: string, by: number): Promise<string> {
+    const model = this.#models.get(name)!;
     const target = model.head - 1 - by;
     const options = {
       namespace: this.#namespace,
