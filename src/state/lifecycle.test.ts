@@ -110,7 +110,7 @@ test("every phase can be reached from creation", () => {
 });
 
 test("tasks begin submitted, agents registered, sandboxes requested or as they are first seen", () => {
-  expect(LIFECYCLES.task.initial).toEqual(["submitted"]);
+  expect(LIFECYCLES.task.initial).toEqual(["submitted", "ready"]);
   expect(LIFECYCLES.agent.initial).toEqual(["registered"]);
   expect(LIFECYCLES.lifecycle.first).toBe("requested");
   expect(mayCreateAs("task", "submitted")).toBe(true);

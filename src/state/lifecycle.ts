@@ -36,7 +36,8 @@ export interface LifecycleRow {
 
 /** The lifecycle of each type that has one. */
 export const LIFECYCLES: Readonly<Record<"task" | "agent" | "lifecycle", Lifecycle>> = {
-  task: lifecycleFrom(taskPhases, taskTable, ["submitted"]),
+  // One that is due at once is ready when it is pushed.
+  task: lifecycleFrom(taskPhases, taskTable, ["submitted", "ready"]),
   agent: lifecycleFrom(agentPhases, agentTable, ["registered"]),
   // A captor may come late: a sandbox can be first seen when it has long been living.
   lifecycle: lifecycleFrom(sandboxPhases, sandboxTable, [

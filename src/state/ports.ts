@@ -1,5 +1,6 @@
 import type { Json } from "./json.ts";
 import type { Recovery } from "./recovery-ports.ts";
+import type { TaskStore } from "./task-port.ts";
 import type { Consistency, ListOptions, SessionToken } from "./request.ts";
 import type {
   ChangeKind,
@@ -192,6 +193,7 @@ export interface StateStore {
   readonly feed: ChangeFeed;
   readonly upkeep: Upkeep;
   readonly recovery: Recovery;
+  readonly tasks: TaskStore;
   /** Which server and version answers; throws where none does. */
   describe(): Promise<{ readonly server: string; readonly version: string }>;
   close(): Promise<void>;

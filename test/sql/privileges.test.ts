@@ -23,12 +23,25 @@ const reads = [
   "read_rollback_plan",
   "read_scope",
   "read_scope_states",
+  "read_stack",
   "read_states",
   "read_step",
+  "read_tasks",
   "read_version",
   "verify_state",
 ];
-const writes = [...reads, "commit", "commit_batch", "expired_states"];
+const tasks = [
+  "answer_task",
+  "cancel_task",
+  "claim_tasks",
+  "heartbeat",
+  "push_tasks",
+  "record_effect",
+  "report_tasks",
+  "retry_task",
+  "sweep_tasks",
+];
+const writes = [...reads, ...tasks, "commit", "commit_batch", "expired_states"];
 
 /** What each may call; nobody may call more. */
 const MAY_CALL = {

@@ -1,0 +1,112 @@
+-- What a task is at birth: the document of its state.
+create or replace function agent_state.task_document(
+  p_stack text, p_kind text, p_input json, p_priority integer, p_preempt text, p_parent text, p_run_at timestamptz, p_delay_ms bigint,
+  p_deadline timestamptz, p_max_attempts integer, p_supersedes text)
+returns json language sql stable as $$
+  select ('{' || concat_ws(',',
+    '"stack":' || to_json(p_stack), '"kind":' || to_json(p_kind), '"input":' || coalesce(p_input::text, 'null'), '"priority":' || p_priority,
+    '"preempt":' || to_json(p_preempt), '"parent":' || to_json(p_parent), '"runAt":' || to_json(p_run_at), '"delayMs":' || p_delay_ms,
+    '"deadline":' || to_json(p_deadline), '"maxAttempts":' || p_max_attempts, '"supersedes":' || to_json(p_supersedes), '"results":[]') || '}')::json
+$$;
+
+-- Pushes tasks, one a position of the arrays, each with its own fate: one that is refused leaves nothing. Those for one stack arrive
+-- in the order given. No id and no idempotency key may come twice in one call.
+--   p_run_at, p_delay_ms  it arrives then; null: now
+--   p_parent              a living task, which is told its end; p_parent_epoch: only if its holder still has this epoch
+-- Answers code null, REPLAYED (the task that the key pushed first) or a refusal, and the task.
+create or replace function agent_state_api.push_tasks(
+  p_namespace text, p_stack text[], p_id text[], p_kind text[], p_input json[], p_priority integer[], p_preempt text[], p_run_at timestamptz[],
+  p_delay_ms bigint[], p_parent text[], p_parent_epoch bigint[], p_deadline timestamptz[], p_max_attempts integer[], p_backoff_ms integer[],
+  p_max_backoff_ms integer[], p_supersedes text[], p_key text[], p_actor text, p_max_depth integer, p_data_bytes integer)
+returns table (n integer, code text, detail text, id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer,
+               parent text, run_at timestamptz, created_at timestamptz)
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+#variable_conflict use_column
+declare
+  v_now    timestamptz := clock_timestamp();
+  v_code   text[];
+  v_detail text[];
+  v_depth  integer[];
+  v_parent bigint[];
+  v_run_at timestamptz[];
+  v_go     integer[];   -- those that nothing speaks against yet
+  v_tries  integer := 0;
+begin
+  if exists (select from unnest(p_id) i(id) group by i.id having count(*) > 1)
+     or exists (select from unnest(p_key) k(key) where k.key is not null group by k.key having count(*) > 1) then
+    raise exception using errcode = 'PT400', message = 'INVALID_REQUEST', detail = 'an id or an idempotency key came twice in one call';
+  end if;
+  loop
+    begin
+      perform from agent_state.stacks k
+        where k.stack_no in (select o.scope_no from unnest(p_stack) i(stack) join agent_state.scopes o on o.namespace = p_namespace and o.scope = i.stack)
+        order by k.stack_no for update;
+
+      -- What only tasks know is judged here, the rest by the commit. A key that was used says more than what became of its parent since.
+      select array_agg(case when k.key is not null or i.parent is null then null when q.task_no is null then 'TASK_NOT_FOUND'
+                            when q.ended_at is not null then 'TASK_ENDED' when i.parent_epoch <> q.epoch then 'EPOCH_FENCED'
+                            when q.depth >= p_max_depth then 'TASK_TOO_DEEP' end order by i.n),
+             array_agg(i.parent order by i.n), array_agg(coalesce(q.depth + 1, 0) order by i.n), array_agg(q.task_no order by i.n),
+             -- Where it has a key its phase is part of what the key stands for, so that it may not depend on the time.
+             array_agg(case when i.key is not null or coalesce(i.run_at, v_now + i.delay_ms * interval '1 ms') > v_now
+                            then coalesce(i.run_at, v_now + i.delay_ms * interval '1 ms') end order by i.n)
+        into v_code, v_detail, v_depth, v_parent, v_run_at
+        from unnest(p_id, p_parent, p_parent_epoch, p_key, p_run_at, p_delay_ms) with ordinality i(id, parent, parent_epoch, key, run_at, delay_ms, n)
+        left join agent_state.states s on s.namespace = p_namespace and s.id = i.parent
+        left join agent_state.tasks q on q.task_no = s.state_no
+        left join agent_state.idempotency_keys k on k.namespace = p_namespace and k.key = i.key;
+      select array_agg(g order by g) into v_go from generate_subscripts(v_code, 1) g where v_code[g] is null;
+
+      if v_go is not null then
+        with committed as (
+          select distinct on (b.n) v_go[b.n] as n, b.code, b.detail
+            from (select array_agg(g.at order by g.at) as unit, array_agg(p_namespace order by g.at) as namespace, array_agg(p_id[g.n] order by g.at) as id,
+                         array_agg('task'::text order by g.at) as type, array_agg(p_stack[g.n] order by g.at) as stack, array_agg('u'::text order by g.at) as op,
+                         array_agg(agent_state.task_document(p_stack[g.n], p_kind[g.n], p_input[g.n], p_priority[g.n], p_preempt[g.n], p_parent[g.n],
+                           p_run_at[g.n], p_delay_ms[g.n], p_deadline[g.n], p_max_attempts[g.n], p_supersedes[g.n]) order by g.at) as body,
+                         array_agg(case when v_run_at[g.n] is null then 'ready' else 'submitted' end order by g.at) as phase,
+                         array_agg(0::bigint order by g.at) as expected, array_agg(p_actor order by g.at) as actor,
+                         array_agg('pushed'::text order by g.at) as cause, array_agg(p_key[g.n] order by g.at) as key
+                    from unnest(v_go) with ordinality g(n, at)) a,
+                 agent_state_api.commit_batch(a.unit::integer[], a.namespace, a.id, a.type, a.stack, a.op, a.body, a.phase, a.expected, null, null, a.actor,
+                                              a.cause, case when p_key is not null then a.key end, null, p_data_bytes)
+                   with ordinality b(n, code, detail, type, scope, version, step, phase, digest, created, at, place, nth)
+           order by b.n, b.nth desc)
+        select array_agg(coalesce(c.code, o.code) order by o.n), array_agg(coalesce(c.detail, o.detail) order by o.n) into v_code, v_detail
+          from unnest(v_code, v_detail) with ordinality o(code, detail, n) left join committed c on c.n = o.n;
+
+        insert into agent_state.stacks (stack_no, namespace)
+        select distinct s.scope_no, p_namespace from unnest(v_go) g join agent_state.states s on s.namespace = p_namespace and s.id = p_id[g]
+         where v_code[g] is null and not exists (select from agent_state.stacks k where k.stack_no = s.scope_no) order by 1
+        on conflict do nothing;
+        insert into agent_state.tasks (task_no, stack_no, seq, turn, parent_no, run_at, deadline, priority, depth, max_attempts, backoff_ms,
+                                       max_backoff_ms, preempt, phase, kind)
+        select s.state_no, s.scope_no, q.seq, q.seq, v_parent[q.n], v_run_at[q.n], p_deadline[q.n], p_priority[q.n], v_depth[q.n], p_max_attempts[q.n],
+               p_backoff_ms[q.n], p_max_backoff_ms[q.n], p_preempt[q.n], s.phase, p_kind[q.n]
+          from (select g.n, case when v_run_at[g.n] is null then nextval('agent_state.task_seq') end as seq
+                  from unnest(v_go) g(n) where v_code[g.n] is null order by g.n offset 0) q
+          join agent_state.states s on s.namespace = p_namespace and s.id = p_id[q.n];
+        perform agent_state.follow_up((select array_agg(s.scope_no) from unnest(v_go) g
+                                         join agent_state.states s on s.namespace = p_namespace and s.id = p_id[g] where v_code[g] is null),
+                                      null, null, p_actor);
+      end if;
+
+      return query
+      select i.n::integer, v_code[i.n], v_detail[i.n], coalesce(s.id, i.id), i.stack, coalesce(t.kind, i.kind), s.phase, t.seq, t.priority, t.depth, i.parent,
+             t.run_at, s.created_at
+        from unnest(p_id, p_stack, p_kind, p_parent, p_key) with ordinality i(id, stack, kind, parent, key, n)
+        left join lateral (select c.state_no from agent_state.idempotency_keys k
+                             join agent_state.changes c on c.scope_no = k.scope_no and c.step = k.step and c.position = 0
+                            where v_code[i.n] = 'REPLAYED' and k.namespace = p_namespace and k.key = i.key) r on true
+        left join lateral (select x.state_no, x.id, x.phase, x.created_at from agent_state.states x
+                            where v_code[i.n] is null and x.namespace = p_namespace and x.id = i.id
+                           union all
+                           select x.state_no, x.id, x.phase, x.created_at from agent_state.states x where x.state_no = r.state_no) s on true
+        left join agent_state.tasks t on t.task_no = s.state_no;
+      return;
+    exception when unique_violation or deadlock_detected or sqlstate 'PT503' then
+      v_tries := v_tries + 1;
+      perform agent_state.try_again(v_tries);
+    end;
+  end loop;
+end $$;

@@ -1,0 +1,133 @@
+-- Makes a worker known, or renews its lease where less than half of it is left; returns its number. What it held past its
+-- lease is no longer its own.
+create or replace function agent_state.know_worker(p_namespace text, p_worker text, p_incarnation text, p_lease_ms integer, p_renew boolean)
+returns bigint language plpgsql set enable_seqscan = off set jit = off as $$
+declare
+  v_worker agent_state.workers;
+  v_now    timestamptz := clock_timestamp();
+begin
+  select * into v_worker from agent_state.workers w where w.namespace = p_namespace and w.worker = p_worker and w.incarnation = p_incarnation;
+  if found and v_worker.lease_until > v_now + p_lease_ms * interval '0.5 ms' and not p_renew then return v_worker.worker_no; end if;
+  if v_worker.lease_until <= v_now then perform agent_state.take_over(array[v_worker.worker_no]); end if;
+  insert into agent_state.workers as w (namespace, worker, incarnation, lease_ms, lease_until)
+  values (p_namespace, p_worker, p_incarnation, p_lease_ms, clock_timestamp() + p_lease_ms * interval '1 ms')
+  on conflict (namespace, worker, incarnation) do update set lease_ms = excluded.lease_ms, lease_until = excluded.lease_until
+  returning w.worker_no into v_worker.worker_no;
+  return v_worker.worker_no;
+end $$;
+
+-- Claims the next task of up to so many stacks, the one that waited longest first. Stacks that somebody is busy with are passed by.
+-- p_stack_no null: any; p_kinds null: of any kind. Whoever calls looks again where it raises unique_violation or PT503.
+create or replace function agent_state.claim_next(
+  p_namespace text, p_worker_no bigint, p_stack_no bigint[], p_kinds text[], p_limit integer, p_actor text)
+returns bigint[] language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
+declare
+  v_stacks bigint[];
+  v_tasks  bigint[];
+begin
+  if p_limit <= 0 then return null; end if;
+  if p_stack_no is not null then
+    select array_agg(l.stack_no) into v_stacks
+      from (select k.stack_no from agent_state.stacks k
+             where k.stack_no = any (p_stack_no) and k.ready_since is not null and (p_kinds is null or k.ready_kind = any (p_kinds))
+               and not exists (select from agent_state.holds h where h.scope_no = k.stack_no)
+             order by k.ready_since limit p_limit for update of k skip locked) l;
+  elsif p_kinds is not null then
+    select array_agg(l.stack_no) into v_stacks
+      from (select k.stack_no from agent_state.stacks k
+             where k.namespace = p_namespace and k.ready_kind = any (p_kinds) and k.ready_since is not null
+               and not exists (select from agent_state.holds h where h.scope_no = k.stack_no)
+             order by k.ready_since limit p_limit for update of k skip locked) l;
+  else
+    select array_agg(l.stack_no) into v_stacks
+      from (select k.stack_no from agent_state.stacks k
+             where k.namespace = p_namespace and k.ready_since is not null
+               and not exists (select from agent_state.holds h where h.scope_no = k.stack_no)
+             order by k.ready_since limit p_limit for update of k skip locked) l;
+  end if;
+  if v_stacks is null then return null; end if;
+
+  -- A statement of its own: it sees what was committed before the stacks were locked.
+  with top as materialized (
+    select k.stack_no, t.task_no
+      from unnest(v_stacks) u(stack_no)
+      join lateral (select x.stack_no from agent_state.stacks x
+                     where x.stack_no = u.stack_no and x.ready_since is not null and x.working_no is null limit 1) k on true
+      join lateral (select x.task_no, x.phase, x.kind from agent_state.tasks x where x.stack_no = k.stack_no and x.turn is not null
+                     order by x.stack_no desc, x.priority desc, x.turn desc limit 1) t on t.phase = 'ready' and (p_kinds is null or t.kind = any (p_kinds))
+  ), claimed as (
+    update agent_state.tasks t set phase = 'working', turn = null, worker_no = p_worker_no, epoch = t.epoch + 1,
+           attempt = t.attempt + case when t.is_resumed then 0 else 1 end, is_resumed = false, last_report = null
+      from top where t.task_no = top.task_no
+    returning t.task_no
+  ), taken as (
+    update agent_state.stacks k set working_no = top.task_no, ready_kind = null, ready_since = null from top where k.stack_no = top.stack_no
+  )
+  select array_agg(c.task_no order by c.task_no) into v_tasks from claimed c;
+  return v_tasks;
+end $$;
+
+-- Writes that tasks were claimed.
+create or replace function agent_state.write_claims(p_task_no bigint[], p_worker text, p_actor text)
+returns void language plpgsql set enable_seqscan = off set jit = off as $$
+begin
+  perform agent_state.write_tasks(array_agg(t.task_no), array_agg('working'::text),
+            array_agg(json_build_object('m', json_build_object('epoch', t.epoch::text, 'attempt', t.attempt, 'worker', p_worker))),
+            array_agg('claimed'::text), p_actor)
+     from (select t.* from unnest(p_task_no) u(task_no) join agent_state.tasks t on t.task_no = u.task_no order by t.stack_no) t
+   having count(*) > 0;
+end $$;
+
+-- Claims up to p_limit tasks for a worker, one a stack: of each stack the highest, `(priority desc, seq desc)`. The worker's lease
+-- begins, or goes on.
+create or replace function agent_state_api.claim_tasks(
+  p_namespace text, p_worker text, p_incarnation text, p_lease_ms integer, p_stacks text[], p_kinds text[], p_limit integer)
+returns table (id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer, parent text, epoch bigint, attempt integer,
+               deadline timestamptz, lease_until timestamptz, created_at timestamptz, document json)
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+#variable_conflict use_column
+declare
+  v_stacks  bigint[];
+  v_worker  bigint;
+  v_claimed bigint[];
+  v_tries   integer := 0;
+begin
+  if cardinality(p_stacks) > 0 then
+    select coalesce(array_agg(o.scope_no), '{}') into v_stacks from unnest(p_stacks) i(stack)
+      join agent_state.scopes o on o.namespace = p_namespace and o.scope = i.stack;
+  end if;
+  loop
+    begin
+      v_worker := agent_state.know_worker(p_namespace, p_worker, p_incarnation, p_lease_ms, false);
+      v_claimed := agent_state.claim_next(p_namespace, v_worker, v_stacks, case when cardinality(p_kinds) > 0 then p_kinds end, p_limit, p_worker);
+      if v_claimed is null then return; end if;
+      perform agent_state.write_claims(v_claimed, p_worker, p_worker);
+      return query select * from agent_state.claimed_tasks(v_claimed);
+      return;
+    exception when unique_violation or deadlock_detected or sqlstate 'PT503' then
+      v_tries := v_tries + 1;
+      perform agent_state.try_again(v_tries);
+    end;
+  end loop;
+end $$;
+
+-- Tasks as their worker is given them.
+create or replace function agent_state.claimed_tasks(p_task_no bigint[])
+returns table (id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer, parent text, epoch bigint, attempt integer,
+               deadline timestamptz, lease_until timestamptz, created_at timestamptz, document json)
+language plpgsql stable set enable_seqscan = off set jit = off as $$
+#variable_conflict use_column
+begin
+  return query
+  select s.id, coalesce(s.scope, s.id), t.kind, t.phase, t.seq, t.priority, t.depth, q.id, t.epoch, t.attempt, t.deadline, w.lease_until, s.created_at,
+         -- A first claim, which is in other columns here, need not be put together with the document that was pushed.
+         case when s.base_version >= s.version - 1
+              then (select c.body from agent_state.changes c where c.state_no = s.state_no and c.version = s.base_version)
+              else agent_state.document(s.state_no, s.version) end
+    from unnest(p_task_no) u(task_no)
+    join agent_state.tasks t on t.task_no = u.task_no
+    join agent_state.states s on s.state_no = t.task_no
+    left join agent_state.workers w on w.worker_no = t.worker_no
+    left join agent_state.states q on q.state_no = t.parent_no
+   order by s.state_no;
+end $$;

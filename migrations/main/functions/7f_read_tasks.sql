@@ -1,0 +1,44 @@
+-- Tasks as they are, by id: what they are about is their document; also their children, oldest first, and what they did outside.
+create or replace function agent_state_api.read_tasks(p_namespace text, p_id text[])
+returns table (id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer, parent text, epoch bigint, attempt integer,
+               deadline timestamptz, lease_until timestamptz, created_at timestamptz, document json, worker text, run_at timestamptz, children json, effects json)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+#variable_conflict use_column
+begin
+  return query
+  select s.id, coalesce(s.scope, s.id), t.kind, t.phase, t.seq, t.priority, t.depth, q.id, t.epoch, t.attempt, t.deadline, w.lease_until, s.created_at,
+         agent_state.document(s.state_no, s.version), w.worker, t.run_at,
+         (select coalesce(json_agg(json_build_object('id', x.id, 'phase', c.phase) order by c.task_no), '[]')
+            from agent_state.tasks c join agent_state.states x on x.state_no = c.task_no where c.parent_no = t.task_no),
+         (select coalesce(json_agg(json_build_object('key', e.key, 'epoch', e.epoch::text, 'receipt', e.receipt, 'begunAt', e.begun_at, 'doneAt', e.done_at,
+                                     'standing', case when e.done_at is not null then 'done' when e.epoch = t.epoch and t.worker_no is not null then 'begun'
+                                                      else 'in_doubt' end) order by e.begun_at), '[]')
+            from agent_state.effects e where e.task_no = t.task_no)
+    from unnest(p_id) with ordinality i(id, n)
+    join agent_state.states s on s.namespace = p_namespace and s.id = i.id and not s.deleted
+    join agent_state.tasks t on t.task_no = s.state_no
+    left join agent_state.workers w on w.worker_no = t.worker_no
+    left join agent_state.states q on q.state_no = t.parent_no
+   order by i.n;
+end $$;
+
+-- The living tasks of a stack in the order in which they run: the one that is held, then the others, the highest first; those
+-- that are not due yet at the end. Those that wait stand where they will be once what they wait for is there.
+create or replace function agent_state_api.read_stack(p_namespace text, p_stack text, p_limit integer)
+returns table (id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer, parent text, epoch bigint, attempt integer,
+               deadline timestamptz, lease_until timestamptz, created_at timestamptz, document json, worker text, run_at timestamptz)
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+#variable_conflict use_column
+begin
+  return query
+  select s.id, p_stack, t.kind, t.phase, t.seq, t.priority, t.depth, q.id, t.epoch, t.attempt, t.deadline, w.lease_until, s.created_at,
+         agent_state.document(s.state_no, s.version), w.worker, t.run_at
+    from (select x.* from agent_state.scopes o join agent_state.states y on y.scope_no = o.scope_no and y.type = 'task' and not y.deleted
+            join agent_state.tasks x on x.task_no = y.state_no and x.ended_at is null
+           where o.namespace = p_namespace and o.scope = p_stack
+           order by x.worker_no is null, x.seq is null, x.priority desc, x.seq desc, x.run_at, x.task_no limit p_limit) t
+    join agent_state.states s on s.state_no = t.task_no
+    left join agent_state.workers w on w.worker_no = t.worker_no
+    left join agent_state.states q on q.state_no = t.parent_no
+   order by t.worker_no is null, t.seq is null, t.priority desc, t.seq desc, t.run_at, t.task_no;
+end $$;

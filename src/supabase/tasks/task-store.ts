@@ -1,0 +1,32 @@
+import type { TaskStore } from "../../state/task-port.ts";
+import type { Caller } from "../caller.ts";
+import { claimTasks } from "./claim-tasks.ts";
+import { pushTasks } from "./push-tasks.ts";
+import { readStack, readTasks } from "./read-tasks.ts";
+import { reportTasks } from "./report-tasks.ts";
+import {
+  answerTask,
+  cancelTask,
+  heartbeat,
+  recordEffect,
+  retryTask,
+  sweepTasks,
+} from "./task-orders.ts";
+
+/** Tasks behind any transport. */
+export function taskStoreOver(caller: Caller): TaskStore {
+  return {
+    push: (namespace, pushes, settings) => pushTasks(caller, namespace, { pushes, ...settings }),
+    claim: (namespace, order) => claimTasks(caller, namespace, order),
+    report: (namespace, reports, claim) =>
+      reportTasks(caller, namespace, { reports, claim, actor: claim?.actor ?? null }),
+    heartbeat: (namespace, holder) => heartbeat(caller, namespace, holder),
+    sweep: (limit) => sweepTasks(caller, limit),
+    cancel: (namespace, id, why) => cancelTask(caller, { namespace, id }, why),
+    answer: (namespace, id, event) => answerTask(caller, { namespace, id }, event),
+    retry: (namespace, id, why) => retryTask(caller, { namespace, id }, why),
+    recordEffect: (namespace, order) => recordEffect(caller, namespace, order),
+    read: (namespace, ids) => readTasks(caller, namespace, ids),
+    stack: (namespace, stack, limit) => readStack(caller, namespace, { stack, limit }),
+  };
+}
