@@ -24,7 +24,7 @@ begin
   return greatest(v_step, 0);
 end $$;
 
--- The states of a scope that changed after a step, with what they were at it; `kept`: history still has that. Those that
+-- The states of a scope that changed after a step, and tasks that somebody works on, with what they were at it; `kept`: history still has that. Those that
 -- are gone and were gone then are left out. `undone`: a terminal phase that they went through since, and would lose.
 create or replace function agent_state.rollback_rows(p_scope_no bigint, p_target bigint)
 returns table (state_no bigint, id text, type text, version bigint, phase text, deleted boolean, digest bytea,
@@ -46,7 +46,8 @@ begin
                  exists (select from agent_state.changes b
                           where b.state_no = s.state_no and case when w.version is null then b.version = 1
                                                                  else b.version <= w.version and b.stored = 'f' end) as kept
-            from (select distinct c.state_no from agent_state.changes c where c.scope_no = p_scope_no and c.step > p_target) u
+            from (select c.state_no from agent_state.changes c where c.scope_no = p_scope_no and c.step > p_target
+          union select t.task_no from agent_state.stacks k join agent_state.tasks t on t.task_no = k.working_no where k.stack_no = p_scope_no) u
             join agent_state.states s on s.state_no = u.state_no
             left join lateral (select c.version, c.phase, c.body, c.stored, c.digest from agent_state.changes c
                                 where c.state_no = s.state_no and c.step <= p_target order by c.version desc limit 1) w on true) r
@@ -108,7 +109,7 @@ begin
                               where not exists (select from agent_state.quarantine q where q.scope_no = v_scope_no and q.step = g)), '[]'),
     'states', coalesce((select json_agg(json_build_object(
                   'id', r.id, 'type', r.type, 'action', case when r.was_deleted and r.kept then 'delete' when r.deleted then 'recreate' else 'restore' end,
-                  'version', r.version::text, 'phase', r.phase, 'targetVersion', r.was_version::text, 'targetPhase', r.was_phase,
+                  'version', r.version::text, 'phase', r.phase, 'targetVersion', r.was_version::text, 'targetPhase', agent_state.phase_back(r.state_no, r.was_phase),
                   'digest', encode(r.was_digest, 'hex'), 'kept', r.kept, 'undone', r.undone) order by r.id)
                 from agent_state.rollback_rows(v_scope_no, v_target) r), '[]'));
 end $$;

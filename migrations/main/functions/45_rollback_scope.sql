@@ -46,8 +46,11 @@ declare
   v_fault    json;
   v_steps    bigint[];
   v_states   bigint;
+  v_tasks    bigint[];
 begin
   select o.scope_no into v_scope_no from agent_state.scopes o where o.namespace = p_namespace and o.scope = p_scope;
+  -- Whoever reports about a task of the scope waits until it is fenced.
+  perform from agent_state.stacks k where k.stack_no = v_scope_no for update;
   select c.step, greatest(c.feed_xid, pg_current_xact_id()) into v_head, v_feed
     from agent_state.changes c where c.scope_no = v_scope_no order by c.step desc, c.position desc limit 1;
   if v_head is null then return json_build_object('refused', 'SCOPE_NOT_FOUND'); end if;
@@ -92,12 +95,14 @@ begin
     values (p_namespace, p_key, v_scope_no, v_head + 1, agent_state.rollback_fingerprint(p_namespace, p_scope, p_asked), v_now);
   end if;
 
+  select array_agg(r.state_no) into v_tasks from agent_state.rollback_rows(v_scope_no, p_target) r join agent_state.tasks t on t.task_no = r.state_no;
+
   -- Not as settings of the function: only a superuser may attach ones of our own to it.
-  perform set_config('agent_state.repair', 'on', true), set_config('agent_state.core', 'on', true);
+  perform set_config('agent_state.repair', 'on', true), set_config('agent_state.core', 'on', true), set_config('agent_state.tasks', 'on', true);
   with rows as materialized (
     select r.*, row_number() over (order by r.id) as n,
            case when r.kept then r.was_version else d.version end as target_version,
-           case when r.was_deleted and r.kept then r.phase when r.kept then r.was_phase else d.phase end as new_phase,
+           case when r.was_deleted and r.kept then r.phase else agent_state.phase_back(r.state_no, case when r.kept then r.was_phase else d.phase end) end as new_phase,
            case when r.was_deleted and r.kept then null
                 when p_source = 'history' then agent_state.document(r.state_no, r.was_version) else p_body[d.n] end as body
       from agent_state.rollback_rows(v_scope_no, p_target) r
@@ -123,7 +128,8 @@ begin
   )
   select count(*) into v_states from linked
   having count(*) = (select count(*) from updated) or agent_state.lost_race() > 0;
-  perform set_config('agent_state.repair', 'off', true), set_config('agent_state.core', 'off', true);
+  perform set_config('agent_state.repair', 'off', true), set_config('agent_state.core', 'off', true), set_config('agent_state.tasks', '', true);
+  if v_tasks is not null then perform agent_state.mirror_tasks(v_tasks); end if;
   return json_build_object('step', (v_head + 1)::text, 'states', v_states);
 exception when unique_violation or deadlock_detected or sqlstate 'PT503' then
   return json_build_object('refused', 'STEP_CONFLICT', 'detail', (v_head + 1)::text);

@@ -1,0 +1,320 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { TaskStore } from "../../src/state/task-port.ts";
+import { PREEMPTS } from "../../src/state/task.ts";
+import type { TaskDetails } from "../../src/state/task.ts";
+import { describeOnHomes } from "../support/homes.ts";
+import { proofLength } from "../support/length.ts";
+import { openBench } from "../support/manager.ts";
+import type { Bench } from "../support/manager.ts";
+import { LONG_MS, pushOf, Tasks } from "../support/tasks.ts";
+import { until } from "../support/until.ts";
+import { auditDatabase } from "./audit.ts";
+import { ENDS, isAbove, STACKS, TaskModel } from "./task-model.ts";
+import type { ModelTask } from "./task-model.ts";
+
+const numRuns = proofLength({ short: 60, full: 600 });
+const WORKERS = ["v", "w"] as const;
+const REPORTS = [
+  "checkpoint",
+  "checkpoint",
+  "suspend",
+  "release",
+  "wait",
+  "wait",
+  "complete",
+  "fail",
+  "reject",
+] as const;
+
+interface Act {
+  readonly do:
+    | "push"
+    | "claim"
+    | "report"
+    | "zombie"
+    | "crash"
+    | "due"
+    | "event"
+    | "input"
+    | "cancel"
+    | "retry";
+  readonly stack: string;
+  readonly worker: string;
+  readonly report: (typeof REPORTS)[number];
+  readonly event: string;
+  readonly priority: number;
+  readonly preempt: (typeof PREEMPTS)[number];
+  readonly isChild: boolean;
+  readonly delayed: boolean;
+  /** Which of those that it may be about. */
+  readonly pick: number;
+}
+
+const act = fc.record<Act>({
+  do: fc.constantFrom(
+    ...([
+      "push",
+      "push",
+      "push",
+      "claim",
+      "claim",
+      "claim",
+      "report",
+      "report",
+      "report",
+      "report",
+    ] as const),
+    ...(["zombie", "crash", "due", "event", "input", "cancel", "retry"] as const),
+  ),
+  stack: fc.constantFrom(...STACKS),
+  worker: fc.constantFrom(...WORKERS),
+  report: fc.constantFrom(...REPORTS),
+  event: fc.constantFrom("x", "child", "child", "timer", "input"),
+  priority: fc.constantFrom(0, 0, 0, 1),
+  preempt: fc.constantFrom("step", ...PREEMPTS),
+  isChild: fc.boolean(),
+  delayed: fc.constantFrom(false, false, false, true),
+  pick: fc.nat(20),
+});
+
+describeOnHomes("tasks do what the model does", (home) => {
+  let bench: Bench;
+  let store: TaskStore;
+  let count = 0;
+  const met = new Map<string, number>();
+
+  beforeAll(async () => {
+    bench = await openBench(home);
+    ({ tasks: store } = bench.openStore());
+  });
+
+  afterAll(() => bench.close());
+
+  async function play(acts: readonly Act[]): Promise<void> {
+    const run = new Run(bench, store, `run${++count}`);
+    for (const one of acts) {
+      const what = await run.play(one);
+      met.set(what, (met.get(what) ?? 0) + 1);
+      await run.compare();
+    }
+    await run.endAll();
+    await auditDatabase(bench, run.namespace);
+  }
+
+  test("whatever is pushed, claimed, reported, lost and canceled; and in the end everything has ended", async () => {
+    const acts = fc.array(act, { minLength: 5, maxLength: 40, size: "max" });
+    await fc.assert(fc.asyncProperty(acts, play), { numRuns });
+  }, 600_000);
+
+  test("and the random acts meet every case", () => {
+    expect([...met.keys()].toSorted()).toEqual(
+      [
+        "nothing",
+        "push",
+        "claim",
+        "zombie",
+        "crash",
+        "due",
+        "event",
+        "input",
+        "cancel",
+        "retry",
+        ...new Set(REPORTS),
+      ].toSorted(),
+    );
+  });
+});
+
+/** One namespace, in the database and in the model. */
+class Run {
+  readonly namespace: string;
+  readonly #bench: Bench;
+  readonly #store: TaskStore;
+  readonly #tasks: Tasks;
+  readonly #model = new TaskModel();
+  /** Epochs that are over. */
+  readonly #zombies: { readonly id: string; readonly epoch: bigint }[] = [];
+
+  constructor(bench: Bench, store: TaskStore, namespace: string) {
+    this.#bench = bench;
+    this.#store = store;
+    this.namespace = namespace;
+    this.#tasks = new Tasks(store, namespace);
+  }
+
+  /** What became of the act: its name, or "nothing" where there is nobody whom it could be about. */
+  async play(one: Act): Promise<string> {
+    if (one.do === "push") return await this.#push(one);
+    if (one.do === "claim") return await this.#claim(one);
+    if (one.do === "crash") return await this.#crash(one.worker);
+    const held = STACKS.map((stack) => this.#model.held(stack)).filter(
+      (task) => task !== undefined,
+    );
+    const living = this.#model.living();
+    const whom: Partial<Record<Act["do"], ModelTask[]>> = {
+      report: held,
+      due: living.filter(({ isPending }) => isPending),
+      event: living,
+      input: living.filter(({ phase }) => phase === "input_required"),
+      retry: living.filter(
+        ({ phase, isPending }) => phase === "confused" || (phase === "ready" && isPending),
+      ),
+      cancel: [...this.#model.tasks.values()],
+    };
+    if (one.do === "zombie") return await this.#zombie(one);
+    const candidates = whom[one.do]!;
+    const task = candidates[one.pick % candidates.length];
+    if (task === undefined) return "nothing";
+    await this.#about(task, one);
+    return one.do === "report" ? one.report : one.do;
+  }
+
+  /** The database says of every task and every stack what the model says. */
+  async compare(): Promise<void> {
+    const ids = [...this.#model.tasks.keys()];
+    const found = await this.#store.read(this.namespace, ids);
+    expect(found.map(told)).toEqual([...this.#model.tasks.values()].map(meant));
+    for (const stack of STACKS) {
+      const inStack = this.#model.living().filter((task) => task.stack === stack);
+      const order = inStack
+        .filter(({ seq }) => seq !== null)
+        .toSorted((a, b) => (a.holder !== null || (b.holder === null && isAbove(a, b)) ? -1 : 1));
+      const late = inStack.filter(({ seq }) => seq === null);
+      const lines = (await this.#tasks.stack(stack)).slice(0, order.length);
+      expect(lines).toEqual(order.map(({ id, phase }) => `${id} ${phase}`));
+      expect(late.every(({ phase }) => phase === "submitted")).toBe(true);
+    }
+  }
+
+  /** Workers keep coming and everything that is waited for happens: then everything ends. */
+  async endAll(): Promise<void> {
+    for (let round = 0; this.#model.living().length > 0; round++) {
+      if (round > 200) throw new Error(`stranded: ${JSON.stringify(await this.#tasks.stack())}`);
+      for (const stack of STACKS) {
+        if (this.#model.held(stack) === undefined) await this.#claim({ stack, worker: "v" });
+        const held = this.#model.held(stack);
+        if (held !== undefined)
+          await this.#about(held, { do: "report", report: "complete", event: "" });
+      }
+      for (const task of this.#model.living()) {
+        if (task.isPending) await this.#about(task, { do: "due" });
+        else if (task.phase === "input_required") await this.#about(task, { do: "input" });
+        else if (task.phase === "confused") await this.#about(task, { do: "retry" });
+        else if (task.wait?.for === "event")
+          await this.#about(task, { do: "event", event: task.wait.name! });
+      }
+      await this.compare();
+    }
+  }
+
+  async #push(one: Act): Promise<string> {
+    const living = this.#model.living();
+    const parent = one.isChild ? (living[one.pick % living.length]?.id ?? null) : null;
+    const { stack, priority, preempt, delayed } = one;
+    const push = { id: `t${this.#model.tasks.size}`, stack, priority, preempt, parent };
+    const retry = { maxAttempts: 2, backoffMs: LONG_MS, maxBackoffMs: LONG_MS };
+    const delay = { delayMs: delayed ? LONG_MS : null, retry };
+    const [answer] = await this.#tasks.push(pushOf(push.id, { ...push, ...delay }));
+    if (answer!.code === "TASK_TOO_DEEP") return "nothing";
+    expect(answer!.code).toBeNull();
+    this.#model.push({ ...push, delayed });
+    return "push";
+  }
+
+  async #claim({ stack, worker }: Pick<Act, "stack" | "worker">): Promise<string> {
+    const [task] = await this.#tasks.claim(worker, { stacks: [stack], limit: 3 });
+    const meantTask = this.#model.claim(stack, worker);
+    expect([task?.id, task?.epoch]).toEqual([meantTask?.id, meantTask?.epoch]);
+    return "claim";
+  }
+
+  async #crash(worker: string): Promise<string> {
+    for (const { id, epoch, holder } of this.#model.tasks.values())
+      if (holder === worker) this.#zombies.push({ id, epoch });
+    await this.#bench.sql(
+      `update agent_state.workers set lease_until = clock_timestamp() where namespace = $1 and worker = $2`,
+      [this.namespace, worker],
+    );
+    await this.#sweep();
+    this.#model.crash(worker);
+    return "crash";
+  }
+
+  async #zombie(one: Act): Promise<string> {
+    const zombie = this.#zombies[one.pick % this.#zombies.length];
+    if (zombie === undefined) return "nothing";
+    const { code } = await this.#tasks.report(zombie, one.report, bodyOf(one));
+    expect(code).toBe("EPOCH_FENCED");
+    return "zombie";
+  }
+
+  async #about(task: ModelTask, one: Partial<Act>): Promise<void> {
+    const { namespace } = this;
+    const { id } = task;
+    const event = one.event ?? "";
+    const nobody = { reason: null, actor: null };
+    if (one.do === "report") {
+      const answer = await this.#tasks.report(
+        task,
+        one.report!,
+        bodyOf({ report: one.report!, event }),
+      );
+      expect(answer.code).toBeNull();
+      this.#model.report(task, one.report!, { event });
+    } else if (one.do === "due") {
+      await this.#bench.sql(
+        `update agent_state.tasks t set run_at = run_at - interval '1 hour', wait_until = wait_until - interval '1 hour'
+           from agent_state.states s where s.state_no = t.task_no and s.namespace = $1 and s.id = $2`,
+        [namespace, id],
+      );
+      await this.#sweep();
+      this.#model.due(task);
+    } else if (one.do === "event") {
+      await this.#store.answer(namespace, id, { event, data: "1", actor: null });
+      this.#model.event(task, event);
+    } else if (one.do === "input") {
+      await this.#store.answer(namespace, id, { event: null, data: "1", actor: null });
+      this.#model.input(task);
+    } else if (one.do === "retry") {
+      await this.#store.retry(namespace, id, nobody);
+      this.#model.retry(task);
+    } else if (one.do === "cancel") {
+      await this.#store.cancel(namespace, id, nobody);
+      this.#model.cancel(task);
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    await until(() => this.#store.sweep(1_000));
+  }
+}
+
+function bodyOf({ report, event }: { readonly report: string; readonly event: string }): {
+  body?: unknown;
+  resume?: unknown;
+} {
+  if (report === "checkpoint") return { resume: 1 };
+  if (report === "fail" || report === "reject") return { body: { error: null } };
+  if (report !== "wait") return {};
+  if (event === "timer") return { body: { for: "timer", ms: LONG_MS } };
+  if (event === "child" || event === "input") return { body: { for: event } };
+  return { body: { for: "event", name: event } };
+}
+
+type Told = readonly [string, string, bigint, number, string | null, readonly string[]];
+
+function told(task: TaskDetails): Told {
+  const results = task.results.map((one) =>
+    one.from === "task"
+      ? `${one.id} ${one.phase}`
+      : one.from === "event"
+        ? `event ${one.name}`
+        : "input",
+  );
+  return [task.id, task.phase, task.epoch, task.attempt, task.lease?.worker ?? null, results];
+}
+
+function meant({ id, phase, epoch, attempt, holder, results }: ModelTask): Told {
+  return [id, phase, epoch, attempt, ENDS.includes(phase) ? null : holder, results];
+}
