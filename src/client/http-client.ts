@@ -11,6 +11,7 @@ import type {
   ListOptions,
   ReadOptions,
   ScopeOptions,
+  ScopeStatesOptions,
   WatchOptions,
   WriteOptions,
 } from "../state/request.ts";
@@ -24,7 +25,6 @@ import type {
   ScopeStatus,
   State,
   StateSummary,
-  Step,
   Written,
 } from "../state/state.ts";
 import { formatSessionToken, parseSessionToken, rememberVersion } from "../state/session-token.ts";
@@ -51,6 +51,7 @@ import {
   updateBody,
   writeQuery,
 } from "./encode.ts";
+import { HttpTasks } from "./http-tasks.ts";
 import { SessionMemory } from "./session-memory.ts";
 import { Transport } from "./transport.ts";
 import type { Call, TransportOptions } from "./transport.ts";
@@ -71,6 +72,7 @@ type BatchAnswer = { readonly items: readonly (Wire<Committed> & { readonly stat
  * One client is one session: it never reads less than what it wrote or saw.
  */
 export class HttpStateClient implements StateFace {
+  readonly tasks: HttpTasks;
   readonly #transport: Transport;
   readonly #memory = new SessionMemory();
   readonly #watchPatienceMs: number;
@@ -80,6 +82,7 @@ export class HttpStateClient implements StateFace {
   private constructor(options: HttpStateClientOptions) {
     this.#transport = new Transport(options);
     this.#watchPatienceMs = options.watchPatienceMs ?? 60_000;
+    this.tasks = new HttpTasks((call, sent) => this.#call(call, sent));
   }
 
   /** A client; it connects at its first call. */
@@ -204,10 +207,7 @@ export class HttpStateClient implements StateFace {
     return decode(await this.#get(path, options, session), toScopeStatus);
   }
 
-  async scopeStates(
-    scope: string,
-    options: ScopeOptions & { step?: Step; limit?: number; after?: string } = {},
-  ): Promise<Page<State>> {
+  async scopeStates(scope: string, options: ScopeStatesOptions = {}): Promise<Page<State>> {
     const { step, limit, after, consistency } = options;
     const path = `${scopePath(scope)}/states${queryOf({ step, limit, after, consistency })}`;
     const session = this.#sessionOf(options, this.#memory.tokenForMany(options.namespace, scope));

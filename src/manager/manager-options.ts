@@ -25,6 +25,8 @@ export interface ManagerOptions {
   readonly historyDays?: number;
   /** The rollback database; unsaid, there is none. */
   readonly copies?: CopyReader;
+  /** How long leases last, and how deep tasks may go. */
+  readonly tasks?: { readonly leaseMs?: number; readonly maxDepth?: number };
   /** Told after everything that this process wrote to main. */
   readonly onWritten?: () => void;
   readonly log?: Logger;

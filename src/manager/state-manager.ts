@@ -17,6 +17,7 @@ import type {
   ListOptions,
   ReadOptions,
   ScopeOptions,
+  ScopeStatesOptions,
   WatchOptions,
   WriteOptions,
 } from "../state/request.ts";
@@ -29,9 +30,9 @@ import type {
   ScopeStatus,
   State,
   StateSummary,
-  Step,
   Written,
 } from "../state/state.ts";
+import type { TaskManager } from "../tasks/task-manager.ts";
 import { commitAll } from "./batch.ts";
 import { Batcher, closed } from "./batcher.ts";
 import { BoundedReader } from "./bounded-reader.ts";
@@ -45,6 +46,7 @@ import type { Limits } from "./limits.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import { prepareChangeset, prepareWrite } from "./prepare.ts";
 import { Operations } from "./operations.ts";
+import { openTasks } from "./open-tasks.ts";
 import { OwnWrites } from "./own-writes.ts";
 import { Queries } from "./queries.ts";
 import type { ReadState } from "./queries.ts";
@@ -62,6 +64,7 @@ const KEEP_BYTES = 64 * 1024 * 1024;
 /** The state of agents, tasks and whatever they need, in one database: versioned, durable, watched. */
 export class StateManager implements StateFace {
   readonly metrics: Metrics;
+  readonly tasks: TaskManager;
   readonly #options: ManagerOptions;
   readonly #limits: Limits;
   readonly #operations: Operations;
@@ -91,6 +94,9 @@ export class StateManager implements StateFace {
     this.#recovery = { store, reader, cache: this.#cache, copies: options.copies ?? null };
     this.#queries = new Queries({ ...this.#recovery, store, limits: this.#limits });
     this.#changes = new ChangeReader(store);
+    const onWritten = (): void => this.#written();
+    const work = openTasks(options, { limits: this.#limits, cache: this.#cache, onWritten });
+    this.tasks = work.tasks;
     this.#tail = new FeedTail({
       store,
       pollMs,
@@ -126,6 +132,7 @@ export class StateManager implements StateFace {
         log,
         remove: (changeset) => this.commit(changeset),
       }),
+      work.loop,
     ];
     for (const loop of this.#loops) loop.start();
     this.#expose();
@@ -244,14 +251,7 @@ export class StateManager implements StateFace {
   }
 
   /** The states of a scope as they were right after a step; a page has 8 MiB and one document at most. */
-  scopeStates(
-    scope: string,
-    options: ScopeOptions & {
-      readonly step?: Step;
-      readonly limit?: number;
-      readonly after?: string;
-    } = {},
-  ): Promise<Page<State>> {
+  scopeStates(scope: string, options: ScopeStatesOptions = {}): Promise<Page<State>> {
     return this.#read("scope_states", options, () => this.#queries.scopeStates(scope, options));
   }
 

@@ -7,6 +7,7 @@ import type { RouteContext } from "./options.ts";
 import { scopeOrderRoutes } from "./scope-orders.ts";
 import { scopeRoutes } from "./scopes.ts";
 import { stateRoutes } from "./states.ts";
+import { taskRoutes } from "./tasks.ts";
 import { watchRoutes } from "./watch.ts";
 
 /** Adds every route of the API. */
@@ -15,6 +16,7 @@ export function addRoutes(app: FastifyInstance, context: RouteContext): void {
   batchRoutes(app, context);
   scopeRoutes(app, context);
   scopeOrderRoutes(app, context);
+  taskRoutes(app, context);
   watchRoutes(app, context);
   infoRoutes(app, context);
   healthRoutes(app, context);

@@ -8,11 +8,13 @@ import type {
   ListOptions,
   ReadOptions,
   ScopeOptions,
+  ScopeStatesOptions,
   WatchOptions,
   WriteOptions,
 } from "./request.ts";
 import type { AgentRuntimeError } from "./errors.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "./rollback.ts";
+import type { TaskFace } from "./task-face.ts";
 import type {
   Change,
   Committed,
@@ -22,7 +24,6 @@ import type {
   ScopeStatus,
   State,
   StateSummary,
-  Step,
   Written,
 } from "./state.ts";
 
@@ -71,19 +72,14 @@ export interface StateFace {
    * The states of a scope as they were right after a step (unsaid: as they are), by id. A page ends
    * sooner than its limit with the state with which it has 8 MiB of documents.
    */
-  scopeStates(
-    scope: string,
-    options?: ScopeOptions & {
-      readonly step?: Step;
-      readonly limit?: number;
-      readonly after?: string;
-    },
-  ): Promise<Page<State>>;
+  scopeStates(scope: string, options?: ScopeStatesOptions): Promise<Page<State>>;
   /** Takes a scope back to an earlier step, by appending one that restores it; unsaid, one step. */
   rollback(scope: string, options?: RollbackOptions): Promise<Rollback>;
   /** Stops a scope: it takes no writes until it is released. */
   hold(scope: string, options?: HoldOptions): Promise<void>;
   release(scope: string, options?: HoldOptions): Promise<void>;
+  /** Work in stacks: newest first. */
+  readonly tasks: TaskFace;
   /** Every change, each scope in step order; throws GAP where the cursor is older than what is kept. */
   watch(options?: WatchOptions): AsyncIterable<Change>;
   /** Finishes what was accepted, then stops. Safe twice. */

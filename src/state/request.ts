@@ -165,3 +165,11 @@ export interface WatchOptions {
 export interface ScopeOptions extends CallOptions, FreshnessOptions {
   readonly namespace?: string;
 }
+
+/** Which states of a scope, and as they were when. */
+export interface ScopeStatesOptions extends ScopeOptions {
+  /** Unsaid: as they are. */
+  readonly step?: Step;
+  readonly limit?: number;
+  readonly after?: string;
+}

@@ -3,6 +3,7 @@ import { schemas } from "./schemas.ts";
 import { scopePaths } from "./scope-paths.ts";
 import { servicePaths } from "./service-paths.ts";
 import { statePaths } from "./state-paths.ts";
+import { taskPaths } from "./task-paths.ts";
 
 /** The HTTP API as OpenAPI 3.1; a test keeps its paths and the routes equal. */
 export const openapiDocument: JsonObject = {
@@ -16,7 +17,7 @@ export const openapiDocument: JsonObject = {
   servers: [{ url: "/" }],
   // An empty requirement beside the other: without configured tokens, none is asked for.
   security: [{}, { token: [] }],
-  paths: { ...statePaths, ...scopePaths, ...servicePaths },
+  paths: { ...statePaths, ...scopePaths, ...taskPaths, ...servicePaths },
   components: {
     securitySchemes: { token: { type: "http", scheme: "bearer" } },
     schemas,

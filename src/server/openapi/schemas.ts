@@ -1,30 +1,16 @@
 import { ERROR_STATUS } from "../../state/errors.ts";
 import type { JsonObject } from "../../state/json.ts";
+import { anyJson, count, flag, name, object, request, text, time } from "./schema-parts.ts";
+import { taskSchemas } from "./task-schemas.ts";
 
 /** A reference to a schema of this document. */
 export function schemaRef(name: keyof typeof schemas): JsonObject {
   return { $ref: `#/components/schemas/${name}` };
 }
 
-const count = { type: "string", pattern: "^(0|[1-9][0-9]{0,18})$" };
-const text = { type: "string" };
 const textOrNull = { type: ["string", "null"] };
-const time = { type: "string", format: "date-time" };
-const flag = { type: "boolean" };
 const digest = { type: "string", pattern: "^[0-9a-f]{64}$" };
-const anyJson = { description: "Any JSON value." };
 const patch = { type: "array", items: { $ref: "#/components/schemas/PatchOperation" } };
-const name = { type: "string", minLength: 1, maxLength: 200 };
-
-function object(properties: JsonObject, optional: readonly string[] = []): JsonObject {
-  const required = Object.keys(properties).filter((field) => !optional.includes(field));
-  return { type: "object", properties, required };
-}
-
-/** An object that somebody sends: fields beyond these are refused. */
-function request(properties: JsonObject, required: readonly string[]): JsonObject {
-  return { type: "object", properties, required, additionalProperties: false };
-}
 
 function listOf(item: string): JsonObject {
   const items = { type: "array", items: { $ref: `#/components/schemas/${item}` } };
@@ -271,6 +257,7 @@ export const schemas = {
     },
     ["data", "patch"],
   ),
+  ...taskSchemas,
   Info: { type: "object" },
   Health: object({ status: text }),
   Readiness: object({ ready: flag }),

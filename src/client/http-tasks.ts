@@ -1,0 +1,212 @@
+import { checkId, checkScope } from "../state/identifiers.ts";
+import { deepFreeze } from "../state/json-check.ts";
+import type { CallOptions } from "../state/request.ts";
+import type {
+  ClaimRequest,
+  CompleteReport,
+  EffectReport,
+  EffectState,
+  FailReport,
+  HolderReport,
+  PushRequest,
+  Reported,
+  TaskAnswer,
+  TaskFace,
+  TaskOrder,
+  WaitReport,
+} from "../state/task-face.ts";
+import type { Heartbeat } from "../state/task-port.ts";
+import type { Effect, Task, TaskDetails } from "../state/task.ts";
+import { decode } from "./decode.ts";
+import { dataText, queryOf } from "./encode.ts";
+import type { Call } from "./transport.ts";
+
+type Options = CallOptions & { readonly namespace?: string };
+type Send = (options: Options, call: Call) => Promise<unknown>;
+
+/** How long an answer may take beyond what a claim waits. */
+const GRACE_MS = 30_000;
+
+/** The tasks of a running service. */
+export class HttpTasks implements TaskFace {
+  readonly #send: Send;
+
+  constructor(send: Send) {
+    this.#send = send;
+  }
+
+  async push(stack: string, request: PushRequest = {}): Promise<Task> {
+    return decode(await this.#post(`${stackPath(stack)}/tasks`, request), toTask);
+  }
+
+  async claim(request: ClaimRequest): Promise<Task[]> {
+    const timeoutMs = request.timeoutMs ?? (request.waitMs ?? 0) + GRACE_MS;
+    const answer = await this.#post("/v1/tasks:claim", { ...request, timeoutMs });
+    return decode(answer, ({ tasks }: { tasks: WireTask[] }) => tasks.map(toTask));
+  }
+
+  async heartbeat(
+    worker: string,
+    request: Options & { readonly incarnation: string },
+  ): Promise<Heartbeat> {
+    const path = `/v1/workers/${encodeURIComponent(checkId(worker))}/heartbeat`;
+    return decode(await this.#post(path, request), toHeartbeat);
+  }
+
+  checkpoint(id: string, report: HolderReport): Promise<Reported> {
+    return this.#report(id, "checkpoint", report);
+  }
+
+  complete(id: string, report: CompleteReport): Promise<Reported> {
+    return this.#report(id, "complete", report);
+  }
+
+  fail(id: string, report: FailReport): Promise<Reported> {
+    return this.#report(id, "fail", report);
+  }
+
+  reject(id: string, report: FailReport): Promise<Reported> {
+    return this.#report(id, "reject", report);
+  }
+
+  suspend(id: string, report: HolderReport): Promise<Reported> {
+    return this.#report(id, "suspend", report);
+  }
+
+  release(id: string, report: HolderReport): Promise<Reported> {
+    return this.#report(id, "release", report);
+  }
+
+  wait(id: string, { wait, ...report }: WaitReport): Promise<Reported> {
+    return this.#report(id, "wait", { ...report, ...wait });
+  }
+
+  async effect(id: string, report: EffectReport): Promise<EffectState> {
+    return decode(await this.#post(`${taskPath(id)}/effects`, report), (wire: EffectState) => wire);
+  }
+
+  async cancel(id: string, order: TaskOrder = {}): Promise<{ id: string; phase: string }[]> {
+    const answer = await this.#post(`${taskPath(id)}/cancel`, order);
+    return decode(answer, ({ items }: { items: { id: string; phase: string }[] }) => items);
+  }
+
+  answer(id: string, { event, data, ...options }: TaskAnswer): Promise<Reported> {
+    const given = event === undefined ? { input: data } : { event, data };
+    return this.#report(id, "input", { ...options, ...given });
+  }
+
+  retry(id: string, order: TaskOrder = {}): Promise<Reported> {
+    return this.#report(id, "retry", order);
+  }
+
+  async get(id: string, options: Options = {}): Promise<TaskDetails> {
+    return decode(await this.#send(options, { method: "GET", path: taskPath(id) }), toDetails);
+  }
+
+  async stack(
+    stack: string,
+    { limit, ...options }: Options & { readonly limit?: number } = {},
+  ): Promise<Task[]> {
+    const path = stackPath(stack) + queryOf({ limit });
+    const answer = await this.#send(options, { method: "GET", path });
+    return decode(answer, ({ items }: { items: WireTask[] }) => items.map(toTask));
+  }
+
+  async #report(id: string, kind: string, report: Options): Promise<Reported> {
+    return decode(await this.#post(`${taskPath(id)}/${kind}`, report), toReported);
+  }
+
+  #post(path: string, request: Options): Promise<unknown> {
+    const { signal, timeoutMs, namespace, ...fields } = request;
+    const options: Options = {
+      ...(signal === undefined ? {} : { signal }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(namespace === undefined ? {} : { namespace }),
+    };
+    return this.#send(options, { method: "POST", path, body: bodyOf(fields) });
+  }
+}
+
+/** 64-bit numbers travel as text. */
+function bodyOf(fields: object): string {
+  const plain = Object.entries(fields).map(([field, value]: [string, unknown]) => [
+    field,
+    typeof value === "bigint" ? value.toString() : value,
+  ]);
+  return dataText(Object.fromEntries(plain));
+}
+
+function taskPath(id: string): string {
+  return `/v1/tasks/${encodeURIComponent(checkId(id))}`;
+}
+
+function stackPath(stack: string): string {
+  return `/v1/stacks/${encodeURIComponent(checkScope(stack))}`;
+}
+
+interface WireTask extends Omit<
+  Task,
+  "seq" | "epoch" | "parent" | "lease" | "runAt" | "deadline" | "createdAt"
+> {
+  readonly seq: string | null;
+  readonly epoch: string;
+  readonly parent?: string;
+  readonly lease?: { readonly worker: string; readonly until: string };
+  readonly runAt?: string;
+  readonly deadline?: string;
+  readonly createdAt: string;
+}
+
+function toTask(wire: WireTask): Task {
+  const { seq, lease, runAt, deadline, ...plain } = wire;
+  return {
+    ...deepFreeze(plain),
+    seq: seq === null ? null : BigInt(seq),
+    epoch: BigInt(wire.epoch),
+    parent: wire.parent ?? null,
+    lease: lease === undefined ? null : { ...lease, until: new Date(lease.until) },
+    runAt: dateOf(runAt),
+    deadline: dateOf(deadline),
+    createdAt: new Date(wire.createdAt),
+  };
+}
+
+interface WireDetails extends WireTask {
+  readonly children: TaskDetails["children"];
+  readonly effects: readonly (Omit<Effect, "epoch" | "begunAt" | "doneAt"> & {
+    readonly epoch: string;
+    readonly begunAt: string;
+    readonly doneAt: string | null;
+  })[];
+}
+
+function toDetails({ children, effects, ...task }: WireDetails): TaskDetails {
+  return {
+    ...toTask(task),
+    children,
+    effects: effects.map(({ epoch, begunAt, doneAt, ...effect }) => ({
+      ...effect,
+      epoch: BigInt(epoch),
+      begunAt: new Date(begunAt),
+      doneAt: dateOf(doneAt ?? undefined),
+    })),
+  };
+}
+
+function toReported({
+  tasks,
+  ...reported
+}: Omit<Reported, "tasks"> & { tasks: WireTask[] }): Reported {
+  return { ...reported, tasks: tasks.map(toTask) };
+}
+
+function toHeartbeat({
+  leaseUntil,
+  ...told
+}: Omit<Heartbeat, "leaseUntil"> & { leaseUntil: string }): Heartbeat {
+  return { ...told, leaseUntil: new Date(leaseUntil) };
+}
+
+function dateOf(text: string | undefined): Date | null {
+  return text === undefined ? null : new Date(text);
+}

@@ -1,0 +1,333 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { systemClock } from "../service/clock.ts";
+import { withDeadline } from "../service/deadline.ts";
+import { AgentRuntimeError } from "../state/errors.ts";
+import { checkId, checkNamespace, checkScope } from "../state/identifiers.ts";
+import type { DataLimits } from "../state/json-check.ts";
+import type { CallOptions } from "../state/request.ts";
+import type {
+  ClaimRequest,
+  CompleteReport,
+  EffectReport,
+  EffectState,
+  FailReport,
+  HolderReport,
+  PushRequest,
+  Reported,
+  TaskAnswer,
+  TaskFace,
+  TaskOrder,
+  WaitReport,
+} from "../state/task-face.ts";
+import type {
+  ClaimOrder,
+  Heartbeat,
+  PreparedPush,
+  PushAnswer,
+  ReportAnswer,
+  ReportKind,
+  TaskStore,
+} from "../state/task-port.ts";
+import type { Task, TaskDetails } from "../state/task.ts";
+import { Calls } from "./calls.ts";
+import {
+  checkEpoch,
+  checkName,
+  failBody,
+  msOrNull,
+  prepareAnswer,
+  prepareClaim,
+  preparePush,
+  prepareReport,
+  prepareWhy,
+  valueOf,
+  waitBody,
+  whole,
+} from "./prepare.ts";
+import { taskRefusal } from "./refusal.ts";
+import { Wakeups } from "./wakeups.ts";
+
+export interface TaskManagerOptions {
+  readonly store: TaskStore;
+  readonly limits: DataLimits & { readonly pageItems: number };
+  /** How long a worker that is not heard of keeps its tasks; default 15,000. */
+  readonly leaseMs?: number;
+  /** How deep children may have children; default 100. */
+  readonly maxDepth?: number;
+  /** How often a claim that waits looks whether another process pushed; default 200. */
+  readonly pollMs?: number;
+  /** Told that something may be due soon that no sweep knows of. */
+  readonly onDue?: () => void;
+  /** Told which tasks were written, so that nothing older of them is read from memory. */
+  readonly onWritten?: (namespace: string, ids: readonly string[]) => void;
+}
+
+/** The tasks of one database: what is asked is checked, gathered and sent; what is refused is thrown. */
+export class TaskManager implements TaskFace {
+  readonly #options: TaskManagerOptions;
+  readonly #store: TaskStore;
+  readonly #leaseMs: number;
+  readonly #calls: Calls;
+  readonly #wakeups = new Wakeups();
+
+  constructor(options: TaskManagerOptions) {
+    const { store, limits, leaseMs = 15_000, maxDepth = 100 } = options;
+    this.#options = options;
+    this.#store = store;
+    this.#leaseMs = leaseMs;
+    this.#calls = new Calls(store, { maxDepth, dataBytes: limits.dataBytes });
+  }
+
+  async push(stack: string, request: PushRequest = {}): Promise<Task> {
+    const namespace = namespaceOf(request);
+    const push = preparePush(stack, request, this.#options.limits);
+    const actor = prepareWhy(request).actor;
+    const answer = await within("The push", request, () =>
+      this.#calls.push({ namespace, push, actor }),
+    );
+    if (answer.code === "REPLAYED") return await this.get(answer.id, request);
+    if (answer.code !== null) throw taskRefusal(answer.code, push.id, answer);
+    this.#written(namespace, [push.id]);
+    if (answer.runAt !== null || push.deadline !== null) this.#options.onDue?.();
+    return pushedTask(namespace, push, answer);
+  }
+
+  async claim(request: ClaimRequest): Promise<Task[]> {
+    const namespace = namespaceOf(request);
+    const order = prepareClaim(request, this.#leaseMs);
+    const waitMs = msOrNull(request.waitMs, "waitMs") ?? 0;
+    const endAt = systemClock.monotonicMs() + waitMs;
+    for (;;) {
+      const woken = this.#wakeups.next();
+      // Not given up half-way: what was claimed by then would be nobody's until its lease ends.
+      const tasks = await this.#calls.claim({ namespace, order });
+      const leftMs = endAt - systemClock.monotonicMs();
+      const ids = tasks.map(({ id }) => id);
+      if (ids.length > 0) this.#options.onWritten?.(namespace, ids);
+      if (ids.length > 0 || leftMs <= 0 || isAborted(request)) return tasks;
+      const ms = Math.min(leftMs, this.#options.pollMs ?? 200);
+      await this.#rest(woken, { ms, ...signalOf(request) });
+      if (isAborted(request)) return [];
+    }
+  }
+
+  async heartbeat(
+    worker: string,
+    request: CallOptions & { readonly namespace?: string; readonly incarnation: string },
+  ): Promise<Heartbeat> {
+    const holder = {
+      worker: checkName(worker, "worker"),
+      incarnation: checkName(request.incarnation, "incarnation"),
+      leaseMs: this.#leaseMs,
+    };
+    const namespace = namespaceOf(request);
+    return await within("The heartbeat", request, () => this.#store.heartbeat(namespace, holder));
+  }
+
+  checkpoint(id: string, report: HolderReport): Promise<Reported> {
+    return this.#report(id, "checkpoint", { given: report });
+  }
+
+  complete(id: string, report: CompleteReport): Promise<Reported> {
+    return this.#report(id, "complete", { given: report, body: report.result ?? null });
+  }
+
+  fail(id: string, report: FailReport): Promise<Reported> {
+    return this.#report(id, "fail", { given: report, body: failBody(report) });
+  }
+
+  reject(id: string, report: FailReport): Promise<Reported> {
+    return this.#report(id, "reject", { given: report, body: failBody(report) });
+  }
+
+  suspend(id: string, report: HolderReport): Promise<Reported> {
+    return this.#report(id, "suspend", { given: report });
+  }
+
+  release(id: string, report: HolderReport): Promise<Reported> {
+    return this.#report(id, "release", { given: report });
+  }
+
+  wait(id: string, report: WaitReport): Promise<Reported> {
+    return this.#report(id, "wait", { given: report, body: waitBody(report.wait) });
+  }
+
+  async effect(id: string, report: EffectReport): Promise<EffectState> {
+    const { receipt, again = false } = report;
+    const { body } = prepareReport(id, "checkpoint", {
+      given: { epoch: report.epoch },
+      body: receipt,
+      limits: this.#options.limits,
+    });
+    const order = {
+      id: checkId(id),
+      epoch: checkEpoch(report.epoch),
+      key: checkName(report.key, "key"),
+      receipt: body,
+      again,
+    };
+    const namespace = namespaceOf(report);
+    const answer = await within("The effect", report, () =>
+      this.#store.recordEffect(namespace, order),
+    );
+    if (answer.code !== null) throw taskRefusal(answer.code, id);
+    return { standing: answer.standing!, receipt: valueOf(answer.receipt) };
+  }
+
+  async cancel(id: string, order: TaskOrder = {}): Promise<{ id: string; phase: string }[]> {
+    const namespace = namespaceOf(order);
+    const rows = await within("The cancel", order, () =>
+      this.#store.cancel(namespace, checkId(id), prepareWhy(order)),
+    );
+    const refused = rows.find(({ code }) => code !== null);
+    if (refused !== undefined) throw taskRefusal(refused.code!, id);
+    this.#written(
+      namespace,
+      rows.map((row) => row.id),
+    );
+    return rows.map((row) => ({ id: row.id, phase: row.phase! }));
+  }
+
+  async answer(id: string, answer: TaskAnswer): Promise<Reported> {
+    const event = prepareAnswer(answer, this.#options.limits);
+    const namespace = namespaceOf(answer);
+    const told = await within("The answer", answer, () =>
+      this.#store.answer(namespace, checkId(id), event),
+    );
+    return this.#reported(namespace, { id, answer: told });
+  }
+
+  async retry(id: string, order: TaskOrder = {}): Promise<Reported> {
+    const namespace = namespaceOf(order);
+    const told = await within("The retry", order, () =>
+      this.#store.retry(namespace, checkId(id), prepareWhy(order)),
+    );
+    return this.#reported(namespace, { id, answer: told });
+  }
+
+  async get(
+    id: string,
+    options: CallOptions & { readonly namespace?: string } = {},
+  ): Promise<TaskDetails> {
+    const namespace = namespaceOf(options);
+    const [task] = await within("The read", options, () =>
+      this.#store.read(namespace, [checkId(id)]),
+    );
+    if (task === undefined) throw taskRefusal("TASK_NOT_FOUND", id);
+    return task;
+  }
+
+  async stack(
+    stack: string,
+    options: CallOptions & { readonly namespace?: string; readonly limit?: number } = {},
+  ): Promise<Task[]> {
+    const { pageItems } = this.#options.limits;
+    const limit = whole(options.limit ?? 100, "limit", { from: 1, to: pageItems });
+    const namespace = namespaceOf(options);
+    return await within("The read", options, () =>
+      this.#store.stack(namespace, checkScope(stack), limit),
+    );
+  }
+
+  /** Does what is due; to be called every second. Whether more is due already, and when the next is. */
+  async sweep(limit = 1_000): Promise<{ readonly more: boolean; readonly nextDue: Date | null }> {
+    const swept = await this.#store.sweep(limit);
+    if (swept === null) return { more: false, nextDue: null };
+    if (swept.takenOver + swept.rung + swept.reconciled > 0) this.#wakeups.wake();
+    return swept;
+  }
+
+  async #report(
+    id: string,
+    kind: ReportKind,
+    { given, body }: { readonly given: HolderReport; readonly body?: unknown },
+  ): Promise<Reported> {
+    const { limits } = this.#options;
+    const namespace = namespaceOf(given);
+    const report = prepareReport(id, kind, { given, body, limits });
+    const next: ClaimOrder | null =
+      given.next === undefined ? null : prepareClaim(given.next, this.#leaseMs);
+    const { answer, tasks } = await within("The report", given, () =>
+      this.#calls.report({ namespace, report, next }),
+    );
+    if (["fail", "wait"].includes(kind)) this.#options.onDue?.();
+    return this.#reported(namespace, { id, answer, tasks });
+  }
+
+  #reported(
+    namespace: string,
+    {
+      id,
+      answer,
+      tasks = [],
+    }: { readonly id: string; readonly answer: ReportAnswer; readonly tasks?: Task[] },
+  ): Reported {
+    const { code, phase, wanted } = answer;
+    if (code !== null && code !== "REPLAYED") throw taskRefusal(code, id, { phase });
+    this.#written(namespace, [id, ...tasks.map((task) => task.id)]);
+    return { id, phase: phase!, wanted, replayed: code === "REPLAYED", tasks };
+  }
+
+  #written(namespace: string, ids: readonly string[]): void {
+    this.#options.onWritten?.(namespace, ids);
+    this.#wakeups.wake();
+  }
+
+  /** Until something was written here, or it is time to look again. */
+  async #rest(
+    woken: Promise<void>,
+    { ms, signal }: { readonly ms: number; readonly signal?: AbortSignal },
+  ): Promise<void> {
+    const over = new AbortController();
+    const abort = (): void => over.abort();
+    signal?.addEventListener("abort", abort, { once: true });
+    const rested = sleep(ms, undefined, { signal: over.signal, ref: true }).catch(() => undefined);
+    await Promise.race([woken, rested]);
+    signal?.removeEventListener("abort", abort);
+    over.abort();
+  }
+}
+
+function namespaceOf({ namespace }: { readonly namespace?: string }): string {
+  return namespace === undefined ? "default" : checkNamespace(namespace);
+}
+
+function isAborted({ signal }: CallOptions): boolean {
+  return signal?.aborted === true;
+}
+
+function signalOf({ signal }: CallOptions): { readonly signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}
+
+/** A call that ends in its caller's time; one that was sent may have happened all the same. */
+function within<T>(
+  what: string,
+  { signal, timeoutMs }: CallOptions,
+  run: () => Promise<T>,
+): Promise<T> {
+  if (signal === undefined && timeoutMs === undefined) return run();
+  const options = {
+    ...(signal === undefined ? {} : { signal }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  };
+  return withDeadline({ ...options, what, mayHaveHappened: () => true }, run);
+}
+
+function pushedTask(namespace: string, push: PreparedPush, answer: PushAnswer): Task {
+  const { code: _, detail: __, ...told } = answer;
+  if (told.phase === "")
+    throw new AgentRuntimeError("INTERNAL", "a pushed task came without its phase");
+  return {
+    ...told,
+    namespace,
+    preempt: push.preempt,
+    epoch: 0n,
+    attempt: 0,
+    input: valueOf(push.input),
+    results: [],
+    lease: null,
+    deadline: push.deadline,
+    ...(push.supersedes === null ? {} : { supersedes: push.supersedes }),
+  };
+}
