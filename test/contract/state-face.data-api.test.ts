@@ -5,9 +5,14 @@ import { testHomes } from "../support/homes.ts";
 import { openLite } from "../support/supabase-lite.ts";
 import { describeOnPrivateServers, openSupabase, wayTo } from "../support/supabase.ts";
 import { stateFaceContract } from "./state-face.ts";
+import { taskFaceContract } from "./task-face.ts";
 
 describeOnPrivateServers("the state manager over a Data API", (createDatabase) => {
   stateFaceContract("the library", async () => {
+    const supabase = await openSupabase(createDatabase);
+    return { face: supabase.openManager(), close: () => supabase.close() };
+  });
+  taskFaceContract("the library", async () => {
     const supabase = await openSupabase(createDatabase);
     return { face: supabase.openManager(), close: () => supabase.close() };
   });

@@ -4,8 +4,8 @@ import { anyJson, count, flag, name, object, request, text, time } from "./schem
 import { taskSchemas } from "./task-schemas.ts";
 
 /** A reference to a schema of this document. */
-export function schemaRef(name: keyof typeof schemas): JsonObject {
-  return { $ref: `#/components/schemas/${name}` };
+export function schemaRef(schema: keyof typeof schemas): JsonObject {
+  return { $ref: `#/components/schemas/${schema}` };
 }
 
 const textOrNull = { type: ["string", "null"] };
