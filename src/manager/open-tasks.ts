@@ -1,31 +1,27 @@
-import { silentLog } from "../service/log.ts";
-import type { Loop } from "../service/loop.ts";
-import { sweepTasks } from "../tasks/sweep-loop.ts";
 import { TaskManager } from "../tasks/task-manager.ts";
 import type { Limits } from "./limits.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import type { StateCache } from "./state-cache.ts";
 
-/** The tasks of a manager, and the loop that does what is due. */
+/** The tasks of a manager: what they write, its memory forgets. */
 export function openTasks(
-  { store, tasks, pollMs = 200, log = silentLog }: ManagerOptions,
+  { store, tasks, pollMs = 200 }: ManagerOptions,
   parts: {
     readonly limits: Limits;
     readonly cache: StateCache;
     readonly onWritten: () => void;
+    readonly onDue: () => void;
   },
-): { readonly tasks: TaskManager; readonly loop: Loop } {
-  const manager = new TaskManager({
+): TaskManager {
+  return new TaskManager({
     ...tasks,
     store: store.tasks,
     limits: parts.limits,
     pollMs,
-    onDue: () => loop.wake(),
+    onDue: parts.onDue,
     onWritten: (namespace, ids) => {
       for (const id of ids) parts.cache.forget({ namespace, id });
       parts.onWritten();
     },
   });
-  const loop = sweepTasks(manager, log);
-  return { tasks: manager, loop };
 }

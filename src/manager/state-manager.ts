@@ -32,6 +32,7 @@ import type {
   StateSummary,
   Written,
 } from "../state/state.ts";
+import { sweeperOf } from "../tasks/sweeper.ts";
 import type { TaskManager } from "../tasks/task-manager.ts";
 import { commitAll } from "./batch.ts";
 import { Batcher, closed } from "./batcher.ts";
@@ -94,9 +95,12 @@ export class StateManager implements StateFace {
     this.#recovery = { store, reader, cache: this.#cache, copies: options.copies ?? null };
     this.#queries = new Queries({ ...this.#recovery, store, limits: this.#limits });
     this.#changes = new ChangeReader(store);
-    const onWritten = (): void => this.#written();
-    const work = openTasks(options, { limits: this.#limits, cache: this.#cache, onWritten });
-    this.tasks = work.tasks;
+    this.tasks = openTasks(options, {
+      limits: this.#limits,
+      cache: this.#cache,
+      onWritten: () => this.#written(),
+      onDue: () => upkeep.wake(),
+    });
     this.#tail = new FeedTail({
       store,
       pollMs,
@@ -124,15 +128,16 @@ export class StateManager implements StateFace {
       ownWrites: new OwnWrites({ cache: this.#cache, directory, reader }),
       onCommitted: (changes) => this.metrics.countChanges(changes),
     });
+    const upkeep: Loop = keepUp({
+      store,
+      historyDays: options.historyDays ?? 0,
+      log,
+      remove: (changeset) => this.commit(changeset),
+      sweep: sweeperOf(this.tasks, () => upkeep.wake()),
+    });
     this.#loops = [
       followForeignChanges({ store, cache: this.#cache, reader, pollMs, log }),
-      keepUp({
-        store,
-        historyDays: options.historyDays ?? 0,
-        log,
-        remove: (changeset) => this.commit(changeset),
-      }),
-      work.loop,
+      upkeep,
     ];
     for (const loop of this.#loops) loop.start();
     this.#expose();

@@ -11,12 +11,14 @@ const PRUNE_EVERY_MS = 60_000;
 const EXPIRED_LIMIT = 500;
 const PRUNE_LIMIT = 10_000;
 
-/** Deletes states whose time has come, and forgets history that is older than is kept. */
+/** Does what is due of tasks, deletes states whose time has come, and forgets history that is older than is kept. */
 export function keepUp(options: {
   readonly store: Pick<StateStore, "upkeep">;
   /** 0: history is kept for ever. */
   readonly historyDays: number;
   readonly log: Logger;
+  /** Whether more is due already. */
+  readonly sweep: () => Promise<boolean>;
   readonly remove: (changeset: Changeset) => Promise<unknown>;
 }): Loop {
   const { upkeep } = options.store;
@@ -26,15 +28,16 @@ export function keepUp(options: {
     pauseMs: PAUSE_MS,
     log: options.log,
     runOnce: async () => {
+      const isMoreDue = await options.sweep();
       const expired = await upkeep.expired(EXPIRED_LIMIT);
       await Promise.all(expired.map((state) => removeExpired(state, options.remove)));
       if (expired.length === EXPIRED_LIMIT) return true;
-      if (options.historyDays === 0 || systemClock.now() < pruneAt) return false;
+      if (options.historyDays === 0 || systemClock.now() < pruneAt) return isMoreDue;
       const before = new Date(systemClock.now() - options.historyDays * DAY_MS);
       const forgotten = await upkeep.prune(before, PRUNE_LIMIT);
       if (forgotten === PRUNE_LIMIT) return true;
       pruneAt = systemClock.now() + PRUNE_EVERY_MS;
-      return false;
+      return isMoreDue;
     },
   });
 }

@@ -22,7 +22,12 @@ export function openPostgresTransport(
   const pool = new ReadPool(options, options.readers);
   return {
     lanes: lanes.map(callerOver),
-    reader: callerOver(pool),
+    reader: {
+      call: (operation, values) => {
+        const query = operation.writes ? pool.write.bind(pool) : pool.query.bind(pool);
+        return query(statementOf(operation), encode(operation, values));
+      },
+    },
     copyReader: copyReaderOver(pool),
     batchBytes: BATCH_BYTES,
     close: async () => {

@@ -5,7 +5,7 @@ import { failureOf, sqlState } from "./failure.ts";
 import { AS_TEXT } from "./rows.ts";
 import type { Row } from "./rows.ts";
 
-/** Connections for reads; any of them answers any read. */
+/** Connections for reads, and for writes that need no order among them; any of them answers any. */
 export class ReadPool {
   readonly #pool: pg.Pool;
   readonly #clients = new Set<pg.Client>();
@@ -45,6 +45,20 @@ export class ReadPool {
     }
   }
 
+  /**
+   * The same for what changes something: never repeated by itself.
+   *
+   * @throws {AgentRuntimeError} UNAVAILABLE, saying whether the statement may have run.
+   */
+  async write(statement: string, values: readonly unknown[] = []): Promise<Row[]> {
+    let isSent = false;
+    try {
+      return await this.#once(statement, values, () => (isSent = true));
+    } catch (error) {
+      throw failureOf(error, isSent);
+    }
+  }
+
   /** @param cutAfterMs after which reads that are still under way are cut off; unsaid: never. */
   async close(cutAfterMs?: number): Promise<void> {
     const cut = (): void => this.#clients.forEach(destroy);
@@ -53,8 +67,9 @@ export class ReadPool {
     clearTimeout(timer);
   }
 
-  async #once(statement: string, values: readonly unknown[]): Promise<Row[]> {
+  async #once(statement: string, values: readonly unknown[], onSent?: () => void): Promise<Row[]> {
     const client = await this.#pool.connect();
+    onSent?.();
     let broken = true;
     try {
       const result = await client.query<string[]>({
