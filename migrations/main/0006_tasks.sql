@@ -1,6 +1,6 @@
 -- Tasks: in which order those of a stack run, who works on them until when, what they wait for, what they did outside.
 -- breaking: no    creates only
--- locks: none     creates only
+-- locks: states, while its key is made anew
 
 -- Who works. A process that starts again under its name is another incarnation, and another holder.
 create table agent_state.workers (
@@ -109,3 +109,7 @@ create table agent_state.fenced_tasks (
 create type agent_state.task_move as (
   task_no bigint, phase text, delta json, outcome json, fence boolean, arrives boolean, is_resumed boolean, crashes integer,
   run_at timestamptz, wait_for text, wait_name text, wait_until timestamptz, wait_children bigint[], events text[], report text, cause text);
+
+-- Made anew, so that it is younger than the other indexes that hold namespace and id. In a table without statistics they all look alike,
+-- the planner takes the youngest, and plans are kept: looked up by (namespace, type, id), a state was found by reading its whole namespace.
+alter table agent_state.states drop constraint states_id, add constraint states_id unique (namespace, id);

@@ -19,6 +19,11 @@ describeOnHomes("plans that are kept", (home) => {
     "agent_state_api.foreign_changes",
     "agent_state_api.prune_history",
     "agent_state.document",
+    "agent_state_api.push_tasks",
+    "agent_state_api.claim_tasks",
+    "agent_state_api.report_tasks",
+    "agent_state_api.sweep_tasks",
+    "agent_state_api.heartbeat",
   ])("%s may not read a table from end to end", async (name) => {
     const [row] = await bench.sql<{ settings: string[] | null }>(
       `select p.proconfig as settings from pg_proc p join pg_namespace n on n.oid = p.pronamespace

@@ -1,13 +1,15 @@
 -- Locks the stacks of tasks and of their parents, in one order for all.
 create or replace function agent_state.lock_stacks(p_task_no bigint[])
-returns void language plpgsql set enable_seqscan = off set jit = off as $$
+returns void language plpgsql as $$
+declare
+  v_stacks bigint[];
 begin
-  perform from agent_state.stacks k
-    where k.stack_no in (select t.stack_no from unnest(p_task_no) i(task_no) join agent_state.tasks t on t.task_no = i.task_no
-                         union
-                         select q.stack_no from unnest(p_task_no) i(task_no) join agent_state.tasks t on t.task_no = i.task_no
-                           join agent_state.tasks q on q.task_no = t.parent_no)
-    order by k.stack_no for update;
+  select array_agg(x.stack_no) into v_stacks
+    from unnest(p_task_no) i(task_no)
+    cross join lateral (select t.stack_no, t.parent_no from agent_state.tasks t where t.task_no = i.task_no limit 1) t
+    left join lateral (select q.stack_no from agent_state.tasks q where q.task_no = t.parent_no limit 1) q on true
+    cross join lateral (values (t.stack_no), (q.stack_no)) x(stack_no) where x.stack_no is not null;
+  perform from agent_state.stacks k where k.stack_no = any (v_stacks) order by k.stack_no for update;
 end $$;
 
 -- The rule of the stack, in the one place where it is: after tasks of these stacks moved, which one is next. Highest is who has
@@ -17,7 +19,7 @@ end $$;
 -- Whoever waits, for a time, an event or a person, has no turn, and stands in nobody's way.
 -- Returns what has to be written: the tasks whose phase it changed.
 create or replace function agent_state.settle_stacks(p_stack_no bigint[])
-returns table (task_no bigint, phase text) language plpgsql set enable_seqscan = off set jit = off as $$
+returns table (task_no bigint, phase text) language plpgsql as $$
 #variable_conflict use_column
 begin
   return query
@@ -25,8 +27,8 @@ begin
     select k.stack_no, w.task_no as held_no, w.worker_no, t.task_no as top_no, t.kind, t.phase as top_phase,
            coalesce(w.phase = 'working' and t.preempt = 'now' and (t.priority, t.turn) > (w.priority, w.seq), false) as cuts_in
       from (select distinct u.stack_no from unnest(p_stack_no) u(stack_no)) u
-      join agent_state.stacks k on k.stack_no = u.stack_no
-      left join lateral (select x.* from agent_state.tasks x where x.task_no = k.working_no and x.phase in ('working', 'canceling')) w on true
+      cross join lateral (select x.stack_no, x.working_no from agent_state.stacks x where x.stack_no = u.stack_no limit 1) k
+      left join lateral (select x.* from agent_state.tasks x where x.task_no = k.working_no and x.phase in ('working', 'canceling') limit 1) w on true
       left join lateral (select x.* from agent_state.tasks x where x.stack_no = k.stack_no and x.turn is not null
                           order by x.stack_no desc, x.priority desc, x.turn desc limit 1) t on true
   ), cut as (
@@ -54,7 +56,7 @@ end $$;
 -- Puts the ends of tasks among the results of their parents, each once; a parent that waited for them becomes ready.
 -- p_outcome holds what the task left: {"result": ...} or {"error": ...}. What is larger than 64 KiB is read from the child itself.
 create or replace function agent_state.tell_parents(p_task_no bigint[], p_outcome json[])
-returns table (task_no bigint, phase text, delta json) language plpgsql set enable_seqscan = off set jit = off as $$
+returns table (task_no bigint, phase text, delta json) language plpgsql as $$
 #variable_conflict use_column
 begin
   return query
@@ -62,8 +64,9 @@ begin
     select t.task_no, t.parent_no, (format('{"from":"task","id":%s,"phase":"%s",', to_json(s.id), t.phase)
              || case when octet_length(o.outcome::text) <= 65536 then substr(o.outcome::text, 2) else '"isLarge":true}' end)::json as result
       from unnest(p_task_no, p_outcome) o(task_no, outcome)
-      join agent_state.tasks t on t.task_no = o.task_no and t.ended_at is not null and not t.is_told and t.parent_no is not null
-      join agent_state.states s on s.state_no = t.task_no
+      cross join lateral (select x.* from agent_state.tasks x where x.task_no = o.task_no limit 1) t
+      cross join lateral (select x.id from agent_state.states x where x.state_no = t.task_no limit 1) s
+     where t.ended_at is not null and not t.is_told and t.parent_no is not null
   ), told as (
     update agent_state.tasks t set is_told = true from ended e where t.task_no = e.task_no
   ), parents as materialized (

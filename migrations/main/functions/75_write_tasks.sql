@@ -3,7 +3,7 @@
 -- unique_violation or PT503, and the caller looks again. That moves are legal, the trigger of agent_state.states minds.
 create or replace function agent_state.write_tasks(
   p_task_no bigint[], p_phase text[], p_delta json[], p_cause text[], p_actor text)
-returns void language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
+returns void language plpgsql as $$
 declare
   c_bytes constant integer := 33554432;   -- each part of the document was bounded where it came in; results of children add up
   v_now timestamptz := clock_timestamp();

@@ -1,7 +1,7 @@
 -- Moves tasks, and does all that follows: parents are told, stacks are settled, everything is written. Whoever calls holds their
 -- stacks (lock_stacks), and has judged under that lock that they may move so. phase null: it stays in its phase.
 create or replace function agent_state.move_tasks(p_moves agent_state.task_move[], p_actor text)
-returns void language plpgsql set enable_seqscan = off set jit = off as $$
+returns void language plpgsql as $$
 declare
   c_ends constant text[] := '{completed,failed,canceled,rejected}';
   v_stacks bigint[];
@@ -45,7 +45,7 @@ end $$;
 
 -- What follows from tasks that moved: their parents know, and the next task of each stack is ready.
 create or replace function agent_state.follow_up(p_stack_no bigint[], p_ended bigint[], p_outcome json[], p_actor text)
-returns void language plpgsql set enable_seqscan = off set jit = off as $$
+returns void language plpgsql as $$
 declare
   v_told  bigint[];
   v_phase text[];

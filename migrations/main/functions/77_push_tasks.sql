@@ -20,7 +20,8 @@ create or replace function agent_state_api.push_tasks(
   p_max_backoff_ms integer[], p_supersedes text[], p_key text[], p_actor text, p_max_depth integer, p_data_bytes integer)
 returns table (n integer, code text, detail text, id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer,
                parent text, run_at timestamptz, created_at timestamptz)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+  set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_now    timestamptz := clock_timestamp();
@@ -29,6 +30,8 @@ declare
   v_depth  integer[];
   v_parent bigint[];
   v_run_at timestamptz[];
+  v_tasks  bigint[];
+  v_stacks bigint[];
   v_go     integer[];   -- those that nothing speaks against yet
   v_tries  integer := 0;
 begin
@@ -38,9 +41,9 @@ begin
   end if;
   loop
     begin
-      perform from agent_state.stacks k
-        where k.stack_no in (select o.scope_no from unnest(p_stack) i(stack) join agent_state.scopes o on o.namespace = p_namespace and o.scope = i.stack)
-        order by k.stack_no for update;
+      select array_agg(o.scope_no) into v_stacks from (select distinct stack from unnest(p_stack) i(stack)) i
+        cross join lateral (select x.scope_no from agent_state.scopes x where x.namespace = p_namespace and x.scope = i.stack limit 1) o;
+      perform from agent_state.stacks k where k.stack_no = any (v_stacks) order by k.stack_no for update;
 
       -- What only tasks know is judged here, the rest by the commit. A key that was used says more than what became of its parent since.
       select array_agg(case when k.key is not null or i.parent is null then null when q.task_no is null then 'TASK_NOT_FOUND'
@@ -52,9 +55,9 @@ begin
                             then coalesce(i.run_at, v_now + i.delay_ms * interval '1 ms') end order by i.n)
         into v_code, v_detail, v_depth, v_parent, v_run_at
         from unnest(p_id, p_parent, p_parent_epoch, p_key, p_run_at, p_delay_ms) with ordinality i(id, parent, parent_epoch, key, run_at, delay_ms, n)
-        left join agent_state.states s on s.namespace = p_namespace and s.id = i.parent
-        left join agent_state.tasks q on q.task_no = s.state_no
-        left join agent_state.idempotency_keys k on k.namespace = p_namespace and k.key = i.key;
+        left join lateral (select x.state_no from agent_state.states x where x.namespace = p_namespace and x.id = i.parent limit 1) s on i.parent is not null
+        left join lateral (select x.* from agent_state.tasks x where x.task_no = s.state_no limit 1) q on s.state_no is not null
+        left join lateral (select x.key from agent_state.idempotency_keys x where x.namespace = p_namespace and x.key = i.key limit 1) k on i.key is not null;
       select array_agg(g order by g) into v_go from generate_subscripts(v_code, 1) g where v_code[g] is null;
 
       if v_go is not null then
@@ -75,20 +78,21 @@ begin
         select array_agg(coalesce(c.code, o.code) order by o.n), array_agg(coalesce(c.detail, o.detail) order by o.n) into v_code, v_detail
           from unnest(v_code, v_detail) with ordinality o(code, detail, n) left join committed c on c.n = o.n;
 
+        select array_agg(s.state_no order by g.at), array_agg(s.scope_no order by g.at), array_agg(g.n order by g.at) into v_tasks, v_stacks, v_go
+          from unnest(v_go) with ordinality g(n, at)
+          cross join lateral (select x.state_no, x.scope_no from agent_state.states x where x.namespace = p_namespace and x.id = p_id[g.n] limit 1) s
+         where v_code[g.n] is null;
         insert into agent_state.stacks (stack_no, namespace)
-        select distinct s.scope_no, p_namespace from unnest(v_go) g join agent_state.states s on s.namespace = p_namespace and s.id = p_id[g]
-         where v_code[g] is null and not exists (select from agent_state.stacks k where k.stack_no = s.scope_no) order by 1
+        select distinct u.stack_no, p_namespace from unnest(v_stacks) u(stack_no)
+         where not exists (select from agent_state.stacks k where k.stack_no = u.stack_no) order by 1
         on conflict do nothing;
         insert into agent_state.tasks (task_no, stack_no, seq, turn, parent_no, run_at, deadline, priority, depth, max_attempts, backoff_ms,
                                        max_backoff_ms, preempt, phase, kind)
-        select s.state_no, s.scope_no, q.seq, q.seq, v_parent[q.n], v_run_at[q.n], p_deadline[q.n], p_priority[q.n], v_depth[q.n], p_max_attempts[q.n],
-               p_backoff_ms[q.n], p_max_backoff_ms[q.n], p_preempt[q.n], s.phase, p_kind[q.n]
-          from (select g.n, case when v_run_at[g.n] is null then nextval('agent_state.task_seq') end as seq
-                  from unnest(v_go) g(n) where v_code[g.n] is null order by g.n offset 0) q
-          join agent_state.states s on s.namespace = p_namespace and s.id = p_id[q.n];
-        perform agent_state.follow_up((select array_agg(s.scope_no) from unnest(v_go) g
-                                         join agent_state.states s on s.namespace = p_namespace and s.id = p_id[g] where v_code[g] is null),
-                                      null, null, p_actor);
+        select q.task_no, q.stack_no, q.seq, q.seq, v_parent[q.n], v_run_at[q.n], p_deadline[q.n], p_priority[q.n], v_depth[q.n], p_max_attempts[q.n],
+               p_backoff_ms[q.n], p_max_backoff_ms[q.n], p_preempt[q.n], case when v_run_at[q.n] is null then 'ready' else 'submitted' end, p_kind[q.n]
+          from (select i.*, case when v_run_at[i.n] is null then nextval('agent_state.task_seq') end as seq
+                  from unnest(v_tasks, v_stacks, v_go) i(task_no, stack_no, n) offset 0) q;
+        perform agent_state.follow_up(v_stacks, null, null, p_actor);
       end if;
 
       return query
@@ -102,7 +106,7 @@ begin
                             where v_code[i.n] is null and x.namespace = p_namespace and x.id = i.id
                            union all
                            select x.state_no, x.id, x.phase, x.created_at from agent_state.states x where x.state_no = r.state_no) s on true
-        left join agent_state.tasks t on t.task_no = s.state_no;
+        left join lateral (select x.* from agent_state.tasks x where x.task_no = s.state_no limit 1) t on true;
       return;
     exception when unique_violation or deadlock_detected or sqlstate 'PT503' then
       v_tries := v_tries + 1;

@@ -1,7 +1,15 @@
+-- The numbers of stacks, of those that there are.
+create or replace function agent_state.stack_numbers(p_namespace text, p_stacks text[])
+returns bigint[] language plpgsql stable as $$
+begin
+  return (select coalesce(array_agg(o.scope_no), '{}') from unnest(p_stacks) i(stack)
+           cross join lateral (select x.scope_no from agent_state.scopes x where x.namespace = p_namespace and x.scope = i.stack limit 1) o);
+end $$;
+
 -- Makes a worker known, or renews its lease where less than half of it is left; returns its number. What it held past its
 -- lease is no longer its own.
 create or replace function agent_state.know_worker(p_namespace text, p_worker text, p_incarnation text, p_lease_ms integer, p_renew boolean)
-returns bigint language plpgsql set enable_seqscan = off set jit = off as $$
+returns bigint language plpgsql as $$
 declare
   v_worker agent_state.workers;
   v_now    timestamptz := clock_timestamp();
@@ -20,7 +28,7 @@ end $$;
 -- p_stack_no null: any; p_kinds null: of any kind. Whoever calls looks again where it raises unique_violation or PT503.
 create or replace function agent_state.claim_next(
   p_namespace text, p_worker_no bigint, p_stack_no bigint[], p_kinds text[], p_limit integer, p_actor text)
-returns bigint[] language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
+returns bigint[] language plpgsql as $$
 declare
   v_stacks bigint[];
   v_tasks  bigint[];
@@ -33,11 +41,14 @@ begin
                and not exists (select from agent_state.holds h where h.scope_no = k.stack_no)
              order by k.ready_since limit p_limit for update of k skip locked) l;
   elsif p_kinds is not null then
+    -- Kind by kind, each in the order of its index; what is locked beyond the limit is let go with the commit.
     select array_agg(l.stack_no) into v_stacks
-      from (select k.stack_no from agent_state.stacks k
-             where k.namespace = p_namespace and k.ready_kind = any (p_kinds) and k.ready_since is not null
-               and not exists (select from agent_state.holds h where h.scope_no = k.stack_no)
-             order by k.ready_since limit p_limit for update of k skip locked) l;
+      from (select k.stack_no from unnest(p_kinds) i(kind), lateral (
+                   select k.stack_no, k.ready_since from agent_state.stacks k
+                    where k.namespace = p_namespace and k.ready_kind = i.kind and k.ready_since is not null
+                      and not exists (select from agent_state.holds h where h.scope_no = k.stack_no)
+                    order by k.ready_since limit p_limit for update of k skip locked) k
+             order by k.ready_since limit p_limit) l;
   else
     select array_agg(l.stack_no) into v_stacks
       from (select k.stack_no from agent_state.stacks k
@@ -69,7 +80,7 @@ end $$;
 
 -- Writes that tasks were claimed.
 create or replace function agent_state.write_claims(p_task_no bigint[], p_worker text, p_actor text)
-returns void language plpgsql set enable_seqscan = off set jit = off as $$
+returns void language plpgsql as $$
 begin
   perform agent_state.write_tasks(array_agg(t.task_no), array_agg('working'::text),
             array_agg(json_build_object('m', json_build_object('epoch', t.epoch::text, 'attempt', t.attempt, 'worker', p_worker))),
@@ -84,7 +95,8 @@ create or replace function agent_state_api.claim_tasks(
   p_namespace text, p_worker text, p_incarnation text, p_lease_ms integer, p_stacks text[], p_kinds text[], p_limit integer)
 returns table (id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer, parent text, epoch bigint, attempt integer,
                deadline timestamptz, lease_until timestamptz, created_at timestamptz, document json)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+  set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_stacks  bigint[];
@@ -93,8 +105,7 @@ declare
   v_tries   integer := 0;
 begin
   if cardinality(p_stacks) > 0 then
-    select coalesce(array_agg(o.scope_no), '{}') into v_stacks from unnest(p_stacks) i(stack)
-      join agent_state.scopes o on o.namespace = p_namespace and o.scope = i.stack;
+    v_stacks := agent_state.stack_numbers(p_namespace, p_stacks);
   end if;
   loop
     begin
@@ -115,7 +126,7 @@ end $$;
 create or replace function agent_state.claimed_tasks(p_task_no bigint[])
 returns table (id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer, parent text, epoch bigint, attempt integer,
                deadline timestamptz, lease_until timestamptz, created_at timestamptz, document json)
-language plpgsql stable set enable_seqscan = off set jit = off as $$
+language plpgsql stable as $$
 #variable_conflict use_column
 begin
   return query
@@ -125,9 +136,9 @@ begin
               then (select c.body from agent_state.changes c where c.state_no = s.state_no and c.version = s.base_version)
               else agent_state.document(s.state_no, s.version) end
     from unnest(p_task_no) u(task_no)
-    join agent_state.tasks t on t.task_no = u.task_no
-    join agent_state.states s on s.state_no = t.task_no
-    left join agent_state.workers w on w.worker_no = t.worker_no
-    left join agent_state.states q on q.state_no = t.parent_no
+    cross join lateral (select x.* from agent_state.tasks x where x.task_no = u.task_no limit 1) t
+    cross join lateral (select x.* from agent_state.states x where x.state_no = u.task_no limit 1) s
+    left join lateral (select x.lease_until from agent_state.workers x where x.worker_no = t.worker_no limit 1) w on true
+    left join lateral (select x.id from agent_state.states x where x.state_no = t.parent_no limit 1) q on t.parent_no is not null
    order by s.state_no;
 end $$;

@@ -99,7 +99,8 @@ create or replace function agent_state_api.report_tasks(
   p_lease_ms integer, p_stacks text[], p_kinds text[], p_claim integer)
 returns table (n integer, code text, wanted text, id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer, parent text,
                epoch bigint, attempt integer, deadline timestamptz, lease_until timestamptz, created_at timestamptz, document json)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+  set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_tasks   bigint[];
@@ -110,11 +111,13 @@ declare
   v_claimed bigint[];
   v_tries   integer := 0;
 begin
+  if exists (select from unnest(p_id) i(id) group by i.id having count(*) > 1) then
+    raise exception using errcode = 'PT400', message = 'INVALID_REQUEST', detail = 'two reports about one task in one call';
+  end if;
   select array_agg(s.state_no order by i.n) into v_tasks from unnest(p_id) with ordinality i(id, n)
     left join lateral (select x.state_no from agent_state.states x where x.namespace = p_namespace and x.id = i.id limit 1) s on true;
   if p_claim > 0 and cardinality(p_stacks) > 0 then
-    select coalesce(array_agg(o.scope_no), '{}') into v_stacks from unnest(p_stacks) i(stack)
-      join agent_state.scopes o on o.namespace = p_namespace and o.scope = i.stack;
+    v_stacks := agent_state.stack_numbers(p_namespace, p_stacks);
   end if;
   loop
     begin

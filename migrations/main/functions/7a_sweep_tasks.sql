@@ -1,7 +1,7 @@
 -- Takes from workers whose lease ran out what they held: their epoch is over, the tasks are ready for others. One that is being
 -- canceled is canceled. One that crashed its holder too often in a row, without a checkpoint between, is confused: it would go on so.
 create or replace function agent_state.take_over(p_worker_no bigint[])
-returns integer language plpgsql set enable_seqscan = off set jit = off as $$
+returns integer language plpgsql as $$
 declare
   c_crashes constant integer := 3;
   v_tasks   bigint[];
@@ -24,7 +24,7 @@ end $$;
 
 -- What time makes of tasks: who was delayed arrives, who backed off may be next again, timers ring, waits and lives end.
 create or replace function agent_state.ring_tasks(p_limit integer)
-returns integer language plpgsql set enable_seqscan = off set jit = off as $$
+returns integer language plpgsql as $$
 declare
   v_now   timestamptz := clock_timestamp();
   v_tasks bigint[];
@@ -55,7 +55,7 @@ end $$;
 
 -- Puts right what was changed past the functions of tasks: results that their parent does not have, stacks whose next task is not known.
 create or replace function agent_state.reconcile_tasks(p_limit integer)
-returns integer language plpgsql set enable_seqscan = off set jit = off as $$
+returns integer language plpgsql as $$
 declare
   v_tasks  bigint[];
   v_stacks bigint[];
@@ -86,7 +86,8 @@ end $$;
 -- again. `next_due`: the next moment at which a task becomes due.
 create or replace function agent_state_api.sweep_tasks(p_limit integer)
 returns table (taken_over integer, rung integer, reconciled integer, more boolean, next_due timestamptz)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+  set plan_cache_mode = force_generic_plan as $$
 declare
   v_workers bigint[];
   v_tries   integer := 0;

@@ -2,7 +2,8 @@
 -- are to be given up (cancel), which are to give way at their next step (preempt), and which were taken from it (fenced).
 create or replace function agent_state_api.heartbeat(p_namespace text, p_worker text, p_incarnation text, p_lease_ms integer)
 returns table (lease_until timestamptz, cancel json, preempt json, fenced json)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+  set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_worker bigint;

@@ -6,7 +6,8 @@
 create or replace function agent_state_api.record_effect(
   p_namespace text, p_id text, p_epoch bigint, p_key text, p_is_done boolean, p_receipt text, p_again boolean)
 returns table (code text, standing text, receipt json)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+  set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_task   agent_state.tasks;

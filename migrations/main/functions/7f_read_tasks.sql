@@ -2,7 +2,8 @@
 create or replace function agent_state_api.read_tasks(p_namespace text, p_id text[])
 returns table (id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer, parent text, epoch bigint, attempt integer,
                deadline timestamptz, lease_until timestamptz, created_at timestamptz, document json, worker text, run_at timestamptz, children json, effects json)
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+  set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
   return query
@@ -15,7 +16,7 @@ begin
                                                       else 'in_doubt' end) order by e.begun_at), '[]')
             from agent_state.effects e where e.task_no = t.task_no)
     from unnest(p_id) with ordinality i(id, n)
-    join agent_state.states s on s.namespace = p_namespace and s.id = i.id and not s.deleted
+    cross join lateral (select x.* from agent_state.states x where x.namespace = p_namespace and x.id = i.id and not x.deleted limit 1) s
     join agent_state.tasks t on t.task_no = s.state_no
     left join agent_state.workers w on w.worker_no = t.worker_no
     left join agent_state.states q on q.state_no = t.parent_no
@@ -27,7 +28,8 @@ end $$;
 create or replace function agent_state_api.read_stack(p_namespace text, p_stack text, p_limit integer)
 returns table (id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer, parent text, epoch bigint, attempt integer,
                deadline timestamptz, lease_until timestamptz, created_at timestamptz, document json, worker text, run_at timestamptz)
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
+  set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
   return query
