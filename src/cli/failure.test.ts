@@ -13,6 +13,8 @@ import {
 const byExitCode: Readonly<Record<string, number>> = {
   VERSION_CONFLICT: EXIT.conflict,
   STEP_CONFLICT: EXIT.conflict,
+  EPOCH_FENCED: EXIT.conflict,
+  TASK_ENDED: EXIT.conflict,
   ALREADY_EXISTS: EXIT.conflict,
   COPY_DIVERGES: EXIT.conflict,
   NO_EARLIER_STEP: EXIT.conflict,
@@ -20,6 +22,7 @@ const byExitCode: Readonly<Record<string, number>> = {
   HISTORY_BROKEN: EXIT.conflict,
   PRECONDITION_FAILED: EXIT.conflict,
   STATE_NOT_FOUND: EXIT.notFound,
+  TASK_NOT_FOUND: EXIT.notFound,
   VERSION_NOT_FOUND: EXIT.notFound,
   STEP_NOT_FOUND: EXIT.notFound,
   SCOPE_NOT_FOUND: EXIT.notFound,
