@@ -1,5 +1,5 @@
 -- Tasks: in which order those of a stack run, who works on them until when, what they wait for, what they did outside.
--- breaking: no    creates only
+-- breaking: no    creates, and makes one key of states anew as it was
 -- locks: states, while its key is made anew
 
 -- Who works. A process that starts again under its name is another incarnation, and another holder.
