@@ -16,7 +16,7 @@ begin
     return json_build_object('refused', 'not empty', 'states', (select count(*) from agent_state.states));
   end if;
   insert into agent_state.meta values ('restore', json_build_object('order', p_order)::text);
-  update agent_state.meta m set value = gen_random_uuid()::text where m.name = 'lineage';
+  update agent_state.meta m set value = gen_random_uuid()::text where m.name = 'lineage';   -- old cursors are told GAP
   insert into agent_state.migrations (number, name, checksum, program) values (1000000, 'restore', '', p_program);
   return json_build_object('after', null);
 end $$;
@@ -152,13 +152,12 @@ returns table (namespace text, scope text, step bigint) language sql stable set 
     from unnest(p_namespace, p_scope) k(namespace, scope)
 $$;
 
--- Ends a restore: whoever comes now may open this database. Old cursors are told GAP, and so is who begins before all changes, as
--- history begins in its middle.
+-- Ends a restore: whoever comes now may open this database.
 create or replace function agent_state.finish_restore()
 returns void language plpgsql as $$
 begin
   insert into agent_state.meta
-  select 'feed_floor', '0.0.0.1' union all select 'restored', m.value from agent_state.meta m where m.name = 'restore'
+  select 'restored', m.value from agent_state.meta m where m.name = 'restore'
   on conflict (name) do update set value = excluded.value;
   delete from agent_state.meta m where m.name = 'restore';
   delete from agent_state.migrations m where m.number = 1000000;

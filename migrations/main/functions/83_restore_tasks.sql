@@ -76,7 +76,7 @@ begin
                                    and w.incarnation = c_lost
   on conflict do nothing;
 
-  update agent_state.stacks k set working_no = t.task_no
+  update agent_state.stacks k set working_no = t.state_no
     from agent_state.task_states(p_after, p_limit) t where k.stack_no = t.stack_no and t.phase = any (c_held);
   select max(o.scope_no) into v_last
     from (select x.scope_no from agent_state.scopes x

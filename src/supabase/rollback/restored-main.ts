@@ -187,7 +187,10 @@ export class RestoredMain {
       return (await this.#client.query<Answer>(statement, values)).rows;
     } catch (error) {
       if (sqlState(error) !== "PT409") throw failureOf(error, false);
-      throw refused(`Main is not what was put in (${(error as pg.DatabaseError).detail}).`);
+      throw new AgentRuntimeError(
+        "RESTORE_REFUSED",
+        `What main holds is not what was put in: ${(error as pg.DatabaseError).detail}. Begin again with an empty database, and with nobody else on it.`,
+      );
     }
   }
 }
