@@ -38,6 +38,8 @@ export interface RestoreReport extends RestoredCounts {
 
 export interface RestoreCall {
   readonly until: RestoreUntil;
+  /** How long a service that holds the lease of the follower is waited for; default 20,000. */
+  readonly leaseWaitMs?: number;
   readonly signal: AbortSignal;
   /** @param what what is being done, for people. */
   readonly onProgress: (what: string, done: number, total: number) => void;
@@ -51,7 +53,7 @@ const PAGE = { rows: 2_000, bytes: 4 * 1024 * 1024 };
 
 const LEASE_MS = 120_000;
 /** A service that was killed holds its lease for ten seconds more. */
-const LEASE_PATIENCE_MS = 20_000;
+const LEASE_WAIT_MS = 20_000;
 const LEASE_PAUSE_MS = 250;
 
 /**
@@ -95,7 +97,7 @@ async function restoreFrom(
   await prepareSchema(source, "rollback");
   const copies = openRestoreSource(source);
   try {
-    const lease = await Lease.take(copies, call.signal);
+    const lease = await Lease.take(copies, call);
     try {
       const copied = await copies.copiedTo();
       const order = orderOf(call.until, copied);
@@ -141,9 +143,12 @@ class Lease {
     this.epoch = epoch;
   }
 
-  static async take(copies: RestoreSource, signal: AbortSignal): Promise<Lease> {
+  static async take(
+    copies: RestoreSource,
+    { leaseWaitMs = LEASE_WAIT_MS, signal }: RestoreCall,
+  ): Promise<Lease> {
     const holder = `restore ${randomUUID()}`;
-    const until = systemClock.monotonicMs() + LEASE_PATIENCE_MS;
+    const until = systemClock.monotonicMs() + leaseWaitMs;
     for (;;) {
       const { mine, epoch } = await copies.takeLease(holder, LEASE_MS);
       if (mine) return new Lease(copies, holder, epoch);

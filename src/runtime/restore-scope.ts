@@ -72,5 +72,7 @@ function reasonOf(scope: RestorableScope, step: Step): string {
   if (fault !== null) return `step ${fault.step} of its copy: ${fault.why}`;
   if (doubt !== null) return `main and its copy differed: ${doubt}`;
   if (provenStep !== null && step < provenStep) return "left out, as --promoted was said";
-  return isMoreKnown ? "main had newer steps that were not copied" : "its copy was not whole yet";
+  return isMoreKnown && step > 0n
+    ? "main had newer steps that were not copied"
+    : "its copy was not whole";
 }

@@ -103,10 +103,15 @@ describeOnHomes("main rebuilt from the rollback database", (home) => {
     expect(await firstAfter(again, "0")).toBe("ann.agent");
     expect(await again.scope("eve")).toMatchObject({ hold: true });
     const bob = await again.scope("bob");
-    expect(bob).toMatchObject(await manager.scope("bob").then(({ step, quarantined }) => ({ step, quarantined })));
+    expect(bob).toMatchObject(
+      await manager.scope("bob").then(({ step, quarantined }) => ({ step, quarantined })),
+    );
 
     const { step } = await again.updateState("ann.c", "note", { text: "later" });
-    await until(async () => (await copies.standing({ namespace: "default", scope: "ann" }))!.pendingStep === step);
+    await until(
+      async () =>
+        (await copies.standing({ namespace: "default", scope: "ann" }))!.pendingStep === step,
+    );
     expect(await again.rollback("ann")).toMatchObject({ source: "rollback", undoneStep: step });
     expect(await again.getState("ann.c")).toMatchObject({ data: { text: "new\u2028" } });
     await until(async () => (await copies.status()).broken === 0);

@@ -64,7 +64,8 @@ returns table (namespace text, scope text, promoted_step bigint, proven_step big
 language sql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
   select o.namespace, o.scope, o.promoted_step,
          case when f.step is null then o.pending_step when f.step > greatest(o.promoted_step, o.whole_from) and f.step > 1 then f.step - 1 end,
-         greatest(o.pending_step, n.newest), coalesce(o.broken in ('a step is missing', 'a step was too large for the feed', 'a version is missing'), false),
+         greatest(o.pending_step, n.newest), coalesce(o.rebuild and (o.pending_step = 0 or o.broken in (
+                    'half made', 'a step is missing', 'a step was too large for the feed', 'a version is missing')), false),
          o.hold, o.quarantined::text, case when not o.rebuild and o.broken not like 'ahead of main%' then o.broken end,
          f.step, f.id, f.version, f.why, n.changes
     from (select x.* from agent_state.scopes x

@@ -30,7 +30,9 @@ export function restoreLines(report: RestoreReport, width: number | undefined): 
     "history begins with what the copies held: earlier steps are not there",
     ...(begunTasks === 0
       ? []
-      : [`${begunTasks} tasks were begun: what they did outside is not known, see docs/rollback.md`]),
+      : [
+          `${begunTasks} tasks were begun: what they did outside is not known, see docs/rollback.md`,
+        ]),
   ];
 }
 
