@@ -38,7 +38,7 @@ export interface RestoreReport extends RestoredCounts {
 
 export interface RestoreCall {
   readonly until: RestoreUntil;
-  /** How long a service that holds the lease of the follower is waited for; default 20,000. */
+  /** How long a service that holds the lease of the follower is waited for; default 40,000. */
   readonly leaseWaitMs?: number;
   readonly signal: AbortSignal;
   /** @param what what is being done, for people. */
@@ -51,9 +51,9 @@ const STATEMENT_TIMEOUT_MS = 600_000;
 const SCOPES = 200;
 const PAGE = { rows: 2_000, bytes: 4 * 1024 * 1024 };
 
-const LEASE_MS = 120_000;
-/** A service that was killed holds its lease for ten seconds more. */
-const LEASE_WAIT_MS = 20_000;
+const LEASE_MS = 30_000;
+/** Longer than any lease: who was killed holds it until it runs out. */
+const LEASE_WAIT_MS = 40_000;
 const LEASE_PAUSE_MS = 250;
 
 /**
@@ -155,7 +155,7 @@ class Lease {
       if (systemClock.monotonicMs() > until) {
         throw new AgentRuntimeError(
           "RESTORE_REFUSED",
-          "Another process uses this rollback database: a service that follows main, or another restore. Stop it, or wait two minutes where it was killed, then try again. Nothing was changed.",
+          "Another process uses this rollback database: a service that follows main, or another restore. Stop it, then try again. Nothing was changed.",
         );
       }
       await sleep(LEASE_PAUSE_MS, undefined, { signal });
