@@ -77,6 +77,13 @@ export async function restoreMain(config: Config, call: RestoreCall): Promise<Re
 }
 
 function mainAddress({ supabase }: Config): Address {
+  if (supabase.main === "") {
+    throw new AgentRuntimeError(
+      "INVALID_CONFIG",
+      "There is no main to restore into: name an empty database in `supabase.main`.",
+      { field: "supabase.main" },
+    );
+  }
   if (isDataApi(supabase.main)) {
     throw new AgentRuntimeError(
       "INVALID_CONFIG",
