@@ -301,10 +301,22 @@ function bigintAsText(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? value.toString() : value;
 }
 
+/** A loss as JSON has it. */
+type StoredLoss = {
+  readonly [Name in keyof ScopeLoss]: bigint extends ScopeLoss[Name]
+    ? string | Exclude<ScopeLoss[Name], bigint>
+    : ScopeLoss[Name];
+};
+
+interface StoredReport extends Omit<RestoreReport, "copiedUntil" | "losses"> {
+  readonly copiedUntil: string | null;
+  readonly losses: readonly StoredLoss[];
+}
+
 /** Steps and versions are numbers of any size again. */
 function reportOf(text: string): RestoreReport {
-  const report = JSON.parse(text) as RestoreReport;
-  const whole = (value: bigint | null): bigint | null => (value === null ? null : BigInt(value));
+  const report = JSON.parse(text) as StoredReport;
+  const whole = (value: string | null): bigint | null => (value === null ? null : BigInt(value));
   return {
     ...report,
     copiedUntil: report.copiedUntil === null ? null : new Date(report.copiedUntil),

@@ -5,7 +5,6 @@ import { silentLog } from "../../src/service/log.ts";
 import { openFollowedStore } from "../../src/supabase/rollback/followed-store.ts";
 import { migrate } from "../../src/supabase/migrate.ts";
 import { testHomes } from "../support/homes.ts";
-import type { TestDatabase } from "../support/homes.ts";
 import { connectionTo, openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 import { HandFollower, openPair } from "../support/rollback.ts";
@@ -30,10 +29,10 @@ afterEach(async () => {
 });
 
 /** A main with nothing in it. */
-async function emptyDatabase(): Promise<TestDatabase & Pick<Bench, "sql" | "openManager">> {
+async function emptyMain(): Promise<Bench> {
   const bench = await openBench(home);
   open.push(bench);
-  return { ...bench.database, sql: bench.sql, openManager: bench.openManager };
+  return bench;
 }
 
 async function write(scope: string, steps: number): Promise<void> {
@@ -78,7 +77,8 @@ test("what does not prove is named, and nothing of it is restored as good", asyn
     `update agent_state.changes set (digest, body) = (select d.digest, d.body from agent_state.changes d where d.version = 3
         and d.state_no = (select state_no from agent_state.states where id = 'sound')) where ${changeOf("swapped", 3)}`,
   );
-  const database = await emptyDatabase();
+  const main = await emptyMain();
+  const { database } = main;
   const { losses, scopes } = await restoreInto(database, pair.rollback);
   expect(scopes).toBe(5);
   const lost = { namespace: "n", lostFrom: 3n, lostTo: 3n, restoredStep: 2n, hold: true };
@@ -106,8 +106,8 @@ test("what does not prove is named, and nothing of it is restored as good", asyn
     },
     { ...lost, ...named, scope: "swapped", id: "swapped", why: expect.stringContaining("digest") },
   ]);
-  await expectSound(database);
-  const documents = await database.sql(
+  await expectSound(main);
+  const documents = await main.sql(
     `select s.id, agent_state.document(s.state_no, s.version)::text as document from agent_state.states s order by s.id`,
   );
   expect(documents).toEqual(
@@ -116,7 +116,7 @@ test("what does not prove is named, and nothing of it is restored as good", asyn
       document: `{"n":${id === "sound" ? 3 : 2}}`,
     })),
   );
-  const manager = database.openManager();
+  const manager = main.openManager();
   await expect(manager.updateState("edited", "note", {}, { namespace: "n" })).rejects.toMatchObject(
     { code: "SCOPE_ON_HOLD" },
   );
@@ -142,7 +142,8 @@ test("steps that main is known to have gone on to are listed, and unfinished cop
   await hand.read(1_000);
   await pair.copies.discard({ namespace: "n", scope: "half" }, "looks wrong");
   await pair.copies.releaseLease(hand.epoch);
-  const database = await emptyDatabase();
+  const main = await emptyMain();
+  const { database } = main;
   const report = await restoreInto(database, pair.rollback);
   expect(report.losses).toMatchObject([
     { scope: "gap", restoredStep: 2n, lostFrom: 3n, lostTo: null, id: null, hold: false },
@@ -153,9 +154,9 @@ test("steps that main is known to have gone on to are listed, and unfinished cop
     "its copy was not whole",
   ]);
   expect(report.copiedUntil).toBeInstanceOf(Date);
-  await expectSound(database);
+  await expectSound(main);
   // The copies are whole again once the new main is followed.
-  const manager = database.openManager();
+  const manager = main.openManager();
   expect(await manager.getState("gap", { namespace: "n" })).toMatchObject({ version: 2n });
   await expect(manager.getState("half", { namespace: "n" })).rejects.toMatchObject({
     code: "STATE_NOT_FOUND",
@@ -167,13 +168,14 @@ test("with --promoted each scope is what a rollback would have restored, and the
   await write("three", 3);
   await hand.drain();
   await pair.copies.releaseLease(hand.epoch);
-  const database = await emptyDatabase();
+  const main = await emptyMain();
+  const { database } = main;
   const { losses } = await restoreInto(database, pair.rollback, { until: "promoted" });
   expect(losses).toMatchObject([
     { scope: "one", restoredStep: 0n, lostFrom: 1n, lostTo: 1n, hold: false },
     { scope: "three", restoredStep: 2n, lostFrom: 3n, lostTo: 3n, hold: false },
   ]);
-  const manager = database.openManager();
+  const manager = main.openManager();
   await manager.updateState("one", "note", { n: "again" }, { namespace: "n" });
   await manager.updateState("three", "note", { n: "other" }, { namespace: "n" });
   const copies = pair.openCopies();
@@ -194,7 +196,8 @@ test("one that was interrupted goes on; until then nobody opens what is half the
   await writeMany(450);
   await vandalise(`update agent_state.changes set body = '{}' where ${changeOf("s001", 2)}`);
   const copied = await loggedIn(pair.rollback, "s.id <> 's001'");
-  const database = await emptyDatabase();
+  const main = await emptyMain();
+  const { database } = main;
   for (const stopAt of [200, 400]) {
     const stop = new AbortController();
     const interrupted = restoreInto(database, pair.rollback, {
@@ -215,8 +218,8 @@ test("one that was interrupted goes on; until then nobody opens what is half the
   });
   const report = await restoreInto(database, pair.rollback);
   expect(report).toMatchObject({ scopes: 450, losses: [{ scope: "s001", restoredStep: 1n }] });
-  expect(await loggedIn(database, "s.id <> 's001'")).toEqual(copied);
-  await expectSound(database);
+  expect(await loggedIn(main, "s.id <> 's001'")).toEqual(copied);
+  await expectSound(main);
   await migrate(connectionTo(database.adminUrl));
 });
 
@@ -224,7 +227,8 @@ test("one that ended while the copies were told goes on with the report that it 
   await writeMany(250);
   await hand.drain();
   await pair.copies.releaseLease(hand.epoch);
-  const database = await emptyDatabase();
+  const main = await emptyMain();
+  const { database } = main;
   const stop = new AbortController();
   const interrupted = restoreInto(database, pair.rollback, {
     until: "promoted",
@@ -271,7 +275,7 @@ test("it is refused where main is not empty, is followed, or has no rollback dat
   });
   await pair.copies.takeLease("a service", 600_000);
   await expect(
-    restoreInto(await emptyDatabase(), rollback, { leaseWaitMs: 0 }),
+    restoreInto((await emptyMain()).database, rollback, { leaseWaitMs: 0 }),
   ).rejects.toMatchObject({
     code: "RESTORE_REFUSED",
     message: expect.stringContaining("Stop it"),
