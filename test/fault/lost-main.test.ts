@@ -18,7 +18,7 @@ import { startLoad } from "./load.ts";
 import { missingPostgres, PrivatePostgres } from "./private-postgres.ts";
 
 const WRITERS = 32;
-const acknowledged = proofLength({ short: 1_500, full: 20_000 });
+const acknowledged = proofLength({ short: 800, full: 20_000 });
 
 /** A scope in a report for programs. */
 interface Loss {
@@ -26,6 +26,11 @@ interface Loss {
   readonly restoredStep: string;
   readonly lostFrom: string | null;
   readonly lostTo: string | null;
+}
+
+/** A change, and when its caller was told of it. */
+interface ToldChange extends Written {
+  readonly toldAt: number;
 }
 
 interface Report {
@@ -62,7 +67,7 @@ describe("main lost altogether under load", () => {
   }
 
   /** Load until main is killed, and its directory removed; what callers were told. */
-  async function loseMain(rollback: PrivatePostgres): Promise<readonly Written[]> {
+  async function loseMain(rollback: PrivatePostgres): Promise<readonly ToldChange[]> {
     const main = await PrivatePostgres.open();
     const supabase = { main: main.url, rollback: rollback.url };
     const manager = await StateManager.open({ supabase });
@@ -81,7 +86,9 @@ describe("main lost altogether under load", () => {
     await load.stop();
     await manager.close();
     expect(ledger.unexpected).toEqual([]);
-    return ledger.attempts.flatMap(({ committed }) => (committed?.changes ?? []) as Written[]);
+    return ledger.attempts.flatMap(({ committed, toldAt }) =>
+      ((committed?.changes ?? []) as Written[]).map((change) => ({ ...change, toldAt: toldAt! })),
+    );
   }
 
   test(
@@ -119,13 +126,11 @@ describe("main lost altogether under load", () => {
       const copiedUntil = new Date(report.copiedUntil);
       let lost = 0;
       for (const written of told) {
-        const { id, version, scope, step, digest, updatedAt } = written;
+        const { id, version, scope, step, digest, toldAt } = written;
         if (step > (heads.get(scope) ?? 0n)) {
           lost += 1;
           // What is lost unseen came after the moment that the report names.
-          expect(updatedAt.getTime(), `${id}@${version}`).toBeGreaterThanOrEqual(
-            copiedUntil.getTime(),
-          );
+          expect(toldAt, `${id}@${version}`).toBeGreaterThanOrEqual(copiedUntil.getTime());
           continue;
         }
         if (version > (newest.get(id)?.version ?? 0n)) newest.set(id, written);

@@ -43,7 +43,7 @@ function unseenLine({ copiedUntil, copiedAll }: RestoreReport): string {
   }
   return copiedUntil === null
     ? "how far main had gone on is not known: steps after those above may be lost"
-    : `all that main had committed by ${copiedUntil.toISOString()} was copied; steps after that may be lost unseen`;
+    : `all that main had acknowledged by ${copiedUntil.toISOString()} was copied; steps after that may be lost unseen`;
 }
 
 function lostSteps({ lostFrom, lostTo }: ScopeLoss): string {
