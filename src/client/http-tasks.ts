@@ -14,8 +14,8 @@ import type {
   TaskFace,
   TaskOrder,
   WaitReport,
+  WorkerBeat,
 } from "../state/task-face.ts";
-import type { Heartbeat } from "../state/task-port.ts";
 import type { Effect, Task, TaskDetails } from "../state/task.ts";
 import { decode } from "./decode.ts";
 import { dataText, queryOf } from "./encode.ts";
@@ -48,7 +48,7 @@ export class HttpTasks implements TaskFace {
   async heartbeat(
     worker: string,
     request: Options & { readonly incarnation: string },
-  ): Promise<Heartbeat> {
+  ): Promise<WorkerBeat> {
     const path = `/v1/workers/${encodeURIComponent(checkId(worker))}/heartbeat`;
     return decode(await this.#post(path, request), toHeartbeat);
   }
@@ -203,7 +203,7 @@ function toReported({
 function toHeartbeat({
   leaseUntil,
   ...told
-}: Omit<Heartbeat, "leaseUntil"> & { leaseUntil: string }): Heartbeat {
+}: Omit<WorkerBeat, "leaseUntil"> & { leaseUntil: string }): WorkerBeat {
   return { ...told, leaseUntil: new Date(leaseUntil) };
 }
 

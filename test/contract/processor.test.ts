@@ -1,0 +1,26 @@
+import { HttpStateClient } from "../../src/client/http-client.ts";
+import { serve } from "../server/serve.ts";
+import { describeOnHomes } from "../support/homes.ts";
+import { openBench } from "../support/manager.ts";
+import { processorContract } from "./processor.ts";
+
+describeOnHomes("tasks", (home) => {
+  processorContract("the library", async () => {
+    const bench = await openBench(home);
+    return { face: bench.openManager(), close: () => bench.close() };
+  });
+
+  processorContract("the HTTP client", async () => {
+    const bench = await openBench(home);
+    const served = await serve(bench.openManager());
+    const face = HttpStateClient.open({ url: served.url });
+    return {
+      face,
+      close: async () => {
+        await face.close();
+        await served.close();
+        await bench.close();
+      },
+    };
+  });
+});
