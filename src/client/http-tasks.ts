@@ -1,5 +1,6 @@
 import { checkId, checkScope } from "../state/identifiers.ts";
 import { deepFreeze } from "../state/json-check.ts";
+import type { Json } from "../state/json.ts";
 import type { CallOptions } from "../state/request.ts";
 import type {
   ClaimRequest,
@@ -127,13 +128,14 @@ export class HttpTasks implements TaskFace {
   }
 }
 
-/** 64-bit numbers travel as text. */
-function bodyOf(fields: object): string {
-  const plain = Object.entries(fields).map(([field, value]: [string, unknown]) => [
-    field,
-    typeof value === "bigint" ? value.toString() : value,
-  ]);
-  return dataText(Object.fromEntries(plain));
+/** 64-bit numbers travel as text: these two are. What a caller gives as data is left to be refused. */
+function bodyOf(fields: { readonly epoch?: unknown; readonly parentEpoch?: unknown }): string {
+  const { epoch, parentEpoch } = fields;
+  return dataText({
+    ...fields,
+    ...(typeof epoch === "bigint" ? { epoch: epoch.toString() } : {}),
+    ...(typeof parentEpoch === "bigint" ? { parentEpoch: parentEpoch.toString() } : {}),
+  } as Json);
 }
 
 function taskPath(id: string): string {

@@ -235,6 +235,7 @@ export class LifoTaskProcessor {
   /** The time of its handler is over: others go on with its task. */
   async #giveBack(hold: Hold): Promise<void> {
     hold.interrupt("stopped", { isHeld: true });
+    this.#holds.delete(hold.task.id);
     if (!hold.isHeld) return;
     const { task, where } = hold;
     const report = { ...where, epoch: task.epoch, timeoutMs: GIVE_BACK_MS };
