@@ -1,6 +1,5 @@
 import { checkId, checkScope } from "../state/identifiers.ts";
 import { deepFreeze } from "../state/json-check.ts";
-import type { Json } from "../state/json.ts";
 import type { CallOptions } from "../state/request.ts";
 import type {
   ClaimRequest,
@@ -135,7 +134,7 @@ function bodyOf(fields: { readonly epoch?: unknown; readonly parentEpoch?: unkno
     ...fields,
     ...(typeof epoch === "bigint" ? { epoch: epoch.toString() } : {}),
     ...(typeof parentEpoch === "bigint" ? { parentEpoch: parentEpoch.toString() } : {}),
-  } as Json);
+  });
 }
 
 function taskPath(id: string): string {

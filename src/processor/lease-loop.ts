@@ -46,7 +46,7 @@ export class LeaseLoop implements LeaseKeeper {
   }
 
   close(): void {
-    for (const incarnation of [...this.#kept.keys()]) this.drop(incarnation);
+    for (const incarnation of this.#kept.keys()) this.drop(incarnation);
   }
 }
 

@@ -81,7 +81,7 @@ export class LeaseThread implements LeaseKeeper {
   }
 
   #tell(order: LeaseOrder): void {
-    this.#worker.postMessage(order);
+    this.#worker.postMessage(order, []);
   }
 
   #hear(told: LeaseNews): void {

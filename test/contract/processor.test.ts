@@ -1,12 +1,26 @@
 import { HttpStateClient } from "../../src/client/http-client.ts";
 import { serve } from "../server/serve.ts";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnHomes, testHomes } from "../support/homes.ts";
 import { openBench } from "../support/manager.ts";
 import { processorContract } from "./processor.ts";
 
-describeOnHomes("tasks", (home) => {
-  // Each face on each home would say little more, and take long.
-  if (home.name === "pgbouncer") {
+// Each face on each home would say little more, and take long.
+const isPooled = ({ name }: { readonly name: string }): boolean => name === "pgbouncer";
+
+describeOnHomes(
+  "tasks",
+  (home) => {
+    processorContract("the library", async () => {
+      const bench = await openBench(home);
+      return { face: bench.openManager(), close: () => bench.close() };
+    });
+  },
+  testHomes().filter((home) => !isPooled(home)),
+);
+
+describeOnHomes(
+  "tasks",
+  (home) => {
     processorContract("the HTTP client", async () => {
       const bench = await openBench(home);
       const served = await serve(bench.openManager());
@@ -20,10 +34,6 @@ describeOnHomes("tasks", (home) => {
         },
       };
     });
-  } else {
-    processorContract("the library", async () => {
-      const bench = await openBench(home);
-      return { face: bench.openManager(), close: () => bench.close() };
-    });
-  }
-});
+  },
+  testHomes().filter(isPooled),
+);
