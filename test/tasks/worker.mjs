@@ -17,16 +17,24 @@ const handlers = {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, input.ms);
     return "blocked";
   },
-  /** Counts once, outside. */
+  /** Counts once, outside; where that is in doubt, says so, and counts again if it is told to. */
   count: async ({ id, input }, run) => {
-    await sleep(Math.random() * input.ms);
-    await run.effect("count", async () => {
-      appendFileSync(file, `${id}\n`);
-      await sleep(Math.random() * input.ms);
-      return { by: process.pid };
-    });
+    const pause = () => sleep(Math.random() * input.ms);
+    const inDoubt = input.again ? async () => void appendFileSync(file, `doubt ${id}\n`) : "fail";
+    await pause();
+    await run.effect(
+      "count",
+      async () => {
+        appendFileSync(file, `count ${id}\n`);
+        say(`acting ${id}`);
+        if (input.hang) await new Promise(() => setInterval(() => undefined, 60_000));
+        await pause();
+        return { by: process.pid };
+      },
+      { inDoubt },
+    );
     await run.checkpoint({ counted: true });
-    await sleep(Math.random() * input.ms);
+    await pause();
     return "counted";
   },
   /** Eight steps; a checkpoint after each, and a halt in step input.halt while there is no file of input.gate. */
