@@ -21,6 +21,17 @@ export { HttpStateClient } from "./client/http-client.ts";
 export { AgentRuntimeError, ERROR_STATUS } from "./state/errors.ts";
 export type { ErrorCode, ErrorFacts } from "./state/errors.ts";
 export type { BatchOutcome, StateFace } from "./state/face.ts";
+export type {
+  CheckName,
+  CheckStatus,
+  Finding,
+  FindingKind,
+  Findings,
+  FindingsOptions,
+  FsckOptions,
+  FsckReport,
+  FsckRun,
+} from "./state/fsck.ts";
 export type { Json, JsonObject } from "./state/json.ts";
 export type {
   AppendRequest,

@@ -167,6 +167,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       pollMs: config.feed.pollMs,
       keepChanges: config.watch.bufferChanges,
       historyDays: config.history.keepDays,
+      fsck: config.fsck,
       log,
       metrics,
       tracing: new Tracing(config.telemetry.traces),

@@ -4,6 +4,7 @@ import type { Loop } from "../service/loop.ts";
 import { Metrics } from "../service/metrics.ts";
 import { Tracing } from "../service/tracing.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
+import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
 import type { Json } from "../state/json.ts";
 import type { ReadReplica } from "../state/ports.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "../state/rollback.ts";
@@ -39,6 +40,7 @@ import { Batcher, closed } from "./batcher.ts";
 import { BoundedReader } from "./bounded-reader.ts";
 import { FeedTail } from "./change-feed.ts";
 import { ChangeReader } from "./change-reader.ts";
+import { Fsck } from "./fsck.ts";
 import { followForeignChanges } from "./foreign-changes.ts";
 import { formatCursor } from "./cursor.ts";
 import { Directory } from "./directory.ts";
@@ -77,7 +79,8 @@ export class StateManager implements StateFace {
   readonly #tail: FeedTail;
   readonly #recovery: RecoverySources;
   readonly #changes: ChangeReader;
-  readonly #loops: readonly Loop[];
+  readonly #fsck: Fsck;
+  readonly #loops: readonly Pick<Loop, "start" | "stop">[];
   readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
 
@@ -135,7 +138,12 @@ export class StateManager implements StateFace {
       remove: (changeset) => this.commit(changeset),
       sweep: sweeperOf(this.tasks, () => upkeep.wake()),
     });
+    this.#fsck = new Fsck(
+      { store, cache: this.#cache, directory, limits: this.#limits, log },
+      options.fsck,
+    );
     this.#loops = [
+      this.#fsck,
       followForeignChanges({ store, cache: this.#cache, reader, pollMs, log }),
       upkeep,
     ];
@@ -319,6 +327,19 @@ export class StateManager implements StateFace {
     return this.#batcher.length;
   }
 
+  /**
+   * Looks for states that no legal history explains, and answers what is open or was settled.
+   * @throws {AgentRuntimeError} INVALID_REQUEST: there is no such check; INVALID_SCOPE.
+   */
+  fsck(options: FsckOptions = {}): Promise<FsckReport> {
+    return this.#read("fsck", options, () => this.#fsck.run(options));
+  }
+
+  /** What was found and is not settled, newest first, and how the newest runs went. */
+  findings(options: FindingsOptions = {}): Promise<Findings> {
+    return this.#read("findings", options, () => this.#fsck.findings(options));
+  }
+
   /** Whether the database answers; throws UNAVAILABLE where it does not. */
   describe(): Promise<{ readonly server: string; readonly version: string }> {
     return this.#options.store.describe();
@@ -396,5 +417,6 @@ export class StateManager implements StateFace {
     const { replica } = this;
     if (replica !== null)
       this.metrics.exposeReplica(() => ({ ...replica.figures, ...replica.status }));
+    this.metrics.exposeFsck(() => this.#fsck.figures);
   }
 }

@@ -1,0 +1,383 @@
+import fc from "fast-check";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { StateManager } from "../../src/manager/state-manager.ts";
+import type { CheckName, Finding } from "../../src/state/fsck.ts";
+import { testHomes } from "../support/homes.ts";
+import { openBench } from "../support/manager.ts";
+import type { Bench } from "../support/manager.ts";
+import { proofLength } from "../support/length.ts";
+import { until } from "../support/until.ts";
+import { openCopy } from "./rollback-copy.ts";
+import type { CopyBench } from "./rollback-copy.ts";
+
+const home = testHomes().find(({ available }) => available === true)!;
+
+let bench: Bench;
+let copy: CopyBench;
+/** Looks only when it is asked to; knows the rollback copy. */
+let manager: StateManager;
+let count = 0;
+let scope: string;
+
+beforeAll(async () => {
+  bench = await openBench(home);
+  copy = await openCopy(home);
+  manager = bench.openManager({ fsck: { sweepMs: 0, statesPerSecond: 0, rollback: copy.copy } });
+});
+afterAll(async () => {
+  await copy.close();
+  await bench.close();
+});
+
+/** A scope of two states: a task with phases, and a conversation that is kept as deltas. */
+const setUp = async (): Promise<void> => {
+  scope = `run-${++count}`;
+  const [task, talk] = [`${scope}.task`, `${scope}.talk`];
+  await manager.updateState(task, "task", { goal: 1 }, { scope });
+  await manager.updateState(talk, "note", { messages: ["hello"] }, { scope });
+  await manager.mergeState(task, { goal: 2 }, { phase: "ready" });
+  await manager.appendState(talk, "/messages", ["and"]);
+  await manager.appendState(talk, "/messages", ["good bye"]);
+  await manager.mergeState(task, { goal: 3 });
+  await manager.updateState(`other-${scope}`, "task", { goal: "theirs" });
+  await copy.follow(bench);
+};
+beforeEach(setUp);
+
+const noOf = (id: string): string =>
+  `(select state_no from agent_state.states where id = '${scope}.${id}')`;
+
+/** What is done by hand; `sly`: with no trigger that could tell. */
+async function vandalize(statement: string, isSly = false): Promise<void> {
+  const client = await bench.connect();
+  if (isSly) await client.query("set session_replication_role = replica");
+  await client.query(statement);
+}
+
+async function look(options: { fix?: "safe"; plan?: boolean } = {}): Promise<readonly Finding[]> {
+  return (await manager.fsck({ scope, ...options })).findings;
+}
+
+function named(findings: readonly Finding[]): string[] {
+  return [...new Set(findings.map(({ check }) => check))].toSorted();
+}
+
+async function documents(): Promise<unknown> {
+  return bench.sql(
+    `select id, phase, step, version, digest, agent_state.document(state_no, version)::text as data from agent_state.states
+      where id like $1 order by id`,
+    [`${scope}.%`],
+  );
+}
+
+interface Case {
+  readonly what: string;
+  readonly by: () => string;
+  readonly checks: readonly CheckName[];
+  /** repaired: it is as it was. repeated: so is its document, one step on. quarantined: nothing was touched. */
+  readonly outcome: "repaired" | "repeated" | "quarantined";
+}
+
+const cases: readonly Case[] = [
+  {
+    what: "an edited head row",
+    by: () =>
+      `update agent_state.states set version = 9, step = 9 where state_no = ${noOf("task")}`,
+    checks: ["C3"],
+    outcome: "repaired",
+  },
+  {
+    what: "a forged phase in the row",
+    by: () => `update agent_state.states set phase = 'working' where state_no = ${noOf("task")}`,
+    checks: ["C3"],
+    outcome: "repaired",
+  },
+  {
+    what: "digests swapped between the rows of two states",
+    by: () =>
+      `update agent_state.states s set digest = o.digest from agent_state.states o
+        where s.state_no in (${noOf("task")}, ${noOf("talk")}) and o.state_no in (${noOf("task")}, ${noOf("talk")}) and o.state_no <> s.state_no`,
+    checks: ["C3"],
+    outcome: "repaired",
+  },
+  {
+    what: "a row that was moved to another scope",
+    by: () => `update agent_state.states set scope = 'elsewhere' where state_no = ${noOf("talk")}`,
+    checks: ["C3"],
+    outcome: "repaired",
+  },
+  {
+    what: "a digest edited in history",
+    by: () =>
+      `update agent_state.changes set digest = sha256('no') where state_no = ${noOf("task")} and version = 2`,
+    checks: ["C4", "C6"],
+    outcome: "repaired",
+  },
+  {
+    what: "an edited body in old history",
+    by: () =>
+      `update agent_state.changes set body = '{"goal":7}' where state_no = ${noOf("task")} and version = 1`,
+    checks: ["C4"],
+    outcome: "repeated",
+  },
+  {
+    what: "the newest body edited",
+    by: () =>
+      `update agent_state.changes set body = '{"a":{"/messages":["attack at dawn"]}}' where state_no = ${noOf("talk")} and version = 3`,
+    checks: ["C4"],
+    outcome: "repeated",
+  },
+  {
+    what: "a body that no longer applies",
+    by: () =>
+      `update agent_state.changes set body = '{"p":[{"op":"remove","path":"/none"}]}' where state_no = ${noOf("talk")} and version = 3`,
+    checks: ["C20", "C4"],
+    outcome: "repeated",
+  },
+  {
+    what: "a forged phase in history",
+    by: () =>
+      `update agent_state.changes set phase = 'failed' where state_no = ${noOf("task")} and version = 2`,
+    checks: ["C14", "C4"],
+    outcome: "repeated",
+  },
+  {
+    what: "a row of history deleted",
+    by: () => `delete from agent_state.changes where state_no = ${noOf("talk")} and version = 2`,
+    checks: ["C2"],
+    outcome: "repeated",
+  },
+  {
+    what: "the newest changes deleted",
+    by: () =>
+      `delete from agent_state.changes where state_no in (${noOf("talk")}, ${noOf("task")}) and version = 3`,
+    checks: ["C2", "C6"],
+    outcome: "repeated",
+  },
+  {
+    what: "a step inserted by hand",
+    by: () =>
+      `insert into agent_state.changes (feed_xid, scope_no, step, state_no, version, at, position, writer, kind, stored, digest, phase, body)
+       select feed_xid, scope_no, 7, state_no, 4, at, 0, 0, 'u', 'f', sha256('made up'), phase, '{"goal":"mine"}' from agent_state.changes
+        where state_no = ${noOf("task")} and version = 3`,
+    checks: ["C3", "C4"],
+    outcome: "quarantined",
+  },
+  {
+    what: "a step inserted by hand with a digest that fits",
+    by: () =>
+      `insert into agent_state.changes (feed_xid, scope_no, step, state_no, version, at, position, writer, kind, stored, digest, phase, body)
+       select c.feed_xid, c.scope_no, 7, c.state_no, 4, c.at, 0, 0, 'u', 'f',
+              agent_state.digest_of(c.digest, s.namespace, s.id, s.type, 7, 4, 'u', 'f', c.phase, '{"goal":"mine"}'), c.phase, '{"goal":"mine"}'
+         from agent_state.changes c join agent_state.states s using (state_no) where state_no = ${noOf("task")} and c.version = 3`,
+    checks: ["C3", "C4"],
+    outcome: "quarantined",
+  },
+  {
+    what: "a copy of a change of another scope",
+    by: () =>
+      `insert into agent_state.changes
+       select feed_xid, scope_no, step, ${noOf("task")}, 4, at, 99, writer, kind, stored, digest, phase, actor, cause, idempotency_key, body
+         from agent_state.changes where state_no = (select state_no from agent_state.states where id = 'other-${scope}')`,
+    checks: ["C1", "C2", "C3", "C4"],
+    outcome: "quarantined",
+  },
+];
+
+describe.each([
+  ["that the triggers notice", false],
+  ["behind the back of the triggers", true],
+] as const)("vandalism %s", (_name, isSly) => {
+  test.each(cases)("$what is found, held, and $outcome", async ({ what, by, checks, outcome }) => {
+    const before = await documents();
+    await vandalize(by(), isSly);
+    const damaged = await documents().catch(() => "damaged");
+    const found = await look();
+    const expected =
+      isSly && what.endsWith("a digest that fits") ? checks.filter((c) => c !== "C4") : checks;
+    expect(named(found)).toEqual(expected.toSorted());
+    expect((await manager.scope(scope)).hold).toBe(true);
+    await expect(manager.mergeState(`${scope}.task`, { goal: 4 })).rejects.toMatchObject({
+      code: "SCOPE_ON_HOLD",
+    });
+
+    const plan = await look({ plan: true });
+    expect(await documents().catch(() => "damaged"), "a plan touches nothing").toEqual(damaged);
+    const fixed = await look({ fix: "safe" });
+    const evidence = await bench.sql(
+      "select evidence from agent_state.findings where finding_no = any ($1)",
+      [found.map(({ no }) => no.toString())],
+    );
+    for (const { evidence: rows } of evidence) {
+      expect(Object.keys(rows as object).some((row) => row === "change" || row === "copy")).toBe(
+        true,
+      );
+    }
+
+    if (outcome === "quarantined") {
+      expect(fixed.every(({ resolvedAt }) => resolvedAt === null)).toBe(true);
+      const [held] = await bench.sql("select count(*)::integer as n from agent_state.quarantine");
+      expect(held!["n"]).toBeGreaterThan(0);
+      expect((await manager.scope(scope)).hold).toBe(true);
+      expect(await documents().catch(() => "damaged")).toEqual(damaged);
+      return;
+    }
+    expect(plan.some(({ safe }) => safe === true)).toBe(true);
+    expect(fixed.map(({ resolvedAt }) => resolvedAt)).not.toContain(null);
+    expect(named(await look())).toEqual([]);
+    expect((await manager.scope(scope)).hold).toBe(false);
+    const after = await documents();
+    if (outcome === "repaired") return expect(after).toEqual(before);
+    expect(dataOf(after)).toEqual(dataOf(before));
+    // History as it was committed, and the same document once more for those who had read the wrong one.
+    await manager.mergeState(`${scope}.task`, { goal: 5 });
+    expect((await manager.getState(`${scope}.task`)).data).toEqual({ goal: 5 });
+  });
+});
+
+function dataOf(rows: unknown): unknown {
+  return (rows as { id: string; data: string; phase: string | null }[]).map(
+    ({ id, data, phase }) => ({ id, data: JSON.parse(data) as unknown, phase }),
+  );
+}
+
+test("a vandalized rollback copy is found and made anew; main is not held for it", async () => {
+  await copy.sql(
+    `update agent_state.changes set digest = sha256('no') where version = 2
+        and state_no = (select state_no from agent_state.states where id = $1)`,
+    [`${scope}.talk`],
+  );
+  await copy.sql(
+    "update agent_state.scopes set pending_step = 99, promoted_step = 98 where scope = $1",
+    [scope],
+  );
+  const found = await look();
+  expect(found.map(({ check }) => check)).toEqual(["C6", "C6"]);
+  expect((await manager.scope(scope)).hold).toBe(false);
+  const fixed = await look({ fix: "safe" });
+  expect(fixed.map(({ resolvedAt }) => resolvedAt)).not.toContain(null);
+  const [copied] = await copy.sql("select broken from agent_state.scopes where scope = $1", [
+    scope,
+  ]);
+  expect(copied!["broken"]).toEqual(expect.any(String));
+});
+
+test("a replica that holds what main never did is taken out of the reads", async () => {
+  const { fsck } = bench.openStore();
+  const distrusted: string[] = [];
+  const replica = {
+    digests: async (after: bigint, limit: number) => {
+      const page = await fsck.digests(after, limit);
+      return {
+        ...page,
+        digests: page.digests.map((one) =>
+          one.id === `${scope}.task` ? { ...one, digest: "0".repeat(64) } : one,
+        ),
+      };
+    },
+    distrust: (reason: string) => void distrusted.push(reason),
+  };
+  const reader = bench.openManager({ fsck: { sweepMs: 0, statesPerSecond: 0, replica } });
+  const { findings, checks } = await reader.fsck({ scope, fix: "safe" });
+  expect(findings.map(({ check, id }) => [check, id])).toEqual([["C5", `${scope}.task`]]);
+  expect(checks).toContainEqual({ check: "C5", status: "failed" });
+  expect(checks).toContainEqual({
+    check: "C6",
+    status: "could not run",
+    reason: "there is no rollback database",
+  });
+  expect(distrusted).toHaveLength(1);
+  expect((await reader.scope(scope)).hold).toBe(false);
+});
+
+/** One thing done by hand to one of the scope's changes or rows, whatever it is. */
+const touches = fc.record({
+  id: fc.constantFrom("task", "talk"),
+  version: fc.integer({ min: 1, max: 3 }),
+  how: fc.constantFrom(
+    `update agent_state.changes set body = '{"goal":"vandal"}' where state_no = $no and version = $v`,
+    `update agent_state.changes set digest = sha256('vandal') where state_no = $no and version = $v`,
+    `update agent_state.changes set step = step + 50 where state_no = $no and version = $v`,
+    `update agent_state.changes set phase = 'completed' where state_no = $no and version = $v`,
+    `update agent_state.changes set version = version + 7 where state_no = $no and version = $v`,
+    `delete from agent_state.changes where state_no = $no and version >= $v`,
+    `delete from agent_state.changes where state_no = $no and version = $v`,
+    `update agent_state.states set version = version + $v where state_no = $no`,
+    `update agent_state.states set digest = sha256('vandal') where state_no = $no`,
+    `update agent_state.states set deleted = true where state_no = $no`,
+    `update agent_state.states set type = 'vandal', phase = null where state_no = $no`,
+  ),
+});
+
+test("random vandalism never goes unnoticed, and is never repaired into something new", async () => {
+  const committed = [
+    { goal: 1 },
+    { goal: 2 },
+    { goal: 3 },
+    { messages: ["hello"] },
+    { messages: ["hello", "and"] },
+    { messages: ["hello", "and", "good bye"] },
+  ];
+  await fc.assert(
+    fc.asyncProperty(fc.array(touches, { minLength: 1, maxLength: 3 }), async (done) => {
+      await setUp();
+      for (const { how, id, version } of done) {
+        const statement = how.replace("$no", noOf(id)).replace("$v", String(version));
+        await vandalize(statement, true).catch(() => undefined);
+      }
+      const damage = await look();
+      expect(named(damage)).not.toEqual([]);
+      const fixed = await look({ fix: "safe" });
+      if (fixed.some(({ resolvedAt }) => resolvedAt === null)) {
+        expect((await manager.findings({ scope })).items).not.toEqual([]);
+        return;
+      }
+      for (const { data } of dataOf(await documents()) as { data: unknown }[]) {
+        expect(committed).toContainEqual(data);
+      }
+    }),
+    { numRuns: proofLength({ short: 15, full: 300 }) },
+  );
+});
+
+describe("a detector that looks by itself", () => {
+  let watchful: StateManager;
+  beforeAll(() => {
+    watchful = bench.openManager({ fsck: { sweepMs: 100, statesPerSecond: 4_000 } });
+  });
+  afterAll(() => watchful.close());
+
+  const held = async (): Promise<boolean> => (await watchful.scope(scope)).hold;
+
+  test("names a hand-made UPDATE within two seconds", async () => {
+    const from = performance.now();
+    await vandalize(
+      `update agent_state.states set phase = 'working' where state_no = ${noOf("task")}`,
+    );
+    const { items } = await until(async () => {
+      const page = await watchful.findings({ scope });
+      return page.items.length > 0 ? page : null;
+    });
+    expect(items.map(({ check }) => check)).toEqual(["C3"]);
+    expect(await held()).toBe(true);
+    expect(performance.now() - from).toBeLessThan(2_000);
+  });
+
+  test("its scrub finds what no trigger told", async () => {
+    await vandalize(
+      `update agent_state.changes set body = '{"goal":0}' where state_no = ${noOf("task")} and version = 1`,
+      true,
+    );
+    await until(held);
+    expect(named((await watchful.findings({ scope })).items)).toEqual(["C4"]);
+  });
+
+  test("looks at everything once a table was emptied", async () => {
+    await vandalize("truncate agent_state.changes");
+    const { items } = await until(async () => {
+      const page = await watchful.findings({ scope });
+      return page.items.length > 0 ? page : null;
+    });
+    expect(named(items)).toEqual(["C2"]);
+  });
+});
