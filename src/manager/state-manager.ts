@@ -1,8 +1,5 @@
 import { withDeadline } from "../service/deadline.ts";
-import { silentLog } from "../service/log.ts";
-import type { Loop } from "../service/loop.ts";
-import { Metrics } from "../service/metrics.ts";
-import { Tracing } from "../service/tracing.ts";
+import type { Metrics } from "../service/metrics.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
 import type { Json } from "../state/json.ts";
@@ -33,122 +30,40 @@ import type {
   StateSummary,
   Written,
 } from "../state/state.ts";
-import { sweeperOf } from "../tasks/sweeper.ts";
 import type { TaskManager } from "../tasks/task-manager.ts";
 import { commitAll } from "./batch.ts";
-import { Batcher, closed } from "./batcher.ts";
+import { closed } from "./batcher.ts";
 import { BoundedReader } from "./bounded-reader.ts";
-import { FeedTail } from "./change-feed.ts";
-import { ChangeReader } from "./change-reader.ts";
-import { Fsck } from "./fsck.ts";
-import { followForeignChanges } from "./foreign-changes.ts";
 import { formatCursor } from "./cursor.ts";
-import { Directory } from "./directory.ts";
-import { DEFAULT_LIMITS } from "./limits.ts";
-import type { Limits } from "./limits.ts";
 import type { ManagerOptions } from "./manager-options.ts";
+import { joinParts } from "./parts.ts";
+import type { Parts } from "./parts.ts";
 import { prepareChangeset, prepareWrite } from "./prepare.ts";
-import { Operations } from "./operations.ts";
-import { openTasks } from "./open-tasks.ts";
-import { OwnWrites } from "./own-writes.ts";
-import { Queries } from "./queries.ts";
-import type { ReadState } from "./queries.ts";
-import { Reader } from "./reader.ts";
+import type { Queries, ReadState } from "./queries.ts";
+import type { Reader } from "./reader.ts";
 import { holdScope, releaseScope, rollBack } from "./roll-back.ts";
-import type { RecoverySources } from "./roll-back.ts";
-import { StateCache } from "./state-cache.ts";
-import { keepUp } from "./upkeep.ts";
 import { watchChanges } from "./watch.ts";
-import { Writer } from "./writer.ts";
-
-const QUEUE_BYTES = 256 * 1024 * 1024;
-const KEEP_BYTES = 64 * 1024 * 1024;
 
 /** The state of agents, tasks and whatever they need, in one database: versioned, durable, watched. */
 export class StateManager implements StateFace {
   readonly metrics: Metrics;
   readonly tasks: TaskManager;
   readonly #options: ManagerOptions;
-  readonly #limits: Limits;
-  readonly #operations: Operations;
-  readonly #cache: StateCache;
-  readonly #reader: Reader;
-  readonly #batcher: Batcher;
-  readonly #writer: Writer;
+  readonly #parts: Parts;
   readonly #queries: Queries;
-  readonly #tail: FeedTail;
-  readonly #recovery: RecoverySources;
-  readonly #changes: ChangeReader;
-  readonly #fsck: Fsck;
-  readonly #loops: readonly Pick<Loop, "start" | "stop">[];
   readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
 
   constructor(options: ManagerOptions) {
-    const { store, pollMs = 200, log = silentLog } = options;
     this.#options = options;
-    this.#limits = options.limits ?? DEFAULT_LIMITS;
-    this.metrics = options.metrics ?? new Metrics();
-    this.#operations = new Operations(this.metrics, options.tracing ?? new Tracing(false));
-    const directory = new Directory();
-    const bounds = options.cache ?? { entries: 100_000, bytes: KEEP_BYTES };
-    this.#cache = new StateCache(bounds, directory);
-    this.#reader = new Reader(store, this.#cache);
-    const reader = this.#reader;
-    this.#recovery = { store, reader, cache: this.#cache, copies: options.copies ?? null };
-    this.#queries = new Queries({ ...this.#recovery, store, limits: this.#limits });
-    this.#changes = new ChangeReader(store);
-    this.tasks = openTasks(options, {
-      limits: this.#limits,
-      cache: this.#cache,
+    this.#parts = joinParts(options, {
       onWritten: () => this.#written(),
-      onDue: () => upkeep.wake(),
+      commit: (changeset) => this.commit(changeset),
     });
-    this.#tail = new FeedTail({
-      store,
-      pollMs,
-      keepChanges: options.keepChanges ?? 10_000,
-      keepBytes: KEEP_BYTES,
-      log,
-    });
-    this.#batcher = new Batcher({
-      store,
-      batchLimit: options.batchLimit ?? 256,
-      queueLimit: options.queueLimit ?? 10_000,
-      queueBytes: QUEUE_BYTES,
-      timeoutMs: options.writeTimeoutMs ?? 30_000,
-      onFlush: (units) => {
-        this.metrics.observeBatch(units);
-        this.#written();
-      },
-    });
-    this.#writer = new Writer({
-      batcher: this.#batcher,
-      store,
-      reader,
-      cache: this.#cache,
-      directory,
-      ownWrites: new OwnWrites({ cache: this.#cache, directory, reader }),
-      onCommitted: (changes) => this.metrics.countChanges(changes),
-    });
-    const upkeep: Loop = keepUp({
-      store,
-      historyDays: options.historyDays ?? 0,
-      log,
-      remove: (changeset) => this.commit(changeset),
-      sweep: sweeperOf(this.tasks, () => upkeep.wake()),
-    });
-    this.#fsck = new Fsck(
-      { store, cache: this.#cache, directory, limits: this.#limits, log },
-      options.fsck,
-    );
-    this.#loops = [
-      this.#fsck,
-      followForeignChanges({ store, cache: this.#cache, reader, pollMs, log }),
-      upkeep,
-    ];
-    for (const loop of this.#loops) loop.start();
-    this.#expose();
+    this.#queries = this.#parts.queries;
+    this.metrics = this.#parts.metrics;
+    this.tasks = this.#parts.tasks;
+    for (const loop of this.#parts.loops) loop.start();
   }
 
   /**
@@ -201,7 +116,7 @@ export class StateManager implements StateFace {
 
   /** All changes or none: one step of one scope. */
   commit(changeset: Changeset, options: CallOptions = {}): Promise<Committed> {
-    return this.#commit(changeset, options, this.#reader);
+    return this.#commit(changeset, options, this.#parts.reader);
   }
 
   /** Independent changesets, each with a fate of its own. */
@@ -209,8 +124,8 @@ export class StateManager implements StateFace {
     changesets: readonly Changeset[],
     options: CallOptions = {},
   ): Promise<BatchOutcome[]> {
-    const { changesetChanges, dataBytes } = this.#limits;
-    const reader = new BoundedReader(this.#reader, dataBytes);
+    const { changesetChanges, dataBytes } = this.#parts.limits;
+    const reader = new BoundedReader(this.#parts.reader, dataBytes);
     return commitAll(changesets, changesetChanges, (changeset) =>
       this.#commit(changeset, options, reader),
     );
@@ -283,7 +198,7 @@ export class StateManager implements StateFace {
    */
   async rollback(scope: string, options: RollbackOptions = {}): Promise<Rollback> {
     const done = await this.#order("rollback", options, (onSent) =>
-      rollBack(this.#recovery, scope, { ...options, onSent }),
+      rollBack(this.#parts.recovery, scope, { ...options, onSent }),
     );
     this.#written();
     return done;
@@ -293,7 +208,7 @@ export class StateManager implements StateFace {
   hold(scope: string, options: HoldOptions = {}): Promise<void> {
     return this.#order("hold", options, (onSent) => {
       onSent();
-      return holdScope(this.#recovery, scope, options);
+      return holdScope(this.#parts.recovery, scope, options);
     });
   }
 
@@ -301,7 +216,7 @@ export class StateManager implements StateFace {
   release(scope: string, options: HoldOptions = {}): Promise<void> {
     return this.#order("release", options, (onSent) => {
       onSent();
-      return releaseScope(this.#recovery, scope, options);
+      return releaseScope(this.#parts.recovery, scope, options);
     });
   }
 
@@ -314,8 +229,8 @@ export class StateManager implements StateFace {
     return watchChanges(
       {
         store: this.#options.store,
-        tail: this.#tail,
-        changes: this.#changes,
+        tail: this.#parts.tail,
+        changes: this.#parts.changes,
         closed: this.#closed.signal,
       },
       options,
@@ -324,7 +239,7 @@ export class StateManager implements StateFace {
 
   /** How many writes wait for main, or are on their way. */
   get waitingWrites(): number {
-    return this.#batcher.length;
+    return this.#parts.batcher.length;
   }
 
   /**
@@ -332,12 +247,12 @@ export class StateManager implements StateFace {
    * @throws {AgentRuntimeError} INVALID_REQUEST: there is no such check; INVALID_SCOPE.
    */
   fsck(options: FsckOptions = {}): Promise<FsckReport> {
-    return this.#read("fsck", options, () => this.#fsck.run(options));
+    return this.#read("fsck", options, () => this.#parts.fsck.run(options));
   }
 
   /** What was found and is not settled, newest first, and how the newest runs went. */
   findings(options: FindingsOptions = {}): Promise<Findings> {
-    return this.#read("findings", options, () => this.#fsck.findings(options));
+    return this.#read("findings", options, () => this.#parts.fsck.findings(options));
   }
 
   /** Whether the database answers; throws UNAVAILABLE where it does not. */
@@ -352,22 +267,22 @@ export class StateManager implements StateFace {
   }
 
   async #close(): Promise<void> {
-    await Promise.all(this.#loops.map((loop) => loop.stop()));
-    await this.#writer.drain();
+    await Promise.all(this.#parts.loops.map((loop) => loop.stop()));
+    await this.#parts.writer.drain();
     this.#closed.abort();
-    await this.#tail.close();
+    await this.#parts.tail.close();
     await this.#options.store.close();
     await this.#options.onClosed?.();
   }
 
   #written(): void {
-    this.#tail.poke();
+    this.#parts.tail.poke();
     this.#options.onWritten?.();
   }
 
   #one(change: ChangeRequest, options: WriteOptions = {}): Promise<Written> {
-    return this.#operations.observe(change.op, () =>
-      this.#writer.writeOne(prepareWrite(change, options, this.#limits), options),
+    return this.#parts.operations.observe(change.op, () =>
+      this.#parts.writer.writeOne(prepareWrite(change, options, this.#parts.limits), options),
     );
   }
 
@@ -376,8 +291,8 @@ export class StateManager implements StateFace {
     options: CallOptions,
     reader: Pick<Reader, "read">,
   ): Promise<Committed> {
-    return this.#operations.observe("commit", () =>
-      this.#writer.write(prepareChangeset(changeset, this.#limits), options, reader),
+    return this.#parts.operations.observe("commit", () =>
+      this.#parts.writer.write(prepareChangeset(changeset, this.#parts.limits), options, reader),
     );
   }
 
@@ -389,8 +304,8 @@ export class StateManager implements StateFace {
   #read<T>(operation: string, call: CallOptions = {}, run: () => Promise<T>): Promise<T> {
     const { signal, timeoutMs } = call;
     if (signal === undefined && timeoutMs === undefined)
-      return this.#operations.observe(operation, run);
-    return this.#operations.observe(operation, () =>
+      return this.#parts.operations.observe(operation, run);
+    return this.#parts.operations.observe(operation, () =>
       withDeadline({ ...call, what: "The read" }, run),
     );
   }
@@ -404,19 +319,8 @@ export class StateManager implements StateFace {
     if (this.#closing !== undefined) return Promise.reject(closed());
     let isSent = false;
     const deadline = { ...call, what: `The ${operation}`, mayHaveHappened: () => isSent };
-    return this.#operations.observe(operation, () =>
+    return this.#parts.operations.observe(operation, () =>
       withDeadline(deadline, () => run(() => (isSent = true))),
     );
-  }
-
-  #expose(): void {
-    this.metrics.exposeQueue("write", () => this.#batcher.length);
-    this.metrics.exposeLanesBusy(() => this.#batcher.busyLanes);
-    this.metrics.exposeWatchers(() => this.#tail.watchers);
-    this.metrics.exposeCache("l1", () => this.#cache.figures);
-    const { replica } = this;
-    if (replica !== null)
-      this.metrics.exposeReplica(() => ({ ...replica.figures, ...replica.status }));
-    this.metrics.exposeFsck(() => this.#fsck.figures);
   }
 }

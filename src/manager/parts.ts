@@ -1,0 +1,135 @@
+import type { Loop } from "../service/loop.ts";
+import { silentLog } from "../service/log.ts";
+import { Metrics } from "../service/metrics.ts";
+import { Tracing } from "../service/tracing.ts";
+import type { Changeset } from "../state/request.ts";
+import type { ReadReplica } from "../state/ports.ts";
+import { sweeperOf } from "../tasks/sweeper.ts";
+import type { TaskManager } from "../tasks/task-manager.ts";
+import { Batcher } from "./batcher.ts";
+import { FeedTail } from "./change-feed.ts";
+import { ChangeReader } from "./change-reader.ts";
+import { Directory } from "./directory.ts";
+import { followForeignChanges } from "./foreign-changes.ts";
+import { DEFAULT_LIMITS } from "./limits.ts";
+import type { Limits } from "./limits.ts";
+import type { ManagerOptions } from "./manager-options.ts";
+import { openTasks } from "./open-tasks.ts";
+import { Operations } from "./operations.ts";
+import { OwnWrites } from "./own-writes.ts";
+import { Queries } from "./queries.ts";
+import { Reader } from "./reader.ts";
+import type { RecoverySources } from "./roll-back.ts";
+import { StateCache } from "./state-cache.ts";
+import { keepUp } from "./upkeep.ts";
+import { Writer } from "./writer.ts";
+
+const QUEUE_BYTES = 256 * 1024 * 1024;
+const KEEP_BYTES = 64 * 1024 * 1024;
+
+/** What a state manager consists of; each part knows only those it was given. */
+export interface Parts {
+  readonly limits: Limits;
+  readonly metrics: Metrics;
+  readonly operations: Operations;
+  readonly reader: Reader;
+  readonly batcher: Batcher;
+  readonly writer: Writer;
+  readonly queries: Queries;
+  readonly tail: FeedTail;
+  readonly changes: ChangeReader;
+  readonly recovery: RecoverySources;
+  readonly tasks: TaskManager;
+  readonly loops: readonly Loop[];
+}
+
+/** What the parts tell the manager they are of, and ask of it. */
+export interface Owner {
+  /** Something was written: whoever waits for changes looks at once. */
+  readonly onWritten: () => void;
+  readonly commit: (changeset: Changeset) => Promise<unknown>;
+}
+
+/** Makes the parts and joins them; nothing runs until the loops are started. */
+export function joinParts(options: ManagerOptions, owner: Owner): Parts {
+  const { store, pollMs = 200, log = silentLog, limits = DEFAULT_LIMITS } = options;
+  const metrics = options.metrics ?? new Metrics();
+  const directory = new Directory();
+  const bounds = options.cache ?? { entries: 100_000, bytes: KEEP_BYTES };
+  const cache = new StateCache(bounds, directory);
+  const reader = new Reader(store, cache);
+  const recovery = { store, reader, cache, copies: options.copies ?? null };
+  const tasks = openTasks(options, {
+    limits,
+    cache,
+    onWritten: owner.onWritten,
+    onDue: () => upkeep.wake(),
+  });
+  const batcher = openBatcher(options, (units) => {
+    metrics.observeBatch(units);
+    owner.onWritten();
+  });
+  const writer = new Writer({
+    batcher,
+    store,
+    reader,
+    cache,
+    directory,
+    ownWrites: new OwnWrites({ cache, directory, reader }),
+    onCommitted: (changes) => metrics.countChanges(changes),
+  });
+  const upkeep: Loop = keepUp({
+    store,
+    historyDays: options.historyDays ?? 0,
+    log,
+    remove: owner.commit,
+    sweep: sweeperOf(tasks, () => upkeep.wake()),
+  });
+  const tail = openTail(options);
+  expose(metrics, { batcher, tail, cache, replica: store.replica });
+  return {
+    limits,
+    metrics,
+    operations: new Operations(metrics, options.tracing ?? new Tracing(false)),
+    reader,
+    batcher,
+    writer,
+    queries: new Queries({ ...recovery, store, limits }),
+    tail,
+    changes: new ChangeReader(store),
+    recovery,
+    tasks,
+    loops: [followForeignChanges({ store, cache, reader, pollMs, log }), upkeep],
+  };
+}
+
+function openBatcher(options: ManagerOptions, onFlush: (units: number) => void): Batcher {
+  return new Batcher({
+    store: options.store,
+    batchLimit: options.batchLimit ?? 256,
+    queueLimit: options.queueLimit ?? 10_000,
+    queueBytes: QUEUE_BYTES,
+    timeoutMs: options.writeTimeoutMs ?? 30_000,
+    onFlush,
+  });
+}
+
+function openTail({ store, pollMs = 200, keepChanges, log = silentLog }: ManagerOptions): FeedTail {
+  const keep = { keepChanges: keepChanges ?? 10_000, keepBytes: KEEP_BYTES };
+  return new FeedTail({ store, pollMs, ...keep, log });
+}
+
+interface Exposed {
+  readonly batcher: Batcher;
+  readonly tail: FeedTail;
+  readonly cache: StateCache;
+  readonly replica: ReadReplica | null;
+}
+
+function expose(metrics: Metrics, { batcher, tail, cache, replica }: Exposed): void {
+  metrics.exposeQueue("write", () => batcher.length);
+  metrics.exposeLanesBusy(() => batcher.busyLanes);
+  metrics.exposeWatchers(() => tail.watchers);
+  metrics.exposeCache("l1", () => cache.figures);
+  if (replica !== null) metrics.exposeReplica(() => ({ ...replica.figures, ...replica.status }));
+}
