@@ -167,7 +167,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       pollMs: config.feed.pollMs,
       keepChanges: config.watch.bufferChanges,
       historyDays: config.history.keepDays,
-      fsck: config.fsck,
+      fsck: { ...config.fsck, ...(rollback === null ? {} : { rollback: rollback.copies }) },
       log,
       metrics,
       tracing: new Tracing(config.telemetry.traces),

@@ -1,8 +1,10 @@
 import type { Finding } from "../state/fsck.ts";
-import type { CopiedChange, FsckStore } from "../state/fsck-ports.ts";
-import type { StateKey } from "../state/ports.ts";
+import type { FsckStore, RollbackCopy } from "../state/fsck-ports.ts";
+import type { ScopeKey, StateKey } from "../state/ports.ts";
 import type { Version } from "../state/state.ts";
+import { DIFFERS } from "./checks.ts";
 import type { Copies } from "./copies.ts";
+import { contradictsMain } from "./rollback-copies.ts";
 
 /** What can be done about a finding, and whether that is proven. */
 export interface Verdict {
@@ -21,10 +23,13 @@ const VERSIONS_LIMIT = 1_000;
 export class Arbiter {
   readonly #store: FsckStore;
   readonly #copies: Copies;
+  readonly #boundMs: number;
 
-  constructor(store: FsckStore, copies: Copies) {
+  /** @param boundMs how far behind the rollback database may be. */
+  constructor(store: FsckStore, copies: Copies, boundMs: number) {
     this.#store = store;
     this.#copies = copies;
+    this.#boundMs = boundMs;
   }
 
   /** What `settle` would do, as far as it can be told before the findings of lower versions are settled. */
@@ -46,7 +51,7 @@ export class Arbiter {
       case "C3":
         return key === null ? this.#quarantine(finding, isDry) : this.#fold(finding, key, isDry);
       case "C5":
-        if (!isDry) this.#copies.replica?.distrust(finding.detail);
+        if (!isDry) this.#copies.replica?.distrust(DIFFERS);
         return { remedy: "take the replica out of the reads", safe: this.#copies.replica !== null };
       case "C6":
         return this.#rebuild(finding, isDry);
@@ -77,7 +82,7 @@ export class Arbiter {
     if (rollback === null || namespace === null || scope === null) return null;
     const digests = await rollback.digests({ namespace, scope });
     const copied = digests.find((copy) => copy.id === key.id && copy.version === version);
-    return copied?.digest ?? null;
+    return copied?.verified === true ? copied.digest : null;
   }
 
   async #restore(finding: Finding, key: StateKey, isDry: boolean): Promise<Verdict> {
@@ -108,17 +113,28 @@ export class Arbiter {
   ): Promise<string | null> {
     const own = await this.#store.restoreChange(of, null, isDry);
     if (own === null || this.#copies.rollback === null) return own;
-    const copy: CopiedChange | null = await this.#copies.rollback.change(of);
+    const copy = await this.#copies.rollback.change(of);
     return copy === null ? own : this.#store.restoreChange(of, copy, isDry);
   }
 
+  /** Who released the scope, with the finding in sight, has decided for main. */
   async #rebuild(finding: Finding, isDry: boolean): Promise<Verdict> {
     const { namespace, scope } = finding;
     const { rollback } = this.#copies;
     const remedy = "make the copy of the scope anew";
     if (rollback === null || namespace === null || scope === null) return { remedy, safe: false };
-    if (!isDry) await rollback.markBroken({ namespace, scope }, finding.detail);
+    if (await this.#isUndecided(rollback, { namespace, scope })) {
+      return this.#quarantine(finding, isDry, "the copy proves it, and so may main: none outvotes");
+    }
+    if (!isDry) await rollback.discard({ namespace, scope }, finding.detail);
     return { remedy, safe: true };
+  }
+
+  async #isUndecided(rollback: RollbackCopy, scope: ScopeKey): Promise<boolean> {
+    const store = this.#store;
+    const [head] = await store.scopeHeads([scope]);
+    const look = { store, rollback, boundMs: this.#boundMs };
+    return head!.hold && (await contradictsMain(look, scope));
   }
 
   async #quarantine(finding: Finding, isDry: boolean, why?: string): Promise<Verdict> {

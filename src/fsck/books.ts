@@ -1,34 +1,47 @@
 import type { CheckName, Finding } from "../state/fsck.ts";
-import type { Fault, FsckStore, ScopeKey } from "../state/fsck-ports.ts";
+import type { Fault, FsckStore, RecordedFault } from "../state/fsck-ports.ts";
+import type { ScopeKey } from "../state/ports.ts";
 import type { Logger } from "../service/log-port.ts";
 import { CHECKS } from "./checks.ts";
 
-/** Faults that one round enters; those beyond are found again once these are settled. */
-const FAULTS_LIMIT = 500;
+/** Faults that one call enters. */
+const PAGE = 500;
 
-/** The checks whose findings keep a scope on hold. */
+/** The checks whose findings put a scope on hold. */
 export const HOLDING = (Object.keys(CHECKS) as CheckName[]).filter((check) => CHECKS[check].holds);
 
-/** Enters faults into the books, with their evidence, before anything is done about them. */
+/** The checks whose findings keep the detector's hold: a copy may contradict main. */
+export const KEEPING: readonly CheckName[] = [...HOLDING, "C6"];
+
+/** Enters faults into the books, with their evidence, before anything is done about them; their numbers. */
 export async function enter(
   store: FsckStore,
   faults: readonly Fault[],
   log: Logger,
 ): Promise<bigint[]> {
-  if (faults.length === 0) return [];
-  const entered = faults.slice(0, FAULTS_LIMIT).map((fault) => {
-    const { kind, remedy, holds } = CHECKS[fault.check];
-    return { ...fault, kind, remedy, hold: holds };
-  });
-  const numbers = await store.record(entered);
-  for (const [index, { isNew, no }] of numbers.entries()) {
-    const fault = entered[index];
-    if (!isNew || fault === undefined) continue;
-    const { check, namespace, scope, id, version, step, detail } = fault;
-    const where = { namespace, scope, id, version: version?.toString(), step: step?.toString() };
-    log.error({ check, finding: no.toString(), ...where, detail }, "state is confused");
+  const numbers: bigint[] = [];
+  for (let from = 0; from < faults.length; from += PAGE) {
+    const page = faults.slice(from, from + PAGE);
+    const entries = await store.record(page.map(recorded));
+    page.forEach((fault, index) => {
+      const entry = entries[index] ?? null;
+      if (entry !== null) numbers.push(entry.no);
+      if (entry?.isNew !== false) tell(log, fault, entry?.no);
+    });
   }
-  return numbers.map(({ no }) => no);
+  return numbers;
+}
+
+function recorded(fault: Fault): RecordedFault {
+  const { kind, remedy, holds } = CHECKS[fault.check];
+  return { ...fault, kind, remedy, hold: fault.hold ?? holds };
+}
+
+function tell(log: Logger, fault: Fault, no: bigint | undefined): void {
+  const { check, namespace, scope, id, version, step, detail } = fault;
+  const where = { namespace, scope, id, version: version?.toString(), step: step?.toString() };
+  const finding = no?.toString() ?? "not entered: too many are open";
+  log.error({ check, finding, ...where, detail }, "state is confused");
 }
 
 /** Every open finding of one scope, or of all; a bounded number. */

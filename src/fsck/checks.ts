@@ -74,5 +74,8 @@ export const CHECKS: Readonly<Record<CheckName, CheckInfo>> = {
   },
 };
 
+/** Why a replica is not read. */
+export const DIFFERS = "it holds what main never did: see what fsck found by C5";
+
 /** The checks of main alone: one statement makes them all. */
 export const MAIN_CHECKS = ["C1", "C2", "C3", "C4", "C14", "C20"] as const satisfies CheckName[];

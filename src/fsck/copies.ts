@@ -1,5 +1,4 @@
 import type {
-  CopiedScope,
   CopyDigest,
   Fault,
   FsckStore,
@@ -7,10 +6,9 @@ import type {
   MemoryCopy,
   ReplicaCopy,
   RollbackCopy,
-  ScopeHead,
-  ScopeKey,
 } from "../state/fsck-ports.ts";
 import type { CheckName } from "../state/fsck.ts";
+import type { ScopeKey } from "../state/ports.ts";
 
 /** Digests that one call compares. */
 const PAGE = 2_000;
@@ -41,132 +39,79 @@ export async function compareReplica(
 }
 
 /** C7: some of the states in this process's memory, or all of a scope's. */
-export async function compareMemory(
+export function compareMemory(
   store: FsckStore,
   memory: MemoryCopy,
   of: { readonly limit: number; readonly scope?: ScopeKey },
 ): Promise<Fault[]> {
-  const cached = memory.sample(of.limit, of.scope);
-  const faults: Fault[] = [];
-  for (let from = 0; from < cached.length; from += PAGE) {
-    faults.push(...(await compare(store, "C7", cached.slice(from, from + PAGE))));
-  }
-  return faults;
+  return compare(store, "C7", memory.sample(of.limit, of.scope));
 }
 
-/** C6: a page of the rollback database's scopes, with each change that it holds of them. */
-export async function compareRollback(
-  store: FsckStore,
-  rollback: RollbackCopy,
-  page: { readonly after: ScopeKey | null; readonly limit: number; readonly boundMs: number },
-): Promise<ComparedPage<ScopeKey>> {
-  const scopes = await rollback.scopes(page.after, page.limit);
-  const faults: Fault[] = [];
-  for (const copied of scopes.filter(({ broken }) => broken === null)) {
-    faults.push(...(await compareScope(store, rollback, { copied, boundMs: page.boundMs })));
-  }
-  return { next: scopes.length < page.limit ? null : scopes.at(-1)!, faults };
-}
-
-/** C6 for one scope. */
-export async function compareScope(
-  store: FsckStore,
-  rollback: RollbackCopy,
-  of: { readonly copied: CopiedScope; readonly boundMs: number },
-): Promise<Fault[]> {
-  const { copied, boundMs } = of;
-  const digests = await rollback.digests(copied);
-  const [head] = await store.scopeHeads([copied]);
-  const wrong = misplaced(copied, head!, boundMs);
-  const faults = await compare(store, "C6", digests);
-  if (wrong === null) return faults;
-  return [faultOf("C6", copied, { step: copied.promotedStep, detail: wrong, copied }), ...faults];
-}
-
-/** C15: the follower of the rollback database. */
-export async function compareFollower(
-  store: FsckStore,
-  rollback: RollbackCopy,
-  boundMs: number,
-): Promise<Fault[]> {
-  const follower = await rollback.follower();
-  if (follower === null) return [];
-  const feed = await store.checkFeed(follower.at);
-  const detail =
-    feed.lineage !== follower.lineage
-      ? "the rollback database follows another history than main's"
-      : feed.isAhead
-        ? "the rollback database is ahead of main's feed"
-        : feed.isPruned
-          ? "changes were pruned before the rollback database had them"
-          : feed.ageMs > boundMs
-            ? `the rollback database is more than ${boundMs} ms behind`
-            : null;
-  return detail === null ? [] : [faultOf("C15", null, { step: null, detail, copied: follower })];
-}
-
-function misplaced(copied: CopiedScope, head: ScopeHead, boundMs: number): string | null {
-  const { promotedStep, pendingStep } = copied;
-  const step = head.step ?? 0n;
-  if (pendingStep > step) return `it has step ${pendingStep}, and HEAD is ${step}`;
-  if (promotedStep >= step && promotedStep > 0n) {
-    return `it promoted step ${promotedStep}, and HEAD is ${step}`;
-  }
-  // A moment is allowed: the follower learns of quarantine and of new steps after main does.
-  if (head.ageMs <= boundMs) return null;
-  if (head.quarantined.includes(promotedStep)) {
-    return `it promoted step ${promotedStep}, which is in quarantine`;
-  }
-  return pendingStep < step ? `it stands at step ${pendingStep}, and HEAD is ${step}` : null;
-}
-
-async function compare(
+/** What copies hold that main does not hold so, at the same versions. */
+export async function compare(
   store: FsckStore,
   check: CheckName,
   digests: readonly CopyDigest[],
 ): Promise<Fault[]> {
-  if (digests.length === 0) return [];
-  const main = await store.digestsAt(digests);
-  return digests.flatMap((copied, index) => {
-    const detail = differs(copied, main[index]!, check === "C7");
-    return detail === null ? [] : [faultOf(check, copied, { ...copied, detail, copied })];
-  });
+  const faults: Fault[] = [];
+  for (let from = 0; from < digests.length; from += PAGE) {
+    const page = digests.slice(from, from + PAGE);
+    const main = await store.digestsAt(page);
+    page.forEach((copied, index) => {
+      const difference = differs(copied, main[index]!, check === "C7");
+      if (difference === null) return;
+      const fault = faultOf(check, copied, { ...difference, step: copied.step, copied });
+      faults.push({ ...fault, id: copied.id, version: copied.version });
+    });
+  }
+  return faults;
+}
+
+interface Difference {
+  readonly detail: string;
+  /** The copy proves what it holds, and main holds something else: one of them was made up. */
+  readonly hold?: true;
 }
 
 /**
  * A version that main no longer keeps cannot be compared. A digest covers the phase, but memory may have
  * read a row in which only that was forged.
  */
-function differs(copied: CopyDigest, main: MainDigest, withPhase: boolean): string | null {
-  if (main.newest === null) return `it holds version ${copied.version}, and main has no such state`;
-  if (copied.version > main.newest) {
-    return `it holds version ${copied.version}, and main's newest is ${main.newest}`;
-  }
-  if (main.digest === null) return null;
-  if (copied.digest !== main.digest) {
-    return `its digest of version ${copied.version} is not main's`;
-  }
-  if (withPhase && (copied.phase !== main.phase || copied.step !== main.step)) {
-    return `its phase or step at version ${copied.version} is not main's`;
-  }
-  return null;
+function differs(copied: CopyDigest, main: MainDigest, withPhase: boolean): Difference | null {
+  const { version, verified } = copied;
+  const detail =
+    main.newest === null
+      ? `it holds version ${version}, and main has no such state`
+      : version > main.newest
+        ? `it holds version ${version}, and main's newest is ${main.newest}`
+        : main.digest !== null && copied.digest !== main.digest
+          ? `its digest of version ${version} is not main's`
+          : null;
+  if (detail !== null) return verified === true ? { detail, hold: true } : { detail };
+  if (verified === false) return { detail: `what it holds of version ${version} proves nothing` };
+  if (main.digest === null || !withPhase) return null;
+  if (copied.phase === main.phase && copied.step === main.step) return null;
+  return { detail: `its phase or step at version ${version} is not main's` };
 }
 
-function faultOf(
+/** A fault of a copy. */
+export function faultOf(
   check: CheckName,
-  of: (ScopeKey & Partial<CopyDigest>) | null,
-  found: { readonly step: bigint | null; readonly detail: string; readonly copied: object },
+  of: ScopeKey | null,
+  found: Pick<Fault, "step" | "detail" | "hold"> & { readonly copied: object },
 ): Fault {
+  const { step, detail, hold, copied } = found;
   return {
     check,
     namespace: of?.namespace ?? null,
     scope: of?.scope ?? null,
-    id: of?.id ?? null,
-    version: of?.version ?? null,
-    step: found.step,
-    detail: found.detail,
-    evidence: JSON.stringify({ copy: found.copied }, (_, value: unknown) =>
+    id: null,
+    version: null,
+    step,
+    detail,
+    evidence: JSON.stringify({ copy: copied }, (_, value: unknown) =>
       typeof value === "bigint" ? value.toString() : value,
     ),
+    ...(hold === undefined ? {} : { hold }),
   };
 }

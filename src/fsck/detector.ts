@@ -6,7 +6,7 @@ import type { CheckName, FsckOptions, FsckReport, FsckRun } from "../state/fsck.
 import type { Fault, FsckStore } from "../state/fsck-ports.ts";
 import { Arbiter } from "./arbiter.ts";
 import { enter } from "./books.ts";
-import { CHECKS, MAIN_CHECKS } from "./checks.ts";
+import { CHECKS, DIFFERS, MAIN_CHECKS } from "./checks.ts";
 import type { Copies } from "./copies.ts";
 import { runOnDemand } from "./on-demand.ts";
 import { Scrub } from "./scrub.ts";
@@ -64,7 +64,7 @@ export class Detector {
   constructor(options: DetectorOptions) {
     const { store, copies, log, followerBoundMs = FOLLOWER_BOUND_MS } = options;
     this.#options = options;
-    this.#arbiter = new Arbiter(store, copies);
+    this.#arbiter = new Arbiter(store, copies, followerBoundMs);
     this.#scrub = new Scrub(store, copies, followerBoundMs);
     const loop = (name: string, pauseMs: number, runOnce: () => Promise<boolean>): Loop =>
       new Loop({ name, pauseMs, log, runOnce });
@@ -105,7 +105,7 @@ export class Detector {
     const parts = { store, copies, boundMs, statuses, arbiter: this.#arbiter, log };
     const report = await runOnDemand(parts, options);
     this.#note("asked", report.checked, report.checks);
-    this.#open = await store.countFindings();
+    await this.#count();
     return report;
   }
 
@@ -124,9 +124,16 @@ export class Detector {
       await store.settleStrays(strays.map(({ no }) => no));
       this.#stray = strays.at(-1)!.no;
     }
-    this.#open = await store.countFindings();
+    await this.#count();
     this.#sweepSeconds = (systemClock.monotonicMs() - from) / 1_000;
     return strays.length === STRAYS;
+  }
+
+  /** While some replica is known to differ, none is read, whoever found it. */
+  async #count(): Promise<void> {
+    const { store, copies } = this.#options;
+    this.#open = await store.countFindings();
+    if (this.#open.has("C5")) copies.replica?.distrust(DIFFERS);
   }
 
   async #scrubOnce(): Promise<boolean> {
@@ -167,8 +174,8 @@ export class Detector {
   /** What costs nobody anything is done at once: a copy that is wrong is not read. */
   #dropFromReads(faults: readonly Fault[]): void {
     const { replica, memory } = this.#options.copies;
-    for (const { check, namespace, id, detail } of faults) {
-      if (check === "C5") replica?.distrust(detail);
+    for (const { check, namespace, id } of faults) {
+      if (check === "C5") replica?.distrust(DIFFERS);
       if (CHECKS[check].holds || check === "C7") {
         if (namespace !== null && id !== null) memory.forget({ namespace, id });
       }

@@ -1,8 +1,8 @@
 import type { Logger } from "../service/log-port.ts";
 import type { Finding, FsckOptions, FsckReport } from "../state/fsck.ts";
-import type { ScopeKey } from "../state/fsck-ports.ts";
+import type { ScopeKey } from "../state/ports.ts";
 import type { Arbiter, Verdict } from "./arbiter.ts";
-import { enter, HOLDING, openFindings } from "./books.ts";
+import { enter, HOLDING, KEEPING, openFindings } from "./books.ts";
 import type { Scrubbed } from "./scrub.ts";
 import { Statuses } from "./statuses.ts";
 import { surveyAll, surveyScope } from "./survey.ts";
@@ -162,7 +162,7 @@ async function conclude(
     const verdict = verdicts.get(no);
     await store.resolve([no], verdict?.safe === true ? verdict.remedy : "no longer there");
   }
-  if (scoped !== null) await store.release(scoped, HOLDING);
+  if (scoped !== null) await store.release(scoped, KEEPING);
 }
 
 async function answerOf(

@@ -1,7 +1,10 @@
-import type { Fault, FsckStore, ScopeKey } from "../state/fsck-ports.ts";
+import type { Fault, FsckStore, RollbackCopy } from "../state/fsck-ports.ts";
+import type { ScopeKey } from "../state/ports.ts";
 import { MAIN_CHECKS } from "./checks.ts";
-import { compareFollower, compareMemory, compareReplica, compareRollback } from "./copies.ts";
+import { compareMemory, compareReplica } from "./copies.ts";
 import type { Copies } from "./copies.ts";
+import { compareFollower, compareRollback } from "./rollback-copies.ts";
+import type { RollbackLook } from "./rollback-copies.ts";
 import type { Statuses } from "./statuses.ts";
 
 /** What one part of a scrub looked at. */
@@ -76,8 +79,8 @@ export class Scrub {
     const { rollback } = this.#copies;
     if (rollback === null) return this.#missed("rollback", statuses);
     return statuses.run(["C6"], async () => {
-      const page = { after: this.#scope, limit, boundMs: this.#boundMs };
-      const { next, faults } = await compareRollback(this.#store, rollback, page);
+      const page = { after: this.#scope, limit };
+      const { next, faults } = await compareRollback(this.#look(rollback), page);
       this.#scope = next;
       if (next === null) this.#through.add("rollback");
       return faults;
@@ -89,10 +92,12 @@ export class Scrub {
     const { memory, rollback } = this.#copies;
     const cached = await statuses.run(["C7"], () => compareMemory(this.#store, memory, { limit }));
     if (rollback === null) return cached;
-    const follower = await statuses.run(["C15"], () =>
-      compareFollower(this.#store, rollback, this.#boundMs),
-    );
+    const follower = await statuses.run(["C15"], () => compareFollower(this.#look(rollback)));
     return [...cached, ...follower];
+  }
+
+  #look(rollback: RollbackCopy): RollbackLook {
+    return { store: this.#store, rollback, boundMs: this.#boundMs };
   }
 
   #missed(part: Exclude<Part, "main">, statuses: Statuses): Fault[] {

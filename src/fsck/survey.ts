@@ -1,7 +1,9 @@
-import type { Fault, FsckStore, ScopeKey } from "../state/fsck-ports.ts";
+import type { Fault, FsckStore } from "../state/fsck-ports.ts";
+import type { ScopeKey } from "../state/ports.ts";
 import { MAIN_CHECKS } from "./checks.ts";
-import { compareFollower, compareMemory, compareReplica, compareScope } from "./copies.ts";
+import { compare, compareMemory } from "./copies.ts";
 import type { Copies } from "./copies.ts";
+import { compareFollower, compareScope } from "./rollback-copies.ts";
 import { NO_REPLICA, NO_ROLLBACK, Scrub } from "./scrub.ts";
 import type { Scrubbed } from "./scrub.ts";
 import type { Statuses } from "./statuses.ts";
@@ -77,12 +79,7 @@ async function surveyReplica(
     return [];
   }
   return statuses.run(["C5"], async () => {
-    const faults: Fault[] = [];
-    for (const no of numbers) {
-      const page = await compareReplica(store, replica, { after: no - 1n, limit: 1 });
-      faults.push(...page.faults);
-    }
-    return faults;
+    return compare(store, "C5", await replica.digestsOf(numbers));
   });
 }
 
@@ -95,11 +92,8 @@ async function surveyRollback(
     statuses.missed(["C6", "C15"], NO_ROLLBACK);
     return [];
   }
-  const copy = await statuses.run(["C6"], async () => {
-    const copied = await rollback.scope(scope);
-    if (copied === null || copied.broken !== null) return [];
-    return compareScope(store, rollback, { copied, boundMs });
-  });
-  const follower = await statuses.run(["C15"], () => compareFollower(store, rollback, boundMs));
+  const look = { store, rollback, boundMs };
+  const copy = await statuses.run(["C6"], () => compareScope(look, scope));
+  const follower = await statuses.run(["C15"], () => compareFollower(look));
   return [...copy, ...follower];
 }

@@ -13,18 +13,20 @@ import type { Limits } from "./limits.ts";
 import { memoryCopyOf } from "./memory-copy.ts";
 import type { StateCache } from "./state-cache.ts";
 
-/** When the detector looks by itself, and which copies it knows beside this process's memory. */
+/** How long a replica is not read after it was found to hold what main never did; each sweep says so anew. */
+const DISTRUST_MS = 30_000;
+
+/** When the detector looks by itself, and which copy it knows beside this process's memory and the replica. */
 export interface FsckSettings {
   /** Milliseconds between two looks at what was touched; 0: it looks only when it is asked to. */
   readonly sweepMs: number;
   /** States that the rolling scrub looks at in a second; 0: it does not run. */
   readonly statesPerSecond: number;
-  readonly replica?: ReplicaCopy;
   readonly rollback?: RollbackCopy;
 }
 
 interface FsckParts {
-  readonly store: Pick<StateStore, "fsck">;
+  readonly store: Pick<StateStore, "fsck" | "replica">;
   readonly cache: StateCache;
   readonly directory: Directory;
   readonly limits: Limits;
@@ -45,7 +47,7 @@ export class Fsck {
     this.#detector = new Detector({
       store: parts.store.fsck,
       copies: {
-        replica: settings.replica ?? null,
+        replica: replicaCopyOf(parts.store),
         rollback: settings.rollback ?? null,
         memory: memoryCopyOf(parts.cache, parts.directory),
       },
@@ -102,6 +104,11 @@ export class Fsck {
       `A page has 1 to ${pageItems} items, not ${limit}.`,
     );
   }
+}
+
+function replicaCopyOf({ replica }: Pick<StateStore, "replica">): ReplicaCopy | null {
+  if (replica === null) return null;
+  return { ...replica.copy, distrust: (reason) => replica.open(reason, DISTRUST_MS) };
 }
 
 function checkNames({ namespace, scope }: { namespace?: string; scope?: string }): void {

@@ -1,5 +1,6 @@
 import type { CheckName, Finding, FindingKind } from "./fsck.ts";
-import type { FeedPosition, StateKey } from "./ports.ts";
+import type { FeedPosition, ScopeKey, StateKey } from "./ports.ts";
+import type { LoggedChange, RollbackStore } from "./rollback-port.ts";
 import type { Step, Version } from "./state.ts";
 
 /** What a check says before it is in the books. */
@@ -13,6 +14,8 @@ export interface Fault {
   readonly detail: string;
   /** JSON text: the rows as they were found. */
   readonly evidence: string;
+  /** Whether its scope is put on hold, where that is not for its check alone to say. */
+  readonly hold?: boolean;
 }
 
 /** A fault with what the books want to know beside it. */
@@ -21,6 +24,13 @@ export interface RecordedFault extends Fault {
   readonly remedy: string;
   /** Whether its scope is put on hold. */
   readonly hold: boolean;
+}
+
+/** A finding in the books. */
+export interface Entry {
+  readonly no: bigint;
+  /** Nobody had seen it. */
+  readonly isNew: boolean;
 }
 
 /** Where a page ended; null: at the end. */
@@ -37,6 +47,8 @@ export interface CopyDigest extends StateKey {
   readonly step: Step;
   readonly phase: string | null;
   readonly digest: string;
+  /** Whether the copy proves that it is what was committed; unsaid: it cannot tell. */
+  readonly verified?: boolean;
 }
 
 /** What main holds of the same. */
@@ -49,16 +61,12 @@ export interface MainDigest {
   readonly digest: string | null;
 }
 
-/** A scope's name. */
-export interface ScopeKey {
-  readonly namespace: string;
-  readonly scope: string;
-}
-
 export interface ScopeHead {
   /** Null: it has no step. */
   readonly step: Step | null;
-  /** Milliseconds since HEAD was committed. */
+  /** The newest one before it that is not in quarantine; 0: there is none. */
+  readonly goodStep: Step;
+  /** Milliseconds since its HEAD, its hold or its quarantine changed. */
   readonly ageMs: number;
   readonly hold: boolean;
   readonly quarantined: readonly Step[];
@@ -72,22 +80,6 @@ export interface FeedCheck {
   readonly isPruned: boolean;
   /** Milliseconds since the oldest settled change after it was committed; 0: there is none. */
   readonly ageMs: number;
-}
-
-/** A change as a copy holds it, ready to be put back. */
-export interface CopiedChange extends StateKey {
-  readonly version: Version;
-  readonly step: Step;
-  readonly position: number;
-  readonly at: Date;
-  /** u, d, r or p, as in the log. */
-  readonly kind: string;
-  readonly stored: "full" | "delta";
-  readonly phase: string | null;
-  readonly actor: string | null;
-  readonly cause: string | null;
-  /** JSON text; null for a delete. */
-  readonly body: string | null;
 }
 
 /** What the detector asks of main. */
@@ -106,13 +98,14 @@ export interface FsckStore {
   settleStrays(nos: readonly bigint[]): Promise<void>;
   /** One page of states by their numbers: what a store over a replica answers to ReplicaCopy. */
   digests: ReplicaCopy["digests"];
+  digestsOf: ReplicaCopy["digestsOf"];
   digestsAt(of: readonly (StateKey & { readonly version: Version })[]): Promise<MainDigest[]>;
   scopeHeads(scopes: readonly ScopeKey[]): Promise<ScopeHead[]>;
+  /** Those after one, by namespace and scope. */
+  scopesAfter(after: ScopeKey | null, limit: number): Promise<(ScopeKey & ScopeHead)[]>;
   checkFeed(at: FeedPosition): Promise<FeedCheck>;
-  /** Whether each was new, in their order. */
-  record(
-    faults: readonly RecordedFault[],
-  ): Promise<{ readonly no: bigint; readonly isNew: boolean }[]>;
+  /** What became of each, in their order; null: there are too many open ones. */
+  record(faults: readonly RecordedFault[]): Promise<(Entry | null)[]>;
   findings(page: {
     readonly namespace: string | null;
     readonly scope: string | null;
@@ -132,12 +125,12 @@ export interface FsckStore {
   /** The same; a null copy puts back a digest that main's own content proves. */
   restoreChange(
     key: StateKey & { readonly version: Version },
-    copy: CopiedChange | null,
+    copy: LoggedChange | null,
     isDry: boolean,
   ): Promise<string | null>;
 }
 
-/** A replica of main that serves reads. */
+/** A replica of main that serves reads. Its reads throw where it is none of main's, or does not answer. */
 export interface ReplicaCopy {
   /** One page of states by main's numbers. */
   digests(
@@ -147,31 +140,16 @@ export interface ReplicaCopy {
     readonly next: bigint | null;
     readonly digests: readonly CopyDigest[];
   }>;
-  /** It holds what main never did: reads must not go there. */
+  digestsOf(stateNos: readonly bigint[]): Promise<CopyDigest[]>;
+  /** It holds what main never did: for a while, reads do not go there. */
   distrust(reason: string): void;
 }
 
-/** A scope as the rollback database has it. */
-export interface CopiedScope extends ScopeKey {
-  readonly pendingStep: Step;
-  readonly promotedStep: Step;
-  /** Why it is to be made anew; null: it is whole. */
-  readonly broken: string | null;
-}
-
-/** The rollback database. */
-export interface RollbackCopy {
-  /** Null: it has followed nothing yet. */
-  follower(): Promise<{ readonly lineage: string; readonly at: FeedPosition } | null>;
-  /** By namespace and scope. */
-  scopes(after: ScopeKey | null, limit: number): Promise<CopiedScope[]>;
-  scope(scope: ScopeKey): Promise<CopiedScope | null>;
-  /** Every change that it holds of a scope. */
-  digests(scope: ScopeKey): Promise<CopyDigest[]>;
-  change(key: StateKey & { readonly version: Version }): Promise<CopiedChange | null>;
-  /** Has the copy of a scope made anew. */
-  markBroken(scope: ScopeKey, reason: string): Promise<void>;
-}
+/** The rollback database, as far as the detector needs it. */
+export type RollbackCopy = Pick<
+  RollbackStore,
+  "status" | "standing" | "standings" | "digests" | "change" | "discard"
+>;
 
 /** The states in this process's memory. */
 export interface MemoryCopy {

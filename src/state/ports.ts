@@ -155,6 +155,8 @@ export interface ReadReplica {
   readonly figures: ReadFigures;
   /** Sends reads to main, for `ms` milliseconds at least and until the replica was found well. */
   open(reason: string, ms?: number): void;
+  /** What it holds, whether reads go there or not. */
+  readonly copy: Pick<FsckStore, "digests" | "digestsOf">;
 }
 
 /**

@@ -152,6 +152,8 @@ export interface CopyStanding extends ScopeName {
   readonly hold: boolean;
   /** Why it is not served; null: it is whole. */
   readonly broken: string | null;
+  /** It and main differ: somebody has to look. */
+  readonly isSuspect: boolean;
 }
 
 /** A change that a copy holds. */

@@ -8,7 +8,14 @@ import {
   scopeStateNumbers,
   settleStrays,
 } from "./sql/check-states.ts";
-import { checkFeed, digestsAt, scopeHeads, stateDigests } from "./sql/compare-copies.ts";
+import {
+  checkFeed,
+  digestsAt,
+  digestsOf,
+  scopeHeads,
+  scopesAfter,
+  stateDigests,
+} from "./sql/compare-copies.ts";
 import {
   countFindings,
   listFindings,
@@ -29,8 +36,10 @@ export function fsckStoreOver(caller: Caller): FsckStore {
     newest: (limit) => newestStates(caller, limit),
     settleStrays: (nos) => settleStrays(caller, nos),
     digests: (after, limit) => stateDigests(caller, after, limit),
+    digestsOf: (stateNos) => digestsOf(caller, stateNos),
     digestsAt: (of) => digestsAt(caller, of),
     scopeHeads: (scopes) => scopeHeads(caller, scopes),
+    scopesAfter: (after, limit) => scopesAfter(caller, after, limit),
     checkFeed: (at) => checkFeed(caller, at),
     record: (faults) => recordFindings(caller, faults),
     findings: (page) => listFindings(caller, page),

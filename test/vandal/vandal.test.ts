@@ -3,31 +3,29 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { StateManager } from "../../src/manager/state-manager.ts";
 import type { CheckName, Finding } from "../../src/state/fsck.ts";
 import { testHomes } from "../support/homes.ts";
-import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 import { proofLength } from "../support/length.ts";
+import { HandFollower, openPair } from "../support/rollback.ts";
+import type { Pair } from "../support/rollback.ts";
 import { until } from "../support/until.ts";
-import { openCopy } from "./rollback-copy.ts";
-import type { CopyBench } from "./rollback-copy.ts";
 
 const home = testHomes().find(({ available }) => available === true)!;
 
 let bench: Bench;
-let copy: CopyBench;
+let pair: Pair;
+let follower: HandFollower;
 /** Looks only when it is asked to; knows the rollback copy. */
 let manager: StateManager;
 let count = 0;
 let scope: string;
 
 beforeAll(async () => {
-  bench = await openBench(home);
-  copy = await openCopy(home);
-  manager = bench.openManager({ fsck: { sweepMs: 0, statesPerSecond: 0, rollback: copy.copy } });
+  pair = await openPair(home);
+  ({ bench } = pair);
+  follower = await HandFollower.begin(pair);
+  manager = bench.openManager({ fsck: { sweepMs: 0, statesPerSecond: 0, rollback: pair.copies } });
 });
-afterAll(async () => {
-  await copy.close();
-  await bench.close();
-});
+afterAll(() => pair.close());
 
 /** A scope of two states: a task with phases, and a conversation that is kept as deltas. */
 const setUp = async (): Promise<void> => {
@@ -40,7 +38,7 @@ const setUp = async (): Promise<void> => {
   await manager.appendState(talk, "/messages", ["good bye"]);
   await manager.mergeState(task, { goal: 3 });
   await manager.updateState(`other-${scope}`, "task", { goal: "theirs" });
-  await copy.follow(bench);
+  await follower.drain();
 };
 beforeEach(setUp);
 
@@ -55,7 +53,10 @@ async function vandalize(statement: string, isSly = false): Promise<void> {
 }
 
 async function look(options: { fix?: "safe"; plan?: boolean } = {}): Promise<readonly Finding[]> {
-  return (await manager.fsck({ scope, ...options })).findings;
+  const { checks, findings } = await manager.fsck({ scope, ...options });
+  const missed = checks.filter(({ status }) => status === "could not run");
+  expect(missed).toEqual([{ check: "C5", status: "could not run", reason: "there is no replica" }]);
+  return findings;
 }
 
 function named(findings: readonly Finding[]): string[] {
@@ -242,52 +243,28 @@ function dataOf(rows: unknown): unknown {
 }
 
 test("a vandalized rollback copy is found and made anew; main is not held for it", async () => {
-  await copy.sql(
+  await pair.rollback.sql(
     `update agent_state.changes set digest = sha256('no') where version = 2
         and state_no = (select state_no from agent_state.states where id = $1)`,
     [`${scope}.talk`],
   );
-  await copy.sql(
+  await pair.rollback.sql(
     "update agent_state.scopes set pending_step = 99, promoted_step = 98 where scope = $1",
     [scope],
   );
   const found = await look();
-  expect(found.map(({ check }) => check)).toEqual(["C6", "C6"]);
+  // What follows from a digest that was forged proves nothing either.
+  expect([...new Set(found.map(({ check }) => check))]).toEqual(["C6"]);
   expect((await manager.scope(scope)).hold).toBe(false);
   const fixed = await look({ fix: "safe" });
   expect(fixed.map(({ resolvedAt }) => resolvedAt)).not.toContain(null);
-  const [copied] = await copy.sql("select broken from agent_state.scopes where scope = $1", [
-    scope,
-  ]);
-  expect(copied!["broken"]).toEqual(expect.any(String));
-});
-
-test("a replica that holds what main never did is taken out of the reads", async () => {
-  const { fsck } = bench.openStore();
-  const distrusted: string[] = [];
-  const replica = {
-    digests: async (after: bigint, limit: number) => {
-      const page = await fsck.digests(after, limit);
-      return {
-        ...page,
-        digests: page.digests.map((one) =>
-          one.id === `${scope}.task` ? { ...one, digest: "0".repeat(64) } : one,
-        ),
-      };
-    },
-    distrust: (reason: string) => void distrusted.push(reason),
-  };
-  const reader = bench.openManager({ fsck: { sweepMs: 0, statesPerSecond: 0, replica } });
-  const { findings, checks } = await reader.fsck({ scope, fix: "safe" });
-  expect(findings.map(({ check, id }) => [check, id])).toEqual([["C5", `${scope}.task`]]);
-  expect(checks).toContainEqual({ check: "C5", status: "failed" });
-  expect(checks).toContainEqual({
-    check: "C6",
-    status: "could not run",
-    reason: "there is no rollback database",
+  await follower.rebuild();
+  expect(await pair.copies.standing({ namespace: "default", scope })).toMatchObject({
+    broken: null,
+    pendingStep: 6n,
+    promotedStep: 5n,
   });
-  expect(distrusted).toHaveLength(1);
-  expect((await reader.scope(scope)).hold).toBe(false);
+  expect(await look()).toEqual([]);
 });
 
 /** One thing done by hand to one of the scope's changes or rows, whatever it is. */

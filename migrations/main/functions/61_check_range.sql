@@ -112,7 +112,7 @@ begin
   )
   select f.check_name, f.state_no, f.scope_no, f.version, f.step, f.detail,
          jsonb_build_object('row', (select to_jsonb(s) from agent_state.states s where s.state_no = f.state_no),
-           'change', (select to_jsonb(c) || jsonb_build_object('body', c.body::text) from agent_state.changes c
+           'change', (select to_jsonb(c) || jsonb_build_object('body', left(c.body::text, 65536), 'bytes', octet_length(c.body::text)) from agent_state.changes c
                        where c.state_no = f.state_no and c.version = f.version))
     from faults f;
 end $$;

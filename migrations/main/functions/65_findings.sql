@@ -1,41 +1,52 @@
--- Enters findings into the books, with the rows as they were found, and puts the scopes of those that ask for it on hold.
--- Found again, an open one is only seen again. Answers their numbers; `is_new`: nobody had seen it.
+-- Enters findings into the books, with the rows as they were found. Found again, an open one is only seen again. A new one
+-- puts its scope on hold where that is asked for; who releases it has seen the finding, so it is not held for that again.
+-- Answers their numbers; `is_new`: nobody had seen it. Beyond p_open_limit open findings no new one is entered.
 create or replace function agent_state_api.record_findings(
   p_check text[], p_kind text[], p_namespace text[], p_scope text[], p_id text[], p_version bigint[], p_step bigint[],
-  p_detail text[], p_remedy text[], p_evidence json[], p_hold integer[])
+  p_detail text[], p_remedy text[], p_evidence json[], p_hold integer[], p_open_limit integer)
 returns table (n integer, finding_no bigint, is_new boolean)
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 #variable_conflict use_column
+declare
+  v_now     timestamptz := clock_timestamp();
+  v_is_full boolean := (select count(*) from (select from agent_state.findings f where f.resolved_at is null limit p_open_limit) o) >= p_open_limit;
 begin
-  with held as (
-    insert into agent_state.holds (scope_no, reason, held_by)
-    select distinct on (o.scope_no) o.scope_no, format('%s: %s', i.check_name, i.detail), 'fsck'
-      from unnest(p_check, p_namespace, p_scope, p_detail, p_hold) i(check_name, namespace, scope, detail, hold)
-      join agent_state.scopes o on o.namespace = i.namespace and o.scope = i.scope
-     where i.hold = 1 order by o.scope_no
-    on conflict do nothing
-    returning scope_no
-  )
-  insert into agent_state.gates (scope_no, changed_at) select h.scope_no, clock_timestamp() from held h
-  on conflict (scope_no) do update set changed_at = excluded.changed_at;
-
   return query
-  with entered as (
-    insert into agent_state.findings (check_name, kind, namespace, scope, id, version, step, detail, remedy, safe, evidence)
+  with given as materialized (
+    select * from unnest(p_check, p_kind, p_namespace, p_scope, p_id, p_version, p_step, p_detail, p_remedy, p_evidence, p_hold)
+      with ordinality i(check_name, kind, namespace, scope, id, version, step, detail, remedy, evidence, hold, n)
+  ), entered as (
+    insert into agent_state.findings (check_name, kind, namespace, scope, id, version, step, detail, remedy, safe, evidence, found_at, seen_at)
     select distinct on (i.check_name, i.namespace, i.scope, i.id, i.version, i.step)
-           i.check_name, i.kind, i.namespace, i.scope, i.id, i.version, i.step, i.detail, i.remedy, false, coalesce(i.evidence::jsonb, '{}')
-      from unnest(p_check, p_kind, p_namespace, p_scope, p_id, p_version, p_step, p_detail, p_remedy, p_evidence)
-             i(check_name, kind, namespace, scope, id, version, step, detail, remedy, evidence)
+           i.check_name, i.kind, i.namespace, i.scope, i.id, i.version, i.step, i.detail, i.remedy, false, coalesce(i.evidence::jsonb, '{}'), v_now, v_now
+      from given i
+     where not v_is_full
+        or exists (select from agent_state.findings f
+                    where f.resolved_at is null and f.check_name = i.check_name and coalesce(f.namespace, '') = coalesce(i.namespace, '')
+                      and coalesce(f.scope, '') = coalesce(i.scope, '') and coalesce(f.id, '') = coalesce(i.id, '')
+                      and coalesce(f.version, 0) = coalesce(i.version, 0) and coalesce(f.step, 0) = coalesce(i.step, 0))
+     order by i.check_name, i.namespace, i.scope, i.id, i.version, i.step, i.hold desc
     on conflict (check_name, coalesce(namespace, ''), coalesce(scope, ''), coalesce(id, ''), coalesce(version, 0), coalesce(step, 0))
        where resolved_at is null
-    do update set seen_at = clock_timestamp()
+    do update set seen_at = v_now
     returning *
+  ), known as materialized (
+    select i.n::integer as n, e.finding_no, e.found_at = v_now as is_new, i.hold, i.namespace, i.scope, i.check_name, i.detail
+      from given i
+      join entered e on e.check_name = i.check_name and e.namespace is not distinct from i.namespace and e.scope is not distinct from i.scope
+           and e.id is not distinct from i.id and e.version is not distinct from i.version and e.step is not distinct from i.step
+  ), held as (
+    insert into agent_state.holds (scope_no, reason, held_by)
+    select distinct on (o.scope_no) o.scope_no, format('%s: %s', k.check_name, k.detail), 'fsck'
+      from known k join agent_state.scopes o on o.namespace = k.namespace and o.scope = k.scope
+     where k.hold = 1 and k.is_new order by o.scope_no
+    on conflict do nothing
+    returning scope_no
+  ), gated as (
+    insert into agent_state.gates (scope_no, changed_at) select h.scope_no, clock_timestamp() from held h
+    on conflict (scope_no) do update set changed_at = excluded.changed_at
   )
-  select i.n::integer, e.finding_no, e.found_at = e.seen_at
-    from unnest(p_check, p_namespace, p_scope, p_id, p_version, p_step) with ordinality i(check_name, namespace, scope, id, version, step, n)
-    join entered e on e.check_name = i.check_name and e.namespace is not distinct from i.namespace and e.scope is not distinct from i.scope
-         and e.id is not distinct from i.id and e.version is not distinct from i.version and e.step is not distinct from i.step
-   order by i.n;
+  select k.n, k.finding_no, k.is_new from known k order by k.n;
 end $$;
 
 -- One page of findings, newest first.

@@ -5,7 +5,7 @@
 -- change itself, by the one after it, or by the row of the state. Where HEAD's document was put together from it, a step
 -- of kind 'p' says it once more, so that caches and watchers learn of it.
 create or replace function agent_state_api.restore_change(
-  p_namespace text, p_id text, p_version bigint, p_step bigint, p_position integer, p_at timestamptz, p_kind text, p_stored text,
+  p_namespace text, p_id text, p_version bigint, p_step bigint, p_position integer, p_at text, p_kind text, p_stored text,
   p_phase text, p_actor text, p_cause text, p_body text, p_dry boolean)
 returns text language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -27,7 +27,7 @@ begin
   if p_kind is null and v_was.state_no is null then return 'it is not there'; end if;
   if p_kind is not null then
     v_new.state_no := v_row.state_no; v_new.version := p_version; v_new.step := p_step; v_new.kind := p_kind; v_new.stored := p_stored;
-    v_new.phase := p_phase; v_new.body := p_body::json; v_new.at := p_at; v_new.actor := p_actor; v_new.cause := p_cause;
+    v_new.phase := p_phase; v_new.body := p_body::json; v_new.at := p_at::timestamptz; v_new.actor := p_actor; v_new.cause := p_cause;
     v_new.position := p_position; v_new.writer := coalesce(v_was.writer, 0); v_new.scope_no := v_row.scope_no;
     v_new.feed_xid := coalesce(v_was.feed_xid, agent_state.place_in_feed(v_row.scope_no, p_step));
   end if;
@@ -42,6 +42,9 @@ begin
                 and (c.state_no, c.version) <> (v_new.state_no, v_new.version)) then
     return 'another change has taken its place in the scope';
   end if;
+  -- Of a large document the evidence has the beginning alone so far.
+  update agent_state.findings f set evidence = f.evidence || jsonb_build_object('replaced', v_was.body::text)
+   where f.resolved_at is null and f.namespace = p_namespace and f.id = p_id and f.version = p_version and octet_length(v_was.body::text) > 65536;
   delete from agent_state.changes c where c.state_no = v_row.state_no and c.version = p_version;
   insert into agent_state.changes select v_new.*;
   if p_kind is not null and p_version >= v_row.base_version then perform agent_state.repeat_head(v_row.state_no, p_version); end if;

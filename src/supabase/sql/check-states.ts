@@ -1,5 +1,6 @@
 import type { CheckName } from "../../state/fsck.ts";
-import type { CheckedPage, Fault, ScopeKey } from "../../state/fsck-ports.ts";
+import type { CheckedPage, Fault } from "../../state/fsck-ports.ts";
+import type { ScopeKey } from "../../state/ports.ts";
 import type { Caller, Operation } from "../caller.ts";
 import { bigint, optional, text } from "../rows.ts";
 import type { Row } from "../rows.ts";

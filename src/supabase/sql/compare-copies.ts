@@ -1,14 +1,9 @@
-import type {
-  CopyDigest,
-  FeedCheck,
-  MainDigest,
-  ScopeHead,
-  ScopeKey,
-} from "../../state/fsck-ports.ts";
-import type { FeedPosition, StateKey } from "../../state/ports.ts";
+import type { CopyDigest, FeedCheck, MainDigest, ScopeHead } from "../../state/fsck-ports.ts";
+import type { FeedPosition, ScopeKey, StateKey } from "../../state/ports.ts";
 import type { Version } from "../../state/state.ts";
 import type { Caller, Operation } from "../caller.ts";
 import { bigint, boolean, digest, optional, text } from "../rows.ts";
+import type { Row } from "../rows.ts";
 
 const STATE_DIGESTS = {
   fn: "state_digests",
@@ -24,10 +19,26 @@ const DIGESTS_AT = {
   writes: false,
 } as const satisfies Operation;
 
+const DIGESTS_OF = {
+  fn: "digests_of",
+  parameters: { state_no: "bigint[]" },
+  columns: STATE_DIGESTS.columns,
+  writes: false,
+} as const satisfies Operation;
+
+const HEAD = ["step", "good_step", "age_ms", "hold", "quarantined"] as const;
+
+const SCOPES_AFTER = {
+  fn: "scopes_after",
+  parameters: { namespace: "text", scope: "text", limit: "integer" },
+  columns: [...HEAD, "namespace", "scope"],
+  writes: false,
+} as const satisfies Operation;
+
 const SCOPE_HEADS = {
   fn: "scope_heads",
   parameters: { namespace: "text[]", scope: "text[]" },
-  columns: ["step", "age_ms", "hold", "quarantined"],
+  columns: HEAD,
   writes: false,
 } as const satisfies Operation;
 
@@ -45,7 +56,22 @@ export async function stateDigests(
   limit: number,
 ): Promise<{ readonly next: bigint | null; readonly digests: readonly CopyDigest[] }> {
   const rows = await reader.call(STATE_DIGESTS, { after, limit });
-  const digests = rows.map((row) => ({
+  return {
+    next: rows.length < limit ? null : bigint(rows.at(-1)!, 0),
+    digests: rows.map(copyDigest),
+  };
+}
+
+/** The same of some states alone. */
+export async function digestsOf(
+  reader: Caller,
+  stateNos: readonly bigint[],
+): Promise<CopyDigest[]> {
+  return (await reader.call(DIGESTS_OF, { state_no: stateNos })).map(copyDigest);
+}
+
+function copyDigest(row: Row): CopyDigest {
+  return {
     namespace: text(row, 1),
     scope: text(row, 2),
     id: text(row, 3),
@@ -53,8 +79,7 @@ export async function stateDigests(
     step: bigint(row, 5),
     phase: row[6] ?? null,
     digest: digest(row, 7),
-  }));
-  return { next: rows.length < limit ? null : bigint(rows.at(-1)!, 0), digests };
+  };
 }
 
 /** What main holds of some states at some versions, in their order. */
@@ -84,12 +109,28 @@ export async function scopeHeads(
     namespace: scopes.map(({ namespace }) => namespace),
     scope: scopes.map(({ scope }) => scope),
   });
-  return rows.map((row) => ({
+  return rows.map(scopeHead);
+}
+
+/** Where the scopes after one stand, by namespace and scope. */
+export async function scopesAfter(
+  reader: Caller,
+  after: ScopeKey | null,
+  limit: number,
+): Promise<(ScopeKey & ScopeHead)[]> {
+  const { namespace = null, scope = null } = after ?? {};
+  const rows = await reader.call(SCOPES_AFTER, { namespace, scope, limit });
+  return rows.map((row) => ({ namespace: text(row, 5), scope: text(row, 6), ...scopeHead(row) }));
+}
+
+function scopeHead(row: Row): ScopeHead {
+  return {
     step: optional(row, 0, bigint),
-    ageMs: Number(row[1] ?? 0),
-    hold: boolean(row, 2),
-    quarantined: [...text(row, 3).matchAll(/\d+/g)].map(([step]) => BigInt(step)),
-  }));
+    goodStep: optional(row, 1, bigint) ?? 0n,
+    ageMs: Number(row[2] ?? 0),
+    hold: boolean(row, 3),
+    quarantined: [...text(row, 4).matchAll(/\d+/g)].map(([step]) => BigInt(step)),
+  };
 }
 
 /** How a position stands to the feed. */

@@ -1,5 +1,6 @@
 import type { CheckName, Finding, FindingKind } from "../../state/fsck.ts";
-import type { FsckStore, RecordedFault, ScopeKey } from "../../state/fsck-ports.ts";
+import type { Entry, FsckStore, RecordedFault } from "../../state/fsck-ports.ts";
+import type { ScopeKey } from "../../state/ports.ts";
 import type { Step } from "../../state/state.ts";
 import type { Caller, Operation } from "../caller.ts";
 import { bigint, boolean, date, optional, text } from "../rows.ts";
@@ -18,8 +19,9 @@ const RECORD_FINDINGS = {
     remedy: "text[]",
     evidence: "json[]",
     hold: "integer[]",
+    open_limit: "integer",
   },
-  columns: ["finding_no", "is_new"],
+  columns: ["n", "finding_no", "is_new"],
   writes: true,
 } as const satisfies Operation;
 
@@ -79,11 +81,14 @@ const QUARANTINE_STEP = {
   writes: true,
 } as const satisfies Operation;
 
+/** Open findings in the books at most: beyond, nothing new is entered. */
+const OPEN_LIMIT = 10_000;
+
 /** Enters findings, with the evidence, and holds the scopes of those that ask for it. */
 export async function recordFindings(
   writer: Caller,
   faults: readonly RecordedFault[],
-): Promise<{ readonly no: bigint; readonly isNew: boolean }[]> {
+): Promise<(Entry | null)[]> {
   const rows = await writer.call(RECORD_FINDINGS, {
     check: faults.map(({ check }) => check),
     kind: faults.map(({ kind }) => kind),
@@ -96,8 +101,12 @@ export async function recordFindings(
     remedy: faults.map(({ remedy }) => remedy),
     evidence: faults.map(({ evidence }) => evidence),
     hold: faults.map(({ hold }) => Number(hold)),
+    open_limit: OPEN_LIMIT,
   });
-  return rows.map((row) => ({ no: bigint(row, 0), isNew: boolean(row, 1) }));
+  const entries = new Map(
+    rows.map((row) => [Number(row[0]), { no: bigint(row, 1), isNew: boolean(row, 2) }]),
+  );
+  return faults.map((_, index) => entries.get(index + 1) ?? null);
 }
 
 /** One page of findings, newest first. */

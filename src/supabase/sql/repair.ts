@@ -1,5 +1,5 @@
-import type { CopiedChange } from "../../state/fsck-ports.ts";
 import type { StateKey } from "../../state/ports.ts";
+import type { LoggedChange } from "../../state/rollback-port.ts";
 import type { Version } from "../../state/state.ts";
 import type { Caller, Operation } from "../caller.ts";
 import { bigint } from "../rows.ts";
@@ -19,7 +19,7 @@ const RESTORE_CHANGE = {
     version: "bigint",
     step: "bigint",
     position: "integer",
-    at: "timestamptz",
+    at: "text",
     kind: "text",
     stored: "text",
     phase: "text",
@@ -60,13 +60,11 @@ export async function repairRow(
   return row![0] ?? null;
 }
 
-const NEVER = new Date(0);
-
 /** Puts a change back as it was committed; null where it did (`isDry`: would), or why not. */
 export async function restoreChange(
   writer: Caller,
   { namespace, id, version }: StateKey & { readonly version: Version },
-  options: { readonly copy: CopiedChange | null; readonly isDry: boolean },
+  options: { readonly copy: LoggedChange | null; readonly isDry: boolean },
 ): Promise<string | null> {
   const { copy, isDry: dry } = options;
   const [row] = await writer.call(RESTORE_CHANGE, {
@@ -75,9 +73,9 @@ export async function restoreChange(
     version,
     step: copy?.step ?? null,
     position: copy?.position ?? 0,
-    at: copy?.at ?? NEVER,
+    at: copy?.at ?? null,
     kind: copy?.kind ?? null,
-    stored: copy === null ? null : copy.stored === "full" ? "f" : "d",
+    stored: copy?.stored ?? null,
     phase: copy?.phase ?? null,
     actor: copy?.actor ?? null,
     cause: copy?.cause ?? null,
