@@ -9,8 +9,6 @@ declare module "fastify" {
   interface FastifyRequest {
     /** The namespace this request speaks for; undefined: the default one. */
     namespace: string | undefined;
-    /** What its token may do; without tokens, everything. */
-    role: AuthToken["role"];
   }
   interface FastifyContextConfig {
     /** Set on routes that a token needs the role operator for. */
@@ -34,7 +32,6 @@ export function createGate(tokens: readonly AuthToken[]): (request: FastifyReque
     const header = request.headers["agent-namespace"];
     const asked = header === undefined ? undefined : checkNamespace(header);
     request.namespace = asked;
-    request.role = "operator";
     if (byDigest.size === 0) return checkHost(request);
     if (OPEN_PATHS.has(request.url)) return;
     const token = findToken(byDigest, request.headers.authorization);
@@ -48,10 +45,9 @@ export function createGate(tokens: readonly AuthToken[]): (request: FastifyReque
     if (token.role === "writer" && request.routeOptions.config.forOperators === true) {
       throw new AgentRuntimeError(
         "FORBIDDEN",
-        `the token ${token.name} may not roll back, hold or release; use one with the role operator`,
+        `the token ${token.name} may not roll back, hold, release or repair; use one with the role operator`,
       );
     }
-    request.role = token.role;
     if (token.namespace === null) return;
     if (asked !== undefined && asked !== token.namespace) {
       throw new AgentRuntimeError(
@@ -61,12 +57,6 @@ export function createGate(tokens: readonly AuthToken[]): (request: FastifyReque
     }
     request.namespace = token.namespace;
   };
-}
-
-/** Refuses who may not look after the databases themselves. */
-export function requireOperator({ role }: FastifyRequest): void {
-  if (role === "operator") return;
-  throw new AgentRuntimeError("FORBIDDEN", "this takes a token with the role operator");
 }
 
 function findToken(

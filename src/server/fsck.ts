@@ -3,7 +3,6 @@ import { checkFields } from "../state/nearest.ts";
 import { CHECK_NAMES } from "../state/fsck.ts";
 import type { CheckName, FsckOptions } from "../state/fsck.ts";
 import type { Json } from "../state/json.ts";
-import { requireOperator } from "./auth.ts";
 import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
 import { definedOnly } from "./defined.ts";
 import { findingJson, findingsJson } from "./encode.ts";
@@ -31,8 +30,7 @@ export function fsckRoutes(app: FastifyInstance, { face, limits }: RouteContext)
     return sendJson(reply, findingsJson(findings));
   });
 
-  app.post("/v1/fsck", async (request, reply) => {
-    requireOperator(request);
+  app.post("/v1/fsck", { config: { forOperators: true } }, async (request, reply) => {
     mediaTypeOf(request, [JSON_TYPE]);
     queryOf(request, []);
     const options = parseFsck(readBody(request, limits));

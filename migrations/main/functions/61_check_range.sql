@@ -67,7 +67,8 @@ begin
        and not exists (select from agent_state.transitions t
                         where t.type = l.type and t.to_phase = l.phase
                           and ((t.from_phase = case when coalesce(l.deleted_before, true) then '' else coalesce(l.phase_before, '') end
-                                and (l.mends or t.via = 'change'))
+                                -- Who runs a confused task again repairs it, whatever the change calls itself.
+                                and (l.mends or t.via = 'change' or t.from_phase = 'confused'))
                                -- Going back makes a state again in the phase that it had.
                                or (l.mends and coalesce(l.deleted_before, true))))
        and (coalesce(l.deleted_before, true) or l.phase_before is null
