@@ -18,6 +18,7 @@ import { Tracing } from "./service/tracing.ts";
 import { AgentRuntimeError } from "./state/errors.ts";
 import type { JsonObject } from "./state/json.ts";
 import { databaseAddress } from "./runtime/database-address.ts";
+import { fsckInfo } from "./runtime/fsck.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
 import type { Rollback } from "./runtime/rollback.ts";
 import { prepareSchema } from "./supabase/prepare-schema.ts";
@@ -258,6 +259,7 @@ async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
         ...rollbackInfo(parts.rollback),
       },
       cache: { runsOn: "this process", health: "ok" },
+      fsck: fsckInfo(parts.manager),
     },
   };
 }

@@ -33,6 +33,8 @@ export interface DetectorFigures {
   /** The number of the state that the scrub has looked at last. */
   readonly position: number;
   readonly sweepSeconds: number;
+  /** When the newest sweep ended; null: none did. */
+  readonly sweptAt: Date | null;
 }
 
 const SCRUB_MS = 250;
@@ -60,6 +62,7 @@ export class Detector {
   #open: ReadonlyMap<CheckName, number> = new Map();
   #checked = 0;
   #sweepSeconds = 0;
+  #sweptAt: Date | null = null;
 
   constructor(options: DetectorOptions) {
     const { store, copies, log, followerBoundMs = FOLLOWER_BOUND_MS } = options;
@@ -82,6 +85,7 @@ export class Detector {
       checked: this.#checked,
       position: Number(this.#scrub.position),
       sweepSeconds: this.#sweepSeconds,
+      sweptAt: this.#sweptAt,
     };
   }
 
@@ -126,6 +130,7 @@ export class Detector {
     }
     await this.#count();
     this.#sweepSeconds = (systemClock.monotonicMs() - from) / 1_000;
+    this.#sweptAt = new Date(systemClock.now());
     return strays.length === STRAYS;
   }
 

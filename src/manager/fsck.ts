@@ -13,8 +13,8 @@ import type { Limits } from "./limits.ts";
 import { memoryCopyOf } from "./memory-copy.ts";
 import type { StateCache } from "./state-cache.ts";
 
-/** How long a replica is not read after it was found to hold what main never did; each sweep says so anew. */
-const DISTRUST_MS = 30_000;
+/** How long a replica is not read that was found to differ, where no sweep says so anew. */
+const DISTRUST_MS = 60_000;
 
 /** When the detector looks by itself, and which copy it knows beside this process's memory and the replica. */
 export interface FsckSettings {
@@ -47,7 +47,7 @@ export class Fsck {
     this.#detector = new Detector({
       store: parts.store.fsck,
       copies: {
-        replica: replicaCopyOf(parts.store),
+        replica: replicaCopyOf(parts.store, settings.sweepMs),
         rollback: settings.rollback ?? null,
         memory: memoryCopyOf(parts.cache, parts.directory),
       },
@@ -55,6 +55,11 @@ export class Fsck {
       statesPerSecond: settings.statesPerSecond,
       log: parts.log,
     });
+  }
+
+  /** Whether it looks by itself. */
+  get isOn(): boolean {
+    return this.#isOn;
   }
 
   get figures(): DetectorFigures {
@@ -106,9 +111,13 @@ export class Fsck {
   }
 }
 
-function replicaCopyOf({ replica }: Pick<StateStore, "replica">): ReplicaCopy | null {
+function replicaCopyOf(
+  { replica }: Pick<StateStore, "replica">,
+  sweepMs: number,
+): ReplicaCopy | null {
   if (replica === null) return null;
-  return { ...replica.copy, distrust: (reason) => replica.open(reason, DISTRUST_MS) };
+  const distrustMs = sweepMs === 0 ? DISTRUST_MS : 1_000 + 2 * sweepMs;
+  return { ...replica.copy, distrust: (reason) => replica.open(reason, distrustMs) };
 }
 
 function checkNames({ namespace, scope }: { namespace?: string; scope?: string }): void {

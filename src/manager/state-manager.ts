@@ -35,6 +35,7 @@ import { commitAll } from "./batch.ts";
 import { closed } from "./batcher.ts";
 import { BoundedReader } from "./bounded-reader.ts";
 import { formatCursor } from "./cursor.ts";
+import type { Fsck } from "./fsck.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import { joinParts } from "./parts.ts";
 import type { Parts } from "./parts.ts";
@@ -253,6 +254,11 @@ export class StateManager implements StateFace {
   /** What was found and is not settled, newest first, and how the newest runs went. */
   findings(options: FindingsOptions = {}): Promise<Findings> {
     return this.#read("findings", options, () => this.#parts.fsck.findings(options));
+  }
+
+  /** How the confusion detector does. */
+  get detector(): Pick<Fsck, "isOn" | "figures"> {
+    return this.#parts.fsck;
   }
 
   /** Whether the database answers; throws UNAVAILABLE where it does not. */
