@@ -92,8 +92,16 @@ function isOfCopy({ check }: Finding): boolean {
   return check === "C6";
 }
 
-async function judge({ arbiter }: RunParts, finding: Finding, decided: Decided): Promise<void> {
-  decided.verdicts.set(finding.no, await arbiter.judge(finding));
+const GONE: Verdict = { remedy: "no longer there", safe: true };
+
+/** What was found before, and is put right: nothing is to be done about it. */
+function isGone({ statuses }: RunParts, { no, check }: Finding, { seen }: Decided): boolean {
+  return !seen.has(no) && statuses.hasRun(check);
+}
+
+async function judge(parts: RunParts, finding: Finding, decided: Decided): Promise<void> {
+  const gone = isGone(parts, finding, decided);
+  decided.verdicts.set(finding.no, gone ? GONE : await parts.arbiter.judge(finding));
 }
 
 const MAIN_FIRST: Verdict = {
@@ -117,7 +125,8 @@ async function settle(
   decided: Decided,
 ): Promise<void> {
   for (const finding of findings) {
-    decided.verdicts.set(finding.no, await parts.arbiter.settle(finding));
+    const gone = isGone(parts, finding, decided);
+    decided.verdicts.set(finding.no, gone ? GONE : await parts.arbiter.settle(finding));
   }
   await conclude(parts, findings, decided);
 }
@@ -160,7 +169,7 @@ async function conclude(
   for (const { no, check } of findings) {
     if (still.has(no) || !statuses.hasRun(check)) continue;
     const verdict = verdicts.get(no);
-    await store.resolve([no], verdict?.safe === true ? verdict.remedy : "no longer there");
+    await store.resolve([no], verdict?.safe === true ? verdict.remedy : GONE.remedy);
   }
   if (scoped !== null) await store.release(scoped, KEEPING);
 }

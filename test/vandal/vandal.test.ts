@@ -267,6 +267,130 @@ test("a vandalized rollback copy is found and made anew; main is not held for it
   expect(await look()).toEqual([]);
 });
 
+test("what was put right by hand is settled, and nothing else is done about it", async () => {
+  const forge = (phase: string): Promise<void> =>
+    vandalize(
+      `update agent_state.states set phase = '${phase}' where state_no = ${noOf("task")}`,
+      true,
+    );
+  await forge("working");
+  expect(named(await look())).toEqual(["C3"]);
+  await forge("ready");
+  const plan = await look({ plan: true });
+  expect(plan.map(({ safe, remedy }) => [safe, remedy])).toEqual([[true, "no longer there"]]);
+  const fixed = await look({ fix: "safe" });
+  expect(fixed.map(({ resolution }) => resolution)).toEqual(["no longer there"]);
+  expect(await manager.scope(scope)).toMatchObject({ hold: false, quarantined: [] });
+});
+
+test("a history that was made up with all its digests is one word against the copy's: held until somebody decides", async () => {
+  const before = await documents();
+  await rechain("talk", `{"messages":["bye"]}`);
+  const damaged = await documents();
+  expect(damaged).not.toEqual(before);
+  const found = await look();
+  // What this process remembers speaks against main too, but it is main's word of before.
+  expect(named(found)).toEqual(["C6", "C7"]);
+  expect((await manager.scope(scope)).hold).toBe(true);
+  const fixed = (await look({ fix: "safe" })).filter(({ check }) => check === "C6");
+  expect(fixed.every(({ safe, resolvedAt }) => safe === false && resolvedAt === null)).toBe(true);
+  expect((await manager.scope(scope)).quarantined).not.toEqual([]);
+  expect(await documents(), "none is believed").toEqual(damaged);
+
+  // Who releases it has decided for main.
+  await manager.release(scope);
+  await look();
+  expect((await manager.scope(scope)).hold, "a finding that was seen holds nobody again").toBe(
+    false,
+  );
+  const decided = await look({ fix: "safe" });
+  expect(decided.map(({ resolvedAt }) => resolvedAt)).not.toContain(null);
+  await follower.rebuild();
+  expect(await look()).toEqual([]);
+});
+
+/** Makes another first document of a state, and all digests after it fit. */
+async function rechain(id: string, body: string): Promise<void> {
+  const rows = await bench.sql<{ version: string }>(
+    `select version from agent_state.changes where state_no = ${noOf(id)} order by version`,
+  );
+  for (const { version } of rows) {
+    const text = version === "1" ? `'${body}'::json` : "c.body";
+    await vandalize(
+      `update agent_state.changes c set body = ${text}, digest = agent_state.digest_of(
+           coalesce((select b.digest from agent_state.changes b where b.state_no = c.state_no and b.version = c.version - 1), ''),
+           s.namespace, s.id, s.type, c.step, c.version, 'u', c.stored::text, c.phase, ${text})
+         from agent_state.states s where s.state_no = c.state_no and c.state_no = ${noOf(id)} and c.version = ${version}`,
+      true,
+    );
+  }
+  await vandalize(
+    `update agent_state.states s set digest = c.digest from agent_state.changes c
+      where c.state_no = s.state_no and c.version = s.version and s.state_no = ${noOf(id)}`,
+    true,
+  );
+}
+
+test("a state in memory that was read from a forged row is dropped", async () => {
+  const id = `${scope}.task`;
+  const forge = (phase: string): Promise<void> =>
+    vandalize(`update agent_state.states set phase = '${phase}' where id = '${id}'`, true);
+  await forge("working");
+  const reader = bench.openManager();
+  expect((await reader.getState(id)).phase).toBe("working");
+  await forge("ready");
+  expect((await reader.getState(id)).phase, "as it was read").toBe("working");
+  const { findings } = await reader.fsck({ scope });
+  expect(findings.map(({ check, id: of }) => [check, of])).toEqual([["C7", id]]);
+  expect((await reader.scope(scope)).hold).toBe(false);
+  const fixed = await reader.fsck({ scope, fix: "safe" });
+  expect(fixed.findings.map(({ resolvedAt }) => resolvedAt)).not.toContain(null);
+  expect((await reader.getState(id)).phase).toBe("ready");
+});
+
+test("a copy of another scope's change, a missing copy and a suspect one are found and made anew", async () => {
+  const key = { namespace: "default", scope };
+  await pair.rollback.sql(
+    `update agent_state.changes c set body = o.body, digest = o.digest, before = o.before
+       from agent_state.changes o join agent_state.states x on x.state_no = o.state_no and x.id = $2 and o.version = 1
+      where c.version = 3 and c.state_no = (select state_no from agent_state.states where id = $1)`,
+    [`${scope}.talk`, `other-${scope}`],
+  );
+  expect(named(await look())).toEqual(["C6"]);
+  await pair.rollback.sql("update agent_state.scopes set broken = 'they differ' where scope = $1", [
+    scope,
+  ]);
+  expect(named(await look({ fix: "safe" }))).toEqual(["C6"]);
+  await follower.rebuild();
+  expect(await pair.copies.standing(key)).toMatchObject({ broken: null, promotedStep: 5n });
+
+  await pair.rollback.sql("update agent_state.scopes set broken = 'they differ' where scope = $1", [
+    scope,
+  ]);
+  const [suspect] = await look();
+  expect(suspect!.detail).toBe("it is not served: they differ");
+  expect((await look({ fix: "safe" }))[0]!.resolvedAt).not.toBeNull();
+  await follower.rebuild();
+  expect(await look()).toEqual([]);
+
+  await pair.rollback.sql(
+    `with gone as (delete from agent_state.scopes where scope = $1 returning scope_no),
+       changes as (delete from agent_state.changes c using gone where c.scope_no = gone.scope_no)
+     delete from agent_state.states s using gone where s.scope_no = gone.scope_no`,
+    [scope],
+  );
+  expect(await look(), "the follower may be on its way").toEqual([]);
+  await vandalize(
+    `update agent_state.changes set at = at - interval '1 hour' where state_no in (${noOf("task")}, ${noOf("talk")})`,
+    true,
+  );
+  const [missing] = await look();
+  expect(missing!.detail).toBe("there is no copy of it");
+  expect((await look({ fix: "safe" }))[0]!.resolvedAt).not.toBeNull();
+  await follower.rebuild();
+  expect(await pair.copies.standing(key)).toMatchObject({ broken: null, promotedStep: 5n });
+});
+
 /** One thing done by hand to one of the scope's changes or rows, whatever it is. */
 const touches = fc.record({
   id: fc.constantFrom("task", "talk"),
