@@ -10,6 +10,7 @@ const reads = [
   "copy_standing",
   "describe_server",
   "digests_at",
+  "digests_of",
   "feed_backlog",
   "feed_bounds",
   "feed_page",
@@ -31,6 +32,7 @@ const reads = [
   "read_tasks",
   "read_version",
   "scope_heads",
+  "scopes_after",
   "state_digests",
   "verify_state",
 ];

@@ -39,7 +39,7 @@ begin
   good_step := step - 1;
   while good_step = any (quarantined) loop good_step := good_step - 1; end loop;
   v_since := greatest(v_since, (select g.changed_at from agent_state.gates g where g.scope_no = p_scope_no));
-  age_ms := (extract(epoch from clock_timestamp() - v_since) * 1000)::bigint;
+  age_ms := (extract(epoch from now() - v_since) * 1000)::bigint;
   hold := exists (select from agent_state.holds x where x.scope_no = p_scope_no);
   return next;
 end $$;
