@@ -118,10 +118,12 @@ begin
     from faults f;
 end $$;
 
--- Whether the step before this one was lost: nothing that pruning may have taken lies between.
+-- Whether the step before this one was lost: nothing that pruning may have taken lies between. Of a log that was restored
+-- (feed_xid 1) it cannot be told: only what was needed of it was there to be restored.
 create or replace function agent_state.lost_step(p_scope_no bigint, p_step bigint, p_feed_xid xid8, p_floor bigint[])
 returns boolean language sql stable as $$
-  select coalesce((select p_floor is null or array[c.feed_xid::text::bigint, c.scope_no, c.step, c.position] > p_floor
+  select coalesce((select case when p_floor is null then p_feed_xid > '1'::xid8
+                           else array[c.feed_xid::text::bigint, c.scope_no, c.step, c.position] > p_floor end
                      from agent_state.changes c where c.scope_no = p_scope_no and c.step < p_step
                     order by c.step desc, c.position desc limit 1),
                   p_floor is null and p_feed_xid > '1'::xid8)
