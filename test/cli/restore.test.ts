@@ -52,7 +52,9 @@ test("it says what is there, and up to which moment all was copied", async () =>
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toContain("restored 2 scopes: 2 states, 4 changes, 0 tasks\n");
   expect(stdout).toContain("nothing that the rollback database knows of is lost\n");
-  expect(stdout).toMatch(/all that main had acknowledged by \d{4}-.*Z was copied; steps after that/);
+  expect(stdout).toMatch(
+    /all that main had acknowledged by \d{4}-.*Z was copied; steps after that/,
+  );
 });
 
 test("on a terminal it shows how far it is", async () => {
@@ -86,7 +88,6 @@ test("what was typed wrong is told, and without databases nothing is tried", asy
   const promoted = ["state", "restore", "--from-backup", "x", "--promoted"];
   expect(await run(promoted, { cwd })).toMatchObject({ code: 2 });
   expect(await run(["state", "restore", "--from", "main"], { cwd })).toMatchObject({ code: 2 });
-  expect(await run(RESTORE, { cwd })).toMatchObject({ code: 2 });
   const env = { SUPABASE_DB_URL: "postgres://nobody@127.0.0.1:1/x" };
   const { code, stderr } = await run(RESTORE, { cwd, env });
   expect(code).toBe(2);
