@@ -5,10 +5,11 @@ import { systemClock } from "../service/clock.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { checkCluster, clusterFolder } from "./cluster.ts";
 import type { ClusterTools } from "./cluster.ts";
-import { refuse } from "./data-directory.ts";
+import { forgetServer, MARKER, refuse } from "./data-directory.ts";
 import { syncPath, writeFileDurably } from "./durable-file.ts";
 import { openEmbeddedHome } from "./home.ts";
 import type { EmbeddedHome, EmbeddedOptions } from "./home.ts";
+import { giveToServers } from "./identity.ts";
 import { endLeftovers } from "./leftovers.ts";
 import { RENEWING } from "./renewing.ts";
 
@@ -77,22 +78,31 @@ async function makeRoom(
 ): Promise<string | null> {
   const { dataDir } = tools;
   const mark = path.join(dataDir, RENEWING);
-  if ((await stat(mark).catch(() => undefined)) !== undefined) return null;
   const folder = clusterFolder(tools, "main");
   let movedTo: string | null = null;
-  if ((await stat(folder).catch(() => undefined)) !== undefined) {
-    if (!mayMove) {
-      throw new AgentRuntimeError(
-        "RESTORE_REFUSED",
-        `${folder} is there. If it is lost for good, say --move-main: it is put aside, never deleted, and main is rebuilt without it. Nothing was changed.`,
-      );
+  if (!(await exists(mark))) {
+    if (await exists(folder)) {
+      if (!mayMove) throw isThere(folder);
+      await endLeftovers(folder, log);
+      const moment = new Date(systemClock.now()).toISOString().replaceAll(/[-:]|\.\d+/g, "");
+      movedTo = `${folder}.damaged-${moment}`;
+      await rename(folder, movedTo);
+      await syncPath(dataDir);
     }
-    await endLeftovers(folder, log);
-    const moment = new Date(systemClock.now()).toISOString().replaceAll(/[-:]|\.\d+/g, "");
-    movedTo = `${folder}.damaged-${moment}`;
-    await rename(folder, movedTo);
-    await syncPath(dataDir);
+    await writeFileDurably(mark, "main is being rebuilt from the rollback database\n");
   }
-  await writeFileDurably(mark, "main is being rebuilt from the rollback database\n");
+  if (!(await exists(folder))) await forgetServer(dataDir, "main");
+  await giveToServers(tools.identity, path.join(dataDir, MARKER));
   return movedTo;
+}
+
+function isThere(folder: string): AgentRuntimeError {
+  return new AgentRuntimeError(
+    "RESTORE_REFUSED",
+    `${folder} is there. If it is lost for good, say --move-main: it is put aside, never deleted, and main is rebuilt without it. Nothing was changed.`,
+  );
+}
+
+async function exists(name: string): Promise<boolean> {
+  return (await stat(name).catch(() => undefined)) !== undefined;
 }
