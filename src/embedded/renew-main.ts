@@ -26,7 +26,7 @@ export interface RenewedHome {
   /** Where the former main is now; null: there was none, or an earlier run moved it. */
   readonly movedTo: string | null;
   /** The new main has all that it will be given: from now on the home opens as any other. */
-  finish(): Promise<void>;
+  readonly finish: () => Promise<void>;
 }
 
 /**

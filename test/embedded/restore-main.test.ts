@@ -53,7 +53,7 @@ async function expectWhole(dataDir: string): Promise<void> {
 }
 
 test(
-  "a main whose directory is gone is rebuilt from the rollback server",
+  "a main whose directory is gone is rebuilt, also when that was killed half-way",
   { timeout },
   async () => {
     const dataDir = await livedIn();
@@ -62,9 +62,22 @@ test(
       code: "DATA_DIRECTORY",
       message: expect.stringContaining("restore --from rollback"),
     });
+    renameSync(path.join(dataDir, "rollback"), path.join(dataDir, "elsewhere"));
+    const nothing = await restore(dataDir);
+    expect(nothing.code).toBe(3);
+    expect(nothing.stderr).toContain("to restore from");
+    renameSync(path.join(dataDir, "elsewhere"), path.join(dataDir, "rollback"));
+
+    const args = ["restore", "--from", "rollback", "--data-dir", dataDir];
+    const child = await startProgram(["state", ...args], { cwd: path.dirname(dataDir) });
+    const isMarked = (): boolean => existsSync(path.join(dataDir, "main.renewing"));
+    await until(isMarked, { what: "the begin of the restore", timeoutMs: 60_000 });
+    await child.kill("SIGKILL");
+    await expect(open(dataDir)).rejects.toMatchObject({ code: "RESTORE_UNFINISHED" });
     const { code, stdout, stderr } = await restore(dataDir, ["--json"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(JSON.parse(stdout)).toMatchObject({ scopes: 2, states: 2, losses: [], movedTo: null });
+    expect(isMarked()).toBe(false);
     await expectWhole(dataDir);
   },
 );
@@ -87,23 +100,3 @@ test(
     await expectWhole(dataDir);
   },
 );
-
-test("killed half-way it goes on; until then the home is not opened", { timeout }, async () => {
-  const dataDir = await livedIn();
-  renameSync(path.join(dataDir, "rollback"), path.join(dataDir, "elsewhere"));
-  const nothing = await restore(dataDir, ["--move-main"]);
-  expect(nothing.code).toBe(3);
-  expect(nothing.stderr).toContain("to restore from");
-  renameSync(path.join(dataDir, "elsewhere"), path.join(dataDir, "rollback"));
-
-  const args = ["restore", "--from", "rollback", "--move-main", "--data-dir", dataDir];
-  const child = await startProgram(["state", ...args], { cwd: path.dirname(dataDir) });
-  const isMarked = (): boolean => existsSync(path.join(dataDir, "main.renewing"));
-  await until(isMarked, { what: "the begin of the restore", timeoutMs: 60_000 });
-  await child.kill("SIGKILL");
-  await expect(open(dataDir)).rejects.toMatchObject({ code: "RESTORE_UNFINISHED" });
-  const { code } = await restore(dataDir);
-  expect(code).toBe(0);
-  expect(isMarked()).toBe(false);
-  await expectWhole(dataDir);
-});
