@@ -15,7 +15,7 @@ import type {
   RestoreSource,
 } from "../state/restore-port.ts";
 import type { ScopeName } from "../state/rollback-port.ts";
-import type { Address } from "../supabase/connection.ts";
+import type { Address, ConnectionOptions } from "../supabase/connection.ts";
 import { prepareSchema } from "../supabase/prepare-schema.ts";
 import { openRestoreSource } from "../supabase/rollback/restore-source.ts";
 import { RestoredMain } from "../supabase/rollback/restored-main.ts";
@@ -128,25 +128,36 @@ async function restoreFrom(
   try {
     const lease = await Lease.take(copies, call);
     try {
-      const copied = await copies.copiedTo();
-      const order = orderOf(call.until, copied);
-      const { main: target, start } = await RestoredMain.open({ ...way, address: main }, order);
-      try {
-        const restore = new Restore({ copies, target, lease, copied, call });
-        const report = start.report ?? (await restore.fill(start.after));
-        if (!start.isDone) {
-          await restore.tellCopies();
-          await target.finish();
-        }
-        return reportOf(report);
-      } finally {
-        await target.close();
-      }
+      return await restoreUnder(lease, { copies, main: { ...way, address: main }, call });
     } finally {
       await lease.release();
     }
   } finally {
     await copies.close();
+  }
+}
+
+async function restoreUnder(
+  lease: Lease,
+  way: {
+    readonly copies: RestoreSource;
+    readonly main: ConnectionOptions;
+    readonly call: RestoreCall;
+  },
+): Promise<CopiedReport> {
+  const { copies, main, call } = way;
+  const copied = await copies.copiedTo();
+  const { main: target, start } = await RestoredMain.open(main, orderOf(call.until, copied));
+  try {
+    const restore = new Restore({ copies, target, lease, copied, call });
+    const report = start.report ?? (await restore.fill(start.after));
+    if (!start.isDone) {
+      await restore.tellCopies();
+      await target.finish();
+    }
+    return reportOf(report);
+  } finally {
+    await target.close();
   }
 }
 
