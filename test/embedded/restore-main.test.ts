@@ -7,7 +7,7 @@ import { startProgram } from "../support/child.ts";
 import { until } from "../support/until.ts";
 import { scratchFolder } from "./support.ts";
 
-const timeout = 180_000;
+const timeout = 300_000;
 const ROLES = ["main", "rollback"] as const;
 
 async function open(dataDir: string, roles: readonly ("main" | "rollback")[] = ROLES) {
