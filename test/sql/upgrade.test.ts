@@ -56,10 +56,9 @@ async function schemaOf(bench: Bench): Promise<unknown> {
 }
 
 test.each(FIXTURES)(
-  "a database of $numbered migrations is brought up to date, and goes on",
+  "a database made of $file is brought up to date, and goes on",
   async ({ file, numbered }) => {
     const bench = await oldDatabase(file);
-    onTestFinished(() => bench.close()); // once more is nothing
     const before = await bench.sql(
       `select s.id, s.version, s.step, s.phase, s.deleted, s.digest, c.body::text from agent_state.states s
        join agent_state.changes c on c.state_no = s.state_no order by s.id, c.version`,
