@@ -33,7 +33,7 @@ import type { TaskManager } from "../tasks/task-manager.ts";
 import { commitAll } from "./batch.ts";
 import { closed } from "./batcher.ts";
 import { BoundedReader } from "./bounded-reader.ts";
-import { formatCursor } from "./cursor.ts";
+import { formatCursor } from "../state/cursor.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import { joinParts } from "./parts.ts";
 import type { Parts } from "./parts.ts";
