@@ -14,6 +14,9 @@ import type { Changeset } from "../state/request.ts";
 export const UPDATE = "dev.agentruntime.state.update.v1";
 export const STEP = "dev.agentruntime.state.step.v1";
 
+/** The largest message that a broker takes. */
+export const MESSAGE_BYTES = 4 * 1024 * 1024;
+
 /** Levels that an event adds around a document: the event, `data`, `changes`, one of them, its own. */
 const ENVELOPE_DEPTH = 5;
 

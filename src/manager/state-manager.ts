@@ -2,7 +2,8 @@ import { withDeadline } from "../service/deadline.ts";
 import type { Metrics } from "../service/metrics.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Json } from "../state/json.ts";
-import type { ReadReplica } from "../state/ports.ts";
+import type { ParkedFace } from "../state/parked-face.ts";
+import type { FeedRow, ReadReplica } from "../state/ports.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "../state/rollback.ts";
 import type {
   CallOptions,
@@ -47,6 +48,7 @@ import { watchChanges } from "./watch.ts";
 export class StateManager implements StateFace {
   readonly metrics: Metrics;
   readonly tasks: TaskManager;
+  readonly parked: ParkedFace;
   readonly #options: ManagerOptions;
   readonly #parts: Parts;
   readonly #queries: Queries;
@@ -57,11 +59,12 @@ export class StateManager implements StateFace {
     this.#options = options;
     this.#parts = joinParts(options, {
       onWritten: () => this.#written(),
-      commit: (changeset) => this.commit(changeset),
+      commit: (changeset, call) => this.commit(changeset, call),
     });
     this.#queries = this.#parts.queries;
     this.metrics = this.#parts.metrics;
     this.tasks = this.#parts.tasks;
+    this.parked = this.#parts.parked;
     for (const loop of this.#parts.loops) loop.start();
   }
 
@@ -234,6 +237,11 @@ export class StateManager implements StateFace {
       },
       options,
     );
+  }
+
+  /** A row of the feed as a change, with its document. */
+  readChange(row: FeedRow): Promise<Change> {
+    return this.#parts.changes.read(row, "", true);
   }
 
   /** How many writes wait for main, or are on their way. */
