@@ -2,6 +2,7 @@ import { withDeadline } from "../service/deadline.ts";
 import type { Metrics } from "../service/metrics.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Json } from "../state/json.ts";
+import type { MessageBus } from "../state/message-bus.ts";
 import type { ParkedFace } from "../state/parked-face.ts";
 import type { FeedRow, ReadReplica } from "../state/ports.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "../state/rollback.ts";
@@ -154,6 +155,11 @@ export class StateManager implements StateFace {
     return this.#options.store.replica;
   }
 
+  /** What messages travel on; null where there is no bus. */
+  get bus(): MessageBus | null {
+    return this.#options.bus ?? null;
+  }
+
   /** Where the feed stands: a watch from this cursor on sees whatever is committed after now. */
   async feedHead(): Promise<string> {
     const { lineage, head } = await this.#options.store.feed.bounds();
@@ -261,6 +267,7 @@ export class StateManager implements StateFace {
   }
 
   async #close(): Promise<void> {
+    await this.#options.onClosing?.();
     await Promise.all(this.#parts.loops.map((loop) => loop.stop()));
     await this.#parts.writer.drain();
     this.#closed.abort();
