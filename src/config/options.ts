@@ -221,7 +221,7 @@ export const OPTIONS = {
     aliases: ["ROCKETMQ_CONSUMER_GROUP"],
     sentence: "The group in which the services share the updates that come in.",
   }),
-  "rocketmq.maxInlineBytes": option(integer(1_024, 4 * MIB), {
+  "rocketmq.maxInlineBytes": option(integer(1_024, 256 * 1024), {
     default: 256 * 1024,
     unit: "bytes",
     sentence:

@@ -37,6 +37,9 @@ const RETRY = { firstMs: 1_000, maxMs: 30_000 };
 /** Reasons that pass: the message stays where it is until they have. */
 const PASSING = ["UNAVAILABLE", "RATE_LIMITED", "ROLLBACK_LAGS", "SCOPE_ON_HOLD", "CANCELED"];
 
+const NO_ROOM =
+  "there is no room for another parked message: look at them (`agent_runtime state parked`), then redrive or discard them";
+
 type Fate = "applied" | "parked" | "retry";
 
 /**
@@ -52,6 +55,8 @@ export class Intake {
   #parked = 0;
   #retried = 0;
   #inFlight = 0;
+  /** Something had to be parked in this round, and there was no room for it. */
+  #isFull = false;
   #stopping: Promise<void> | undefined;
 
   constructor(options: IntakeOptions) {
@@ -87,13 +92,14 @@ export class Intake {
 
   async #round(signal: AbortSignal): Promise<boolean> {
     try {
+      this.#isFull = false;
       const messages = await this.#options.consumer.receive(signal);
       const groups = inGroups(messages).map((group) => this.#takeGroup(group, signal));
       // All of them end before the next round; of those that failed, the first one is told.
       const failed = (await Promise.allSettled(groups)).find(({ status }) => status === "rejected");
       if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
-      this.#health = "ok";
-      this.#reason = undefined;
+      this.#health = this.#isFull ? "unavailable" : "ok";
+      this.#reason = this.#isFull ? NO_ROOM : undefined;
       return true;
     } catch (error) {
       this.#health = "unavailable";
@@ -172,10 +178,8 @@ export class Intake {
       log.warn({ topic, messageId, code, detail }, "a message can never be applied and is parked");
       return "parked";
     }
-    throw new AgentRuntimeError(
-      "UNAVAILABLE",
-      "There is no room for another parked message: look at them (`agent_runtime state parked`), then redrive or discard them.",
-    );
+    this.#isFull = true;
+    return "retry";
   }
 
   /** They come again later; where that cannot be said, when their time runs out. */

@@ -70,6 +70,8 @@ export class Relay {
   readonly #loop: Loop;
   #held: readonly RelayPartition[] = [];
   #renewAt = 0;
+  /** Up to where it was told that changes are missing. */
+  #toldGap: FeedPosition = FEED_START;
   #backlogAt = 0;
   #health: RelayHealth = "behind";
   #reason: string | undefined;
@@ -159,9 +161,25 @@ export class Relay {
     const rows = page.rows.filter(
       ({ at }) => comparePositions(at, sentTo.get(partitionOf(at))!) > 0,
     );
-    await this.#send(rows, signal);
+    await this.#keepingLease(() => this.#send(rows, signal));
     if (comparePositions(page.next, from) > 0) await this.#advance(held, page.next);
     return page.more;
+  }
+
+  /** A page that takes long, on a slow bus, is not sent by another service as well. */
+  async #keepingLease(work: () => Promise<void>): Promise<void> {
+    const { relay, log } = this.#options;
+    const timer = setInterval(() => {
+      this.#renewAt = 0; // What it may have got by this, the next round sees.
+      relay.lease(this.#holder, this.#leaseMs).catch((error: unknown) => {
+        log.debug({ error }, "the lease of the relay could not be renewed");
+      });
+    }, this.#leaseMs / 3);
+    try {
+      await work();
+    } finally {
+      clearInterval(timer);
+    }
   }
 
   async #advance(held: readonly RelayPartition[], to: FeedPosition): Promise<void> {
@@ -197,6 +215,8 @@ export class Relay {
     if (comparePositions(from, FEED_START) === 0) return; // It begins with what is kept.
     const { floor } = await this.#options.feed.bounds();
     if (floor === null || comparePositions(from, floor) >= 0) return;
+    if (comparePositions(floor, this.#toldGap) <= 0) return;
+    this.#toldGap = floor;
     this.#gaps += 1;
     this.#options.log.error(
       { gaps: this.#gaps },

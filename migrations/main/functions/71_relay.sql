@@ -79,7 +79,7 @@ begin
     end if;
   end loop;
   state_no := null; namespace := null; scope := null; id := null; type := null; kind := null; stored := null; phase := null; cause := null;
-  actor := null; digest := null; body := null; at := clock_timestamp();
+  actor := null; digest := null; body := null; at := null;
   version := (v_count >= p_limit or v_bytes >= p_bytes or v_looks >= c_looks)::integer;
   return next;
 end $$;
