@@ -19,7 +19,14 @@ export const openapiDocument: JsonObject = {
   servers: [{ url: "/" }],
   // An empty requirement beside the other: without configured tokens, none is asked for.
   security: [{}, { token: [] }],
-  paths: { ...statePaths, ...scopePaths, ...taskPaths, ...fsckPaths, ...parkedPaths, ...servicePaths },
+  paths: {
+    ...statePaths,
+    ...scopePaths,
+    ...taskPaths,
+    ...fsckPaths,
+    ...parkedPaths,
+    ...servicePaths,
+  },
   components: {
     securitySchemes: { token: { type: "http", scheme: "bearer" } },
     schemas,
