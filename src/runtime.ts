@@ -18,7 +18,7 @@ import { Tracing } from "./service/tracing.ts";
 import { AgentRuntimeError } from "./state/errors.ts";
 import type { JsonObject } from "./state/json.ts";
 import { databaseAddress } from "./runtime/database-address.ts";
-import { messagesInfo, openBus, openMessages } from "./runtime/messages.ts";
+import { messagesInfo, openBus, startMessages } from "./runtime/messages.ts";
 import type { Messages } from "./runtime/messages.ts";
 import { fsckInfo } from "./runtime/fsck.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
@@ -198,10 +198,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     });
     const runsOn = await describeMain(manager, config);
     rollback?.follower.start(() => manager.waitingWrites > BUSY_WRITES);
-    if (bus !== null) {
-      messages = openMessages(config, bus, { manager, store, log, metrics });
-      messages.start();
-    }
+    if (bus !== null) messages = startMessages(config, bus, { manager, store, log, metrics });
     const readonly = config.supabase.readonly;
     const tellMessages = (): JsonObject => messagesInfo(messages, config);
     return { manager, metrics, home, runsOn, readonly, rollback, messages: tellMessages };
