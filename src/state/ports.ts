@@ -1,6 +1,6 @@
 import type { Json } from "./json.ts";
 import type { Recovery } from "./recovery-ports.ts";
-import type { TaskStore } from "./task-port.ts";
+import type { TaskBell, TaskStore } from "./task-port.ts";
 import type { Consistency, ListOptions, SessionToken } from "./request.ts";
 import type {
   ChangeKind,
@@ -194,6 +194,8 @@ export interface StateStore {
   readonly upkeep: Upkeep;
   readonly recovery: Recovery;
   readonly tasks: TaskStore;
+  /** Null where processes cannot wake each other: they look from time to time. */
+  readonly taskBell: TaskBell | null;
   /** Which server and version answers; throws where none does. */
   describe(): Promise<{ readonly server: string; readonly version: string }>;
   close(): Promise<void>;

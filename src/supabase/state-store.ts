@@ -124,6 +124,7 @@ function stateStoreOver(
     feed: feedOf(reader, () => writer),
     recovery: recoveryOf(lanes[0]!, { writer: () => writer, disown }),
     tasks: taskStoreOver(reader),
+    taskBell: transport.taskBell,
     upkeep: upkeepOf(reader),
     describe: async () => ({ server: "PostgreSQL", version: await describeServer(reader) }),
     close: () => (closing ??= transport.close()),
