@@ -26,6 +26,17 @@ export type { InterruptionReason } from "./processor/interruption.ts";
 export type { LifoTaskProcessor, TaskHandler } from "./processor/lifo-task-processor.ts";
 export type { ProcessorOptions } from "./processor/options.ts";
 export type { ChildRequest, EffectContext, EffectOptions, Run } from "./processor/run.ts";
+export type {
+  CheckName,
+  CheckStatus,
+  Finding,
+  FindingKind,
+  Findings,
+  FindingsOptions,
+  FsckOptions,
+  FsckReport,
+  FsckRun,
+} from "./state/fsck.ts";
 export type { Json, JsonObject } from "./state/json.ts";
 export type {
   AppendRequest,

@@ -4,6 +4,7 @@ import type { ProcessorOptions } from "../processor/options.ts";
 import { Processors } from "../processor/processors.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
+import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
 import type { Json } from "../state/json.ts";
 import type {
   CallOptions,
@@ -37,6 +38,8 @@ import {
   pageOf,
   toCommitted,
   toDiff,
+  toFindings,
+  toFsckReport,
   toHistoryEntry,
   toRollback,
   toOutcome,
@@ -249,6 +252,21 @@ export class HttpStateClient implements StateFace {
   async release(scope: string, options: HoldOptions = {}): Promise<void> {
     const { reason, actor } = options;
     await this.#order(scope, "release", { options, order: { reason, actor } });
+  }
+
+  async fsck(options: FsckOptions = {}): Promise<FsckReport> {
+    const { scope, checks, plan, fix } = options;
+    const body = JSON.stringify({ scope, checks, plan, fix });
+    return decode(
+      await this.#call(options, { method: "POST", path: "/v1/fsck", body }),
+      toFsckReport,
+    );
+  }
+
+  async findings(options: FindingsOptions = {}): Promise<Findings> {
+    const { scope, all, limit, before } = options;
+    const path = `/v1/fsck${queryOf({ scope, all, limit, before })}`;
+    return decode(await this.#call(options, { method: "GET", path }), toFindings);
   }
 
   watch(options: WatchOptions = {}): AsyncIterable<Change> {

@@ -3,6 +3,7 @@ import type { Logger } from "../service/log-port.ts";
 import type { Metrics } from "../service/metrics.ts";
 import type { Tracing } from "../service/tracing.ts";
 import type { StateStore } from "../state/ports.ts";
+import type { FsckSettings } from "./fsck.ts";
 import type { Limits } from "./limits.ts";
 import type { CopyReader } from "./roll-back.ts";
 
@@ -32,6 +33,8 @@ export interface ManagerOptions {
   readonly leaseThread?: LeaseThreadPlace;
   /** Told after everything that this process wrote to main. */
   readonly onWritten?: () => void;
+  /** The confusion detector; unsaid, it looks only when it is asked to, and knows no copies. */
+  readonly fsck?: FsckSettings;
   readonly log?: Logger;
   readonly metrics?: Metrics;
   readonly tracing?: Tracing;

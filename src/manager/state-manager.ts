@@ -4,6 +4,7 @@ import type { ProcessorOptions } from "../processor/options.ts";
 import { Processors } from "../processor/processors.ts";
 import type { Metrics } from "../service/metrics.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
+import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
 import type { Json } from "../state/json.ts";
 import type { ReadReplica } from "../state/ports.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "../state/rollback.ts";
@@ -37,6 +38,7 @@ import { commitAll } from "./batch.ts";
 import { closed } from "./batcher.ts";
 import { BoundedReader } from "./bounded-reader.ts";
 import { formatCursor } from "./cursor.ts";
+import type { Fsck } from "./fsck.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import { joinParts } from "./parts.ts";
 import type { Parts } from "./parts.ts";
@@ -255,6 +257,24 @@ export class StateManager implements StateFace {
   /** How many writes wait for main, or are on their way. */
   get waitingWrites(): number {
     return this.#parts.batcher.length;
+  }
+
+  /**
+   * Looks for states that no legal history explains, and answers what is open or was settled.
+   * @throws {AgentRuntimeError} INVALID_REQUEST: there is no such check; INVALID_SCOPE.
+   */
+  fsck(options: FsckOptions = {}): Promise<FsckReport> {
+    return this.#read("fsck", options, () => this.#parts.fsck.run(options));
+  }
+
+  /** What was found and is not settled, newest first, and how the newest runs went. */
+  findings(options: FindingsOptions = {}): Promise<Findings> {
+    return this.#read("findings", options, () => this.#parts.fsck.findings(options));
+  }
+
+  /** How the confusion detector does. */
+  get detector(): Pick<Fsck, "isOn" | "figures"> {
+    return this.#parts.fsck;
   }
 
   /** Whether the database answers; throws UNAVAILABLE where it does not. */

@@ -1,4 +1,5 @@
 import type { Json } from "./json.ts";
+import type { FsckStore } from "./fsck-ports.ts";
 import type { Recovery } from "./recovery-ports.ts";
 import type { TaskBell, TaskStore } from "./task-port.ts";
 import type { Consistency, ListOptions, SessionToken } from "./request.ts";
@@ -154,6 +155,8 @@ export interface ReadReplica {
   readonly figures: ReadFigures;
   /** Sends reads to main, for `ms` milliseconds at least and until the replica was found well. */
   open(reason: string, ms?: number): void;
+  /** What it holds, whether reads go there or not. */
+  readonly copy: Pick<FsckStore, "digests" | "digestsOf">;
 }
 
 /**
@@ -196,6 +199,7 @@ export interface StateStore {
   readonly tasks: TaskStore;
   /** Null where processes cannot wake each other: they look from time to time. */
   readonly taskBell: TaskBell | null;
+  readonly fsck: FsckStore;
   /** Which server and version answers; throws where none does. */
   describe(): Promise<{ readonly server: string; readonly version: string }>;
   close(): Promise<void>;

@@ -17,7 +17,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   embedded: ["service", "state"],
   tasks: ["service", "state"],
   processor: ["service", "state"],
-  manager: ["tasks", "processor", "supabase", "service", "state"],
+  fsck: ["service", "state"],
+  manager: ["tasks", "processor", "fsck", "supabase", "service", "state"],
   server: ["manager", "service", "state"],
   runtime: [
     "server",
