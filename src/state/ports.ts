@@ -3,7 +3,7 @@ import type { ParkedStore } from "./parked-port.ts";
 import type { FsckStore } from "./fsck-ports.ts";
 import type { Recovery } from "./recovery-ports.ts";
 import type { RelayStore } from "./relay-port.ts";
-import type { TaskStore } from "./task-port.ts";
+import type { TaskBell, TaskStore } from "./task-port.ts";
 import type { Consistency, ListOptions, SessionToken } from "./request.ts";
 import type {
   ChangeKind,
@@ -201,6 +201,8 @@ export interface StateStore {
   readonly tasks: TaskStore;
   readonly relay: RelayStore;
   readonly parked: ParkedStore;
+  /** Null where processes cannot wake each other: they look from time to time. */
+  readonly taskBell: TaskBell | null;
   readonly fsck: FsckStore;
   /** Which server and version answers; throws where none does. */
   describe(): Promise<{ readonly server: string; readonly version: string }>;

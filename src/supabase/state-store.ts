@@ -129,6 +129,7 @@ function stateStoreOver(
     tasks: taskStoreOver(reader),
     relay: relayStoreOver(reader),
     parked: parkedStoreOver(reader),
+    taskBell: transport.taskBell,
     upkeep: upkeepOf(reader),
     fsck: fsckStoreOver(reader),
     describe: async () => ({ server: "PostgreSQL", version: await describeServer(reader) }),
