@@ -104,7 +104,7 @@ export class Client {
   }
 
   #sessionWith(endpoint: string): Session {
-    if (this.#isClosed) throw new RocketmqError("CANCELED", "RocketMQ: the client was closed.");
+    if (this.#isClosed) throw new RocketmqError("UNAVAILABLE", "RocketMQ: the client was closed.");
     const known = this.#sessions.get(endpoint);
     if (known !== undefined) return known;
     const session = new Session(endpoint, this.#introduction(endpoint), this.settings);

@@ -1,6 +1,8 @@
 import { gunzipSync } from "node:zlib";
 import { randomUUID } from "node:crypto";
+import type { ConsumerOptions, IncomingMessage, MessageConsumer } from "../state/message-bus.ts";
 import { Client } from "./client.ts";
+import { originalsOf } from "./names.ts";
 import type { Session } from "./session.ts";
 import type { ConnectionSettings } from "./settings.ts";
 import { ANSWER, RocketmqError, checkAnswer } from "./wire/answer.ts";
@@ -10,34 +12,16 @@ import type { MessageQueue, Status, WireMessage } from "./wire/types.ts";
 
 const MAX_BODY_BYTES = 16 * 1024 * 1024; // a broker takes 4 MiB
 
-export interface ConsumerSettings extends ConnectionSettings {
-  readonly topic: string;
-  readonly group: string;
-  /** How long a receive waits for a message. */
-  readonly awaitMs: number;
-  /** How long a received message belongs to its receiver; then it comes again. */
-  readonly invisibleMs: number;
-  readonly batchSize: number;
-}
+export interface ConsumerSettings extends ConnectionSettings, ConsumerOptions {}
 
-/** A message that was received. */
-export interface IncomingMessage {
-  readonly topic: string;
-  readonly messageId: string;
-  readonly body: Uint8Array;
-  readonly group: string | undefined;
-  readonly tag: string | undefined;
-  readonly keys: readonly string[];
-  readonly properties: Readonly<Record<string, string>>;
-  /** 1 at the first delivery. */
-  readonly attempt: number;
+/** A message that was received, and who holds it. */
+export interface ReceivedMessage extends IncomingMessage {
   readonly receipt: Receipt;
 }
 
 /** Proves who holds a message; `renew` changes it. */
-export interface Receipt {
+interface Receipt {
   handle: string;
-  readonly messageId: string;
   readonly session: Session;
 }
 
@@ -46,13 +30,18 @@ interface ReceiveAnswer {
   readonly message?: WireMessage | null;
 }
 
+interface RenewAnswer {
+  readonly status?: Status | null;
+  readonly receiptHandle: string;
+}
+
 interface AckAnswer {
   readonly status?: Status | null;
   readonly entries: readonly { readonly status?: Status | null }[];
 }
 
 /** Receives the messages of one topic for one group. */
-export class Consumer {
+export class Consumer implements MessageConsumer<ReceivedMessage> {
   readonly #settings: ConsumerSettings;
   readonly #client: Client;
   #turn = 0;
@@ -70,20 +59,11 @@ export class Consumer {
     this.#client = new Client(settings, { clientType, group, pubSub: { subscription } });
   }
 
-  /** How many brokers have messages of the topic: one receive each can wait at the same time. */
-  async brokers(): Promise<readonly MessageQueue[]> {
-    const queues = await this.#client.queuesOf(this.#settings.topic);
-    const readable = queues.filter(
-      ({ permission, broker }) => READABLE.includes(permission) && broker.id === 0,
-    );
-    return [...new Map(readable.map((queue) => [queue.broker.name, queue])).values()];
-  }
-
   /** The next messages, of the brokers in turn; none where none came while it waited. */
-  async receive(signal?: AbortSignal): Promise<readonly IncomingMessage[]> {
+  async receive(signal?: AbortSignal): Promise<readonly ReceivedMessage[]> {
     const { topic, group, awaitMs, invisibleMs, batchSize, requestTimeoutMs } = this.#settings;
     try {
-      const brokers = await this.brokers();
+      const brokers = await this.#brokers();
       this.#turn += 1;
       const messageQueue = brokers[this.#turn % brokers.length];
       if (messageQueue === undefined) {
@@ -109,52 +89,56 @@ export class Consumer {
     }
   }
 
-  /** These messages are done: they do not come again. */
-  async ack(messages: readonly IncomingMessage[]): Promise<void> {
-    const sessions = new Set(messages.map(({ receipt }) => receipt.session));
-    for (const session of sessions) {
-      const receipts = messages.map(({ receipt }) => receipt);
-      await this.#ackAt(
-        session,
-        receipts.filter((receipt) => receipt.session === session),
-      );
-    }
+  /** It is done with: it never comes again. */
+  async acknowledge({ messageId, receipt }: ReceivedMessage, signal?: AbortSignal): Promise<void> {
+    const { topic, group, requestTimeoutMs } = this.#settings;
+    const request = {
+      group: { name: group },
+      topic: { name: topic },
+      entries: [{ messageId, receiptHandle: receipt.handle }],
+    };
+    const what = `Acknowledging a message of topic ${topic}`;
+    const call = { what, timeoutMs: requestTimeoutMs, signal };
+    const answer = await receipt.session.channel.call(METHODS.ackMessage, request, call);
+    const { status, entries } = answer as AckAnswer;
+    checkAnswer(what, entries[0]?.status ?? status);
   }
 
-  /** The message belongs to us for as long as this from now; 0 or little gives it back. */
-  async renew({ receipt }: IncomingMessage, invisibleMs: number): Promise<void> {
+  /** It belongs to us for so long from now on; after that it comes again. */
+  async renew(
+    { messageId, receipt }: ReceivedMessage,
+    invisibleMs: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const { topic, group, requestTimeoutMs } = this.#settings;
     const request = {
       group: { name: group },
       topic: { name: topic },
       receiptHandle: receipt.handle,
       invisibleDuration: durationOf(invisibleMs),
-      messageId: receipt.messageId,
+      messageId,
     };
     const what = `Keeping a message of topic ${topic}`;
-    const call = { what, timeoutMs: requestTimeoutMs };
+    const call = { what, timeoutMs: requestTimeoutMs, signal };
     const { channel } = receipt.session;
     const answer = await channel.call(METHODS.changeInvisibleDuration, request, call);
-    const { status, receiptHandle } = answer as { status?: Status; receiptHandle: string };
+    const { status, receiptHandle } = answer as RenewAnswer;
     checkAnswer(what, status);
     receipt.handle = receiptHandle;
   }
 
-  /** Ends all connections; what is being received or acknowledged fails. Never rejects. */
+  /** Ends all connections; what waits ends. Never rejects. */
   close(): Promise<void> {
     return this.#client.close();
   }
 
-  async #ackAt(session: Session, receipts: readonly Receipt[]): Promise<void> {
-    const { topic, group, requestTimeoutMs } = this.#settings;
-    const entries = receipts.map(({ messageId, handle }) => ({ messageId, receiptHandle: handle }));
-    const request = { group: { name: group }, topic: { name: topic }, entries };
-    const what = `Acknowledging a message of topic ${topic}`;
-    const call = { what, timeoutMs: requestTimeoutMs };
-    const answer = await session.channel.call(METHODS.ackMessage, request, call);
-    const { status, entries: results } = answer as AckAnswer;
-    for (const result of results) checkAnswer(what, result.status);
-    if (results.length === 0) checkAnswer(what, status);
+  /** A queue of each broker that has messages of the topic: it hands out those of all its queues. */
+  async #brokers(): Promise<readonly MessageQueue[]> {
+    const queues = await this.#client.queuesOf(this.#settings.topic);
+    const readable = queues.filter(
+      ({ permission, broker }) => READABLE.includes(permission) && broker.id === 0,
+    );
+    return [...new Map(readable.map((queue) => [queue.broker.name, queue])).values()];
   }
 }
 
@@ -162,25 +146,22 @@ function receivedOf(
   what: string,
   answers: readonly ReceiveAnswer[],
   session: Session,
-): readonly IncomingMessage[] {
+): readonly ReceivedMessage[] {
   const status = answers.find((answer) => answer.status)?.status;
   const messages = answers.flatMap(({ message }) => (message ? [message] : []));
   if (messages.length === 0 && status?.code !== ANSWER.messageNotFound) checkAnswer(what, status);
   return messages.map((message) => incoming(message, session));
 }
 
-function incoming(message: WireMessage, session: Session): IncomingMessage {
-  const { topic, systemProperties: system, userProperties } = message;
+function incoming(message: WireMessage, session: Session): ReceivedMessage {
+  const { topic, systemProperties: system, body } = message;
   return {
     topic: topic.name,
     messageId: system.messageId,
-    body: system.bodyEncoding === ENCODING.gzip ? unzipped(message.body) : message.body,
-    group: system.messageGroup || undefined,
-    tag: system.tag || undefined,
-    keys: system.keys,
-    properties: userProperties,
+    body: system.bodyEncoding === ENCODING.gzip ? unzipped(body) : body,
+    ...originalsOf(message),
     attempt: system.deliveryAttempt || 1,
-    receipt: { handle: system.receiptHandle ?? "", messageId: system.messageId, session },
+    receipt: { handle: system.receiptHandle ?? "", session },
   };
 }
 

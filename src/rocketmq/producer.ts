@@ -1,21 +1,13 @@
 import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import type { MessageProducer, OutgoingMessage } from "../state/message-bus.ts";
 import { Client } from "./client.ts";
+import { namesOf } from "./names.ts";
 import type { ConnectionSettings } from "./settings.ts";
 import { RocketmqError, checkAnswer } from "./wire/answer.ts";
 import { METHODS } from "./wire/methods.ts";
 import { CLIENT_TYPE, ENCODING, MESSAGE_TYPE, WRITABLE } from "./wire/types.ts";
 import type { MessageQueue, Status, WireMessage } from "./wire/types.ts";
-
-/** A message to send. */
-export interface OutgoingMessage {
-  readonly topic: string;
-  readonly body: Uint8Array;
-  /** Messages of one group are delivered in the order in which they were sent; unsaid: no order. */
-  readonly group?: string;
-  readonly tag?: string;
-  readonly keys?: readonly string[];
-  readonly properties?: Readonly<Record<string, string>>;
-}
 
 interface SendAnswer {
   readonly status?: Status | null;
@@ -23,7 +15,7 @@ interface SendAnswer {
 }
 
 /** Sends messages. Who needs their order sends the next of a group after the one before was sent. */
-export class Producer {
+export class Producer implements MessageProducer {
   readonly #client: Client;
 
   constructor(settings: ConnectionSettings) {
@@ -38,7 +30,7 @@ export class Producer {
    * Resolves when the broker has the message. One a call: a proxy puts several of one group that come
    * in one call into any queue, so their order is lost.
    *
-   * @throws {RocketmqError} Where no answer came, it may have been sent all the same.
+   * @throws {RocketmqError} UNAVAILABLE: it may have been sent all the same; else it never can be.
    */
   async send(message: OutgoingMessage, signal?: AbortSignal): Promise<void> {
     const { topic } = message;
@@ -65,7 +57,8 @@ export class Producer {
   }
 
   #wireMessage(message: OutgoingMessage): WireMessage {
-    const { topic, body, group, tag, keys = [], properties = {} } = message;
+    const { topic, body } = message;
+    const { group, tag, keys, properties } = namesOf(message);
     const nowMs = this.#client.settings.clock.now();
     return {
       topic: { name: topic },
@@ -76,7 +69,7 @@ export class Producer {
         bodyEncoding: ENCODING.identity,
         messageType: group === undefined ? MESSAGE_TYPE.normal : MESSAGE_TYPE.fifo,
         bornTimestamp: { seconds: Math.floor(nowMs / 1000), nanos: (nowMs % 1000) * 1e6 },
-        bornHost: "agent-runtime",
+        bornHost: hostname(),
         ...(tag === undefined ? {} : { tag }),
         ...(group === undefined ? {} : { messageGroup: group }),
       },

@@ -77,13 +77,15 @@ export class Session {
     this.#closing.abort();
     clearInterval(this.#heart);
     clearTimeout(this.#again);
+    this.channel.cancelCalls();
     const { group } = this.#introduction;
     const call = { what: "The goodbye", timeoutMs };
     await this.channel
       .call(METHODS.notifyClientTermination, group === undefined ? {} : { group }, call)
       .catch(() => undefined); // it forgets us by itself
     this.#stream?.cancel(); // its listeners stay: it still tells of its end
-    for (const { reject } of this.#waiting) reject(new RocketmqError("CANCELED", "It was closed."));
+    for (const { reject } of this.#waiting)
+      reject(new RocketmqError("UNAVAILABLE", "It was closed."));
     this.channel.close();
   }
 
@@ -115,7 +117,10 @@ export class Session {
     this.#stream = undefined;
     this.#isKnown = false;
     this.#failures += 1;
-    this.#settings.log.debug({ endpoint: this.channel.endpoint, error }, "RocketMQ's proxy is away");
+    this.#settings.log.debug(
+      { endpoint: this.channel.endpoint, error },
+      "RocketMQ's proxy is away",
+    );
     const waitMs = backoffMs(this.#failures, BACKOFF, Math.random());
     this.#again = setTimeout(() => this.#introduce(), waitMs);
   }

@@ -12,12 +12,19 @@ import { until } from "./until.ts";
 /** Long enough for a machine that does much else: no test is about how fast a JVM starts. */
 export const ROCKETMQ_START_MS = 300_000;
 
+/** The RocketMQ of this run, or why there is none; where that may not be (`CI=true`), it throws. */
+export async function findRocketmq(): Promise<RocketmqFound> {
+  const response = await fetch(inject("rocketmq").url);
+  const text = await response.text();
+  const found = response.ok ? (JSON.parse(text) as RocketmqFound) : { missing: text };
+  if (!("missing" in found) || process.env["CI"] !== "true") return found;
+  throw new Error(`no RocketMQ: ${found.missing}`);
+}
+
 /** The RocketMQ of this run; where it cannot be had, the test is skipped with the reason. */
 export async function rocketmqOf(context: Pick<TestContext, "skip">): Promise<RocketmqAddress> {
-  const response = await fetch(inject("rocketmq").url);
-  if (!response.ok) return await cannotBeHad(context, await response.text());
-  const found = (await response.json()) as RocketmqFound;
-  return "missing" in found ? await cannotBeHad(context, found.missing) : found;
+  const found = await findRocketmq();
+  return "missing" in found ? context.skip(`no RocketMQ: ${found.missing}`) : found;
 }
 
 /** How tests speak with it. */
@@ -55,9 +62,4 @@ export async function brokerOf(admin: RocketmqAdmin): Promise<BrokerAddress> {
 export function closing<Closable extends { close(): Promise<void> }>(closable: Closable): Closable {
   onTestFinished(() => closable.close());
   return closable;
-}
-
-function cannotBeHad(context: Pick<TestContext, "skip">, reason: string): never {
-  if (process.env["CI"] === "true") throw new Error(`no RocketMQ: ${reason}`);
-  return context.skip(`no RocketMQ: ${reason}`);
 }

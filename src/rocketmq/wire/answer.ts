@@ -5,18 +5,19 @@ import type { ErrorCode } from "../../state/errors.ts";
 import type { Status } from "./types.ts";
 
 /** Answers of the proxy that are matched on. */
-export const ANSWER = {
-  ok: 20_000,
-  badRequest: 40_000,
-  invalidReceiptHandle: 40_013,
-  unauthorized: 40_100,
-  forbidden: 40_300,
-  topicNotFound: 40_402,
-  groupNotFound: 40_403,
-  messageNotFound: 40_401,
-  tooManyRequests: 42_900,
-  internal: 50_000,
-} as const;
+export const ANSWER = { ok: 20_000, messageNotFound: 40_401 } as const;
+
+/** Its tag, key, group or a property cannot be. */
+const OF_THE_MESSAGE: readonly number[] = [40_004, 40_005, 40_006, 40_007, 40_016];
+
+const ADVICE: Readonly<Record<number, string>> = {
+  40_013: " Its time had run out: it comes again.",
+  40_014: " The topic is of another type: FIFO takes messages with a group, NORMAL those without.",
+  40_100: " Check rocketmq.accessKey and rocketmq.secretKey.",
+  40_300: " Let that user publish and subscribe.",
+  40_402: " Create it: agent_runtime state topics create.",
+  40_403: " Create it: agent_runtime state topics create.",
+};
 
 /** The proxy refused a call, or it did not get there. */
 export class RocketmqError extends AgentRuntimeError {
@@ -49,28 +50,23 @@ export function refusal(what: string, { code, message }: Status): RocketmqError 
   });
 }
 
+/**
+ * Only what is wrong with the message itself is final. What is wrong with the set-up may be put right,
+ * and then the same message can be sent.
+ */
 function meaningOf(code: number): [ErrorCode, string] {
-  if (code === ANSWER.topicNotFound || code === ANSWER.groupNotFound) {
-    return ["UNAVAILABLE", " Create it: agent_runtime state topics create."];
-  }
-  if (code === ANSWER.unauthorized) {
-    return ["UNAUTHENTICATED", " Check rocketmq.accessKey and rocketmq.secretKey."];
-  }
-  if (code === ANSWER.forbidden) return ["FORBIDDEN", " Let that user publish and subscribe."];
-  if (code === ANSWER.tooManyRequests) return ["RATE_LIMITED", ""];
+  if (OF_THE_MESSAGE.includes(code)) return ["INVALID_REQUEST", ""];
   if (code >= 41_300 && code < 41_400) return ["PAYLOAD_TOO_LARGE", ""];
-  if (code >= ANSWER.badRequest && code < ANSWER.internal) return ["INVALID_REQUEST", ""];
-  return ["UNAVAILABLE", ""];
+  if (code >= 43_100 && code < 43_200) return ["PAYLOAD_TOO_LARGE", ""];
+  return ["UNAVAILABLE", ADVICE[code] ?? ""];
 }
 
-/** A call that got no answer. */
-export function silence(what: string, error: unknown): RocketmqError {
+/** A call that got no answer; `isCanceled` where its caller left. */
+export function silence(what: string, error: unknown, isCanceled = false): RocketmqError {
+  if (isCanceled) return new RocketmqError("CANCELED", `${what} was canceled.`, { cause: error });
   const { code, details } = error as Partial<ServiceError>;
   const name = code === undefined ? "" : `${grpcStatus[code] ?? code}: `;
   const reason = code === undefined ? String(error) : `${name}${details ?? ""}`;
-  if (code === grpcStatus.CANCELLED) {
-    return new RocketmqError("CANCELED", `${what} was canceled.`, { cause: error });
-  }
   return new RocketmqError("UNAVAILABLE", `${what}: no answer from RocketMQ (${reason}).`, {
     cause: error,
   });

@@ -23,6 +23,7 @@ export class Channel {
   readonly #settings: ConnectionSettings;
   readonly #clientId: string;
   #client: Client;
+  readonly #running = new Set<{ cancel(): void }>();
   #silentCalls = 0;
   #isClosed = false;
 
@@ -57,10 +58,8 @@ export class Channel {
       this.#headers(),
       { deadline: this.#deadlineIn(call.timeoutMs) },
     );
-    const cancel = (): void => stream.cancel();
-    call.signal?.addEventListener("abort", cancel, { once: true });
+    const release = this.#untilCanceled(stream, call.signal);
     try {
-      if (call.signal?.aborted === true) cancel();
       const answers: object[] = [];
       for await (const answer of stream) answers.push(answer as object);
       this.#silentCalls = 0;
@@ -68,7 +67,7 @@ export class Channel {
     } catch (error) {
       throw this.#noted(client, call, error);
     } finally {
-      call.signal?.removeEventListener("abort", cancel);
+      release();
     }
   }
 
@@ -83,8 +82,14 @@ export class Channel {
     );
   }
 
+  /** Ends the calls that wait for an answer. */
+  cancelCalls(): void {
+    for (const running of this.#running) running.cancel();
+  }
+
   close(): void {
     this.#isClosed = true;
+    this.cancelCalls();
     this.#client.close();
   }
 
@@ -102,20 +107,30 @@ export class Channel {
         this.#headers(),
         { deadline: this.#deadlineIn(call.timeoutMs) },
         (error, answer) => {
-          call.signal?.removeEventListener("abort", cancel);
+          release();
           if (error !== null) reject(error);
           else resolve(answer ?? {});
         },
       );
-      const cancel = (): void => running.cancel();
-      if (call.signal?.aborted === true) cancel();
-      else call.signal?.addEventListener("abort", cancel, { once: true });
+      const release = this.#untilCanceled(running, call.signal);
     });
+  }
+
+  /** Lets the caller, and `close`, end a call; what is returned is to be called when it has ended. */
+  #untilCanceled(running: { cancel(): void }, signal: AbortSignal | undefined): () => void {
+    const cancel = (): void => running.cancel();
+    this.#running.add(running);
+    if (signal?.aborted === true) cancel();
+    else signal?.addEventListener("abort", cancel, { once: true });
+    return () => {
+      this.#running.delete(running);
+      signal?.removeEventListener("abort", cancel);
+    };
   }
 
   /** A connection on which nothing answers may be dead without anybody having been told. */
   #noted(client: Client, call: Call, error: unknown): Error {
-    const failure = silence(call.what, error);
+    const failure = silence(call.what, error, call.signal?.aborted);
     if (failure.code === "CANCELED" || client !== this.#client) return failure;
     this.#silentCalls += 1;
     if (this.#silentCalls < SILENT_CALLS || this.#isClosed) return failure;
