@@ -82,7 +82,7 @@ export class Consumer implements MessageConsumer<ReceivedMessage> {
       const what = `Receiving from topic ${topic}`;
       const call = { what, timeoutMs: awaitMs + requestTimeoutMs, signal };
       const answers = await session.channel.collect(METHODS.receiveMessage, request, call);
-      return receivedOf(what, answers as readonly ReceiveAnswer[], session);
+      return receivedOf(what, answers, session);
     } catch (error) {
       this.#client.forget(topic);
       throw error;

@@ -1,21 +1,27 @@
 import { test, vi } from "vitest";
+import type { RocketmqAddress } from "../../dev/services/rocketmq.ts";
 import { RocketmqBus } from "../../src/rocketmq/bus.ts";
-import { connectionTo, findRocketmq, newTopic } from "../support/rocketmq.ts";
+import { connectionTo, findRocketmq, newTopic, rocketmqOf } from "../support/rocketmq.ts";
 import { messageBusContract } from "./message-bus.ts";
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 const found = await findRocketmq();
-if ("missing" in found) {
-  test("the message bus, RocketMQ", (context) => context.skip(`no RocketMQ: ${found.missing}`));
-} else {
-  messageBusContract(
-    "RocketMQ",
-    () => {
-      const bus = new RocketmqBus(connectionTo(found));
-      const newPlace = (): ReturnType<typeof newTopic> => newTopic(found);
-      return Promise.resolve({ bus, newTopic: newPlace, close: () => bus.close() });
-    },
-    { invisibleMs: 3_000, awaitMs: 500 },
-  );
+const declare = "missing" in found ? declareSkip : () => declareContract(found);
+declare();
+
+function declareSkip(): void {
+  test("the message bus, RocketMQ", async (context) => void (await rocketmqOf(context)));
+}
+
+function declareContract(address: RocketmqAddress): void {
+  const open = () => {
+    const bus = new RocketmqBus(connectionTo(address));
+    return Promise.resolve({
+      bus,
+      newTopic: () => newTopic(address),
+      close: () => bus.close(),
+    });
+  };
+  messageBusContract("RocketMQ", open, { invisibleMs: 5_000, awaitMs: 500 });
 }

@@ -149,15 +149,10 @@ export class RocketmqAdmin {
   }
 
   async #askNameserver(question: Question): Promise<Frame> {
-    const failures: unknown[] = [];
-    for (const address of this.#settings.nameservers) {
-      try {
-        return answered(question, await ask(address, question, this.#settings));
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    throw failures[0] ?? new RocketmqError("INVALID_CONFIG", "rocketmq.nameservers names none.");
+    const [first = "", ...others] = this.#settings.nameservers;
+    let answer = ask(first, question, this.#settings);
+    for (const other of others) answer = answer.catch(() => ask(other, question, this.#settings));
+    return answered(question, await answer);
   }
 }
 

@@ -68,7 +68,7 @@ function firstFrame(socket: Socket, timeoutMs: number): Promise<Frame> {
         const decoded = decodeFrame(received);
         if (decoded !== undefined) resolve(decoded.frame);
       } catch (error) {
-        reject(error as Error);
+        reject(error);
       }
     });
     socket.on("error", reject);
