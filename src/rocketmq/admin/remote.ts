@@ -68,7 +68,7 @@ function firstFrame(socket: Socket, timeoutMs: number): Promise<Frame> {
         const decoded = decodeFrame(received);
         if (decoded !== undefined) resolve(decoded.frame);
       } catch (error) {
-        reject(error);
+        reject(error instanceof Error ? error : new Error(String(error)));
       }
     });
     socket.on("error", reject);
