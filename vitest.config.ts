@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 const shared = {
   environment: "node",
   pool: "forks", // a test may kill, exit or block its process
-  testTimeout: 30_000,
-  hookTimeout: 60_000,
+  testTimeout: 120_000,
+  hookTimeout: 180_000,
 } as const;
 
 // Two projects, so that unit tests alone start no server: `npx vitest run --project unit`.

@@ -20,6 +20,7 @@ const byExitCode: Readonly<Record<string, number>> = {
   NO_EARLIER_STEP: EXIT.conflict,
   STEP_QUARANTINED: EXIT.conflict,
   HISTORY_BROKEN: EXIT.conflict,
+  RESTORE_REFUSED: EXIT.conflict,
   PRECONDITION_FAILED: EXIT.conflict,
   STATE_NOT_FOUND: EXIT.notFound,
   TASK_NOT_FOUND: EXIT.notFound,

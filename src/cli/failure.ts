@@ -11,6 +11,7 @@ export const EXIT = {
   conflict: 3,
   notFound: 4,
   unavailable: 5,
+  incomplete: 6,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

@@ -17,7 +17,7 @@ export interface HomeFlags {
 /** What long work on a home is given: when to stop, and whom to tell how far it is. */
 export interface HomeCall {
   readonly signal: AbortSignal;
-  readonly onProgress: (what: string, doneBytes: number, totalBytes: number) => void;
+  readonly onProgress: (what: string, done: number, total: number) => void;
 }
 
 /** The command with the options that say which home. */
@@ -39,10 +39,15 @@ export function configOf({ dataDir, config: file }: HomeFlags, terminal: Termina
   });
 }
 
-/** Runs long work with a bar on the terminal. */
+/**
+ * Runs long work with a bar on the terminal.
+ *
+ * @param format how its amounts are written; unsaid: they are bytes.
+ */
 export async function withProgress<Result>(
   terminal: Terminal,
   work: (call: HomeCall) => Promise<Result>,
+  format: (amount: number) => string = formatBytes,
 ): Promise<Result> {
   let progress: Progress | undefined;
   let current = "";
@@ -53,7 +58,7 @@ export async function withProgress<Result>(
     }
     current = what;
     progress ??= new Progress({ screen: terminal.stderr, total });
-    progress.update(done, `${what}: ${formatBytes(done)} of ${formatBytes(total)}`);
+    progress.update(done, `${what}: ${format(done)} of ${format(total)}`);
   };
   try {
     return await work({ signal: terminal.signal, onProgress });

@@ -47,6 +47,8 @@ export class BackgroundServer {
   #rejectReady!: (error: Error) => void;
   #resolveOutcome!: () => void;
   #failures = 0;
+  /** Why the last attempt failed; while another one is under way, all there is to say. */
+  #trouble: string | undefined;
 
   constructor(options: BackgroundOptions) {
     this.#options = options;
@@ -65,8 +67,10 @@ export class BackgroundServer {
   status(): ServerStatus {
     const lives = this.#supervisor?.status();
     const restarts = this.#restartsBefore + (lives?.restarts ?? 0);
-    if (lives !== undefined) return { ...lives, restarts };
-    return { name: this.#options.name, pid: undefined, restarts, ...this.#stage };
+    const { name } = this.#options;
+    const status: ServerStatus = lives ?? { name, pid: undefined, restarts, ...this.#stage };
+    const { state, reason = state === "ready" ? undefined : this.#trouble } = status;
+    return reason === undefined ? { ...status, restarts } : { ...status, restarts, reason };
   }
 
   /** Begins; what goes wrong is in the status and the log, and tried again. */
@@ -108,7 +112,7 @@ export class BackgroundServer {
         unusable = await this.#run(supervisor);
       } catch (error) {
         if (signal.aborted) return;
-        this.#stage = { state: "failed", reason: (error as Error).message };
+        this.#fail((error as Error).message);
         log.error({ server: name, error }, "database server could not be brought up");
       }
       this.#resolveOutcome();
@@ -144,7 +148,7 @@ export class BackgroundServer {
       );
       const unusable = await Promise.race([start, ...ends]);
       if (unusable !== undefined) {
-        this.#stage = { state: "failed", reason: unusable };
+        this.#fail(unusable);
         log.warn({ server: name, reason: unusable }, "database server cannot go on as it is");
       }
       return unusable;
@@ -157,7 +161,13 @@ export class BackgroundServer {
     }
   }
 
+  #fail(reason: string): void {
+    this.#trouble = reason;
+    this.#stage = { state: "failed", reason };
+  }
+
   #announce(): void {
+    this.#trouble = undefined;
     if (!this.#isFirst) {
       this.#restartsBefore += 1;
       this.#options.onRestarted();

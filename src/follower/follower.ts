@@ -263,7 +263,7 @@ export class Follower {
     }
     const now = systemClock.monotonicMs();
     if (page.changes.length > 0 || now >= this.#settleAt) {
-      const settledAt = page.more ? null : page.readAt;
+      const settledAt = page.more ? null : page.settledAt;
       if (!this.#taken(await copies.follow(lead.epoch, { ...page, settledAt }))) return true;
       this.#settleAt = now + SETTLE_EVERY_MS;
     }

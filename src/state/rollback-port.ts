@@ -53,6 +53,8 @@ export interface FeedPage {
   readonly followedTo: FollowedTo;
   /** Main's clock when it was read, as PostgreSQL writes it. */
   readonly readAt: string;
+  /** By the same clock: all that was committed then is in this page or before it, unless there is more. */
+  readonly settledAt: string;
   /** False: it ends where the feed does. */
   readonly more: boolean;
 }

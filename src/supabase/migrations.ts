@@ -74,9 +74,11 @@ on conflict (number) do update set checksum = excluded.checksum, program = exclu
  * Finds out whether this program may bring a database up to date.
  *
  * @throws {AgentRuntimeError} SCHEMA_MISMATCH: it is newer than this program, or made by other files.
+ *   RESTORE_UNFINISHED: not all of it is there.
  */
 export function checkBooks(books: readonly BookEntry[], known: readonly Migration[]): void {
   refuseOtherRole(books, known);
+  refuseHalfRestored(books);
   for (const { number, name, checksum, program } of books) {
     const file = known.find((candidate) => candidate.number === number);
     if (file === undefined) {
@@ -114,6 +116,18 @@ function refuseOtherRole(books: readonly BookEntry[], known: readonly Migration[
     "SCHEMA_MISMATCH",
     `This is a ${is} database, and it cannot be the ${wanted} database as well: what damages one must leave the other. ` +
       `Name another database in \`supabase.${wanted}\`; nothing was changed.`,
+  );
+}
+
+/** Stands in the books of a main while it is rebuilt: an older program does not know the step, and refuses as well. */
+export const RESTORE_STEP = 1_000_000;
+
+function refuseHalfRestored(books: readonly BookEntry[]): void {
+  if (!books.some(({ number }) => number === RESTORE_STEP)) return;
+  throw new AgentRuntimeError(
+    "RESTORE_UNFINISHED",
+    "This main is being rebuilt from the rollback database, and not all of it is there yet. " +
+      "Run `agent_runtime state restore --from rollback` again: it goes on where it stopped.",
   );
 }
 

@@ -15,6 +15,8 @@ export interface Attempt {
   /** `denied`: told that it did not happen. `open`: told that it may have, or not answered yet. */
   fate: "open" | "acknowledged" | "denied";
   committed?: Told;
+  /** When its caller was told of it. */
+  toldAt?: number;
 }
 
 /** What callers were told, against which a database can be judged. */
@@ -100,6 +102,7 @@ export class Ledger {
     const from = performance.now();
     try {
       attempt.committed = await face.commit(attempt.changeset, call);
+      attempt.toldAt = Date.now();
       attempt.fate = "acknowledged";
     } catch (error) {
       attempt.fate = this.#fateOf(error);

@@ -13,12 +13,13 @@ describeOnHomes("a state with a time to go", (home) => {
 
   afterAll(() => bench.close());
 
-  const soon = (): Date => new Date(performance.timeOrigin + performance.now() + 300);
+  const soon = (ms = 300): Date => new Date(performance.timeOrigin + performance.now() + ms);
 
   test("is gone when its time has come, for everybody, and leaves a tombstone that says why", async () => {
     const [here, there] = [bench.openManager(), bench.openManager()];
-    await here.updateState("brief", "note", 1, { expiresAt: soon() });
+    await here.updateState("brief", "note", 1);
     expect((await there.getState("brief")).data).toBe(1);
+    await here.updateState("brief", "note", 2, { expiresAt: soon() });
     for (const manager of [here, there]) {
       await until(() =>
         manager.getState("brief").then(
@@ -32,7 +33,7 @@ describeOnHomes("a state with a time to go", (home) => {
       return items[0]?.kind === "delete" ? items : undefined;
     });
     expect(newest).toMatchObject({
-      version: 2n,
+      version: 3n,
       kind: "delete",
       cause: "expired",
       actor: "agent_runtime",
@@ -43,10 +44,13 @@ describeOnHomes("a state with a time to go", (home) => {
 
   test("stays where it was given more time, or all of it, before", async () => {
     const manager = bench.openManager();
-    const expiresAt = soon();
-    await manager.updateState("witness", "note", 1, { expiresAt });
-    for (const id of ["longer", "forever", "kept"])
-      await manager.updateState(id, "note", 1, { expiresAt });
+    // Long enough for all that is written before, on a busy machine too.
+    const expiresAt = soon(3_000);
+    await Promise.all(
+      ["witness", "longer", "forever", "kept"].map((id) =>
+        manager.updateState(id, "note", 1, { expiresAt }),
+      ),
+    );
     await manager.updateState("longer", "note", 2, { expiresAt: new Date("2100-01-01") });
     await manager.updateState("forever", "note", 2, { expiresAt: null });
     await manager.updateState("kept", "note", 2);
@@ -62,7 +66,7 @@ describeOnHomes("a state with a time to go", (home) => {
 
   test("waits on a scope that is on hold, and holds up nobody else", async () => {
     const manager = bench.openManager();
-    await manager.updateState("held", "note", 1, { expiresAt: soon() });
+    await manager.updateState("held", "note", 1, { expiresAt: soon(1_500) });
     await bench.sql(
       `insert into agent_state.holds (scope_no) select scope_no from agent_state.states where id = 'held'`,
     );

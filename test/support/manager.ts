@@ -71,7 +71,8 @@ export async function proxied(database: TestDatabase): Promise<Proxied> {
   };
 }
 
-function benchOn(database: TestDatabase): Bench {
+/** A database that is there, as a bench. */
+export function benchOn(database: TestDatabase): Bench {
   const admin = openSql(database.adminUrl);
   const ends: (() => Promise<unknown>)[] = [];
   const openStore = (options: Partial<StoreOptions> = {}): StateStore => {

@@ -113,7 +113,7 @@ export class HandFollower {
 
   /** What broke by it. */
   async take(page: FeedPage): Promise<readonly CopyNeed[]> {
-    const settledAt = page.more ? null : page.readAt;
+    const settledAt = page.more ? null : page.settledAt;
     return (await this.#pair.copies.follow(this.#epoch, { ...page, settledAt }))!;
   }
 

@@ -19,7 +19,7 @@ export async function until<Value>(
   condition: () => Value | Promise<Value>,
   wait: Wait = {},
 ): Promise<NonNullable<Value>> {
-  const { what = "the condition", timeoutMs = 10_000 } = wait;
+  const { what = "the condition", timeoutMs = 60_000 } = wait;
   const deadline = performance.now() + timeoutMs;
   let last: unknown;
   do {
@@ -41,7 +41,7 @@ export async function untilEvent(
   event: string,
   wait: Wait = {},
 ): Promise<readonly unknown[]> {
-  const { what = `event "${event}"`, timeoutMs = 10_000 } = wait;
+  const { what = `event "${event}"`, timeoutMs = 60_000 } = wait;
   try {
     return (await once(emitter, event, { signal: AbortSignal.timeout(timeoutMs) })) as unknown[];
   } catch (error) {

@@ -10,13 +10,13 @@ $$;
 --   gate     a scope of this page that is on hold or has quarantined steps. `skipped`: its step, the last of the page, is
 --            more than a page can hold, and was left out from some change on
 --   page     the last one: its position is where to go on, `moment` the snapshot, `at` when it was taken, `more` whether
---            there is more
+--            there is more; where there is none, all that was committed by `settled_at` came in this page or before it
 -- A page ends with the step with which it has p_limit rows or p_bytes of bodies, or within one that is as much again.
 create or replace function agent_state_api.feed_page(
   p_xid bigint, p_scope_no bigint, p_step bigint, p_position integer, p_limit integer, p_bytes bigint)
 returns table (what text, feed_xid bigint, scope_no bigint, step bigint, "position" integer, namespace text, scope text, id text, type text,
                version bigint, kind text, stored text, phase text, actor text, cause text, digest text, at timestamptz, body json,
-               hold boolean, quarantined text, skipped boolean, lineage text, moment bigint, more boolean)
+               hold boolean, quarantined text, skipped boolean, lineage text, moment bigint, more boolean, settled_at timestamptz)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
   set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
@@ -58,7 +58,7 @@ begin
 
   return query
   select 'gate', null::bigint, null::bigint, null::bigint, null::integer, o.namespace, o.scope, null, null, null::bigint, null, null, null, null, null,
-         null, null::timestamptz, null::json, g.hold, g.quarantined, skipped and o.scope_no = v_scopes[cardinality(v_scopes)], null, null::bigint, null::boolean
+         null, null::timestamptz, null::json, g.hold, g.quarantined, skipped and o.scope_no = v_scopes[cardinality(v_scopes)], null, null::bigint, null::boolean, null::timestamptz
     from (select distinct n from unnest(v_scopes) n) d
     join agent_state.scopes o on o.scope_no = d.n
     cross join lateral (select exists (select from agent_state.holds h where h.scope_no = o.scope_no) as hold,
@@ -71,6 +71,9 @@ begin
   namespace := null; scope := null; id := null; type := null; version := null; kind := null; stored := null; phase := null; actor := null;
   cause := null; digest := null; body := null;
   at := clock_timestamp();
+  -- From before the snapshot; and what was committed while older transactions run is in it, and not in the feed yet.
+  settled_at := coalesce((select least(l.at, statement_timestamp()) from agent_state.changes l where l.feed_xid >= pg_snapshot_xmin(pg_current_snapshot())
+                           order by l.feed_xid, l.scope_no, l.step, l.position limit 1), statement_timestamp());
   lineage := (select b.lineage from agent_state_api.feed_bounds() b);
   moment := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
   return next;

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
+import { Option } from "commander";
 import type { Command } from "commander";
-import { UsageError } from "../failure.ts";
+import { CommandFailed, EXIT, UsageError } from "../failure.ts";
 import { withExamples } from "../help.ts";
 import { configOf, withHomeOptions, withProgress } from "../home-options.ts";
 import type { HomeFlags } from "../home-options.ts";
@@ -9,28 +10,62 @@ import { toJson } from "../print/json.ts";
 import { printable } from "../print/text.ts";
 import { writeLine } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
+import { restoreLines } from "./restore-lines.ts";
 
 interface RestoreFlags extends HomeFlags {
   readonly fromBackup?: string;
+  readonly from?: "rollback";
+  readonly promoted?: true;
 }
 
-/** Adds `restore`: a home out of what was kept of it. */
+/** Adds `restore`: a home out of what was kept of it, or main out of the rollback database. */
 export function addRestore(group: Command, terminal: Terminal): void {
   const command = group
     .command("restore")
-    .description("make an embedded home of a backup")
+    .description("rebuild main from the rollback database, or make an embedded home of a backup")
+    .addOption(
+      new Option("--from <database>", "rollback: rebuild main, which was lost, in an empty one")
+        .choices(["rollback"])
+        .conflicts("fromBackup"),
+    )
+    .option("--promoted", "with --from: only up to the step that a rollback would restore")
     .option("--from-backup <folder>", "what `backup` made; it is read through first")
     .action((flags: RestoreFlags) => restore(flags, terminal));
   withExamples(withHomeOptions(command), [
+    ["agent_runtime state restore --from rollback", "main was lost: rebuild it, and say what is"],
     ["agent_runtime state restore --from-backup backups/monday --data-dir restored", "a new home"],
     ["agent_runtime state --data-dir restored", "then serve from it"],
   ]);
 }
 
 async function restore(flags: RestoreFlags, terminal: Terminal): Promise<void> {
-  const { fromBackup } = flags;
-  if (fromBackup === undefined) throw new UsageError("say what from: --from-backup FOLDER");
+  const { from, fromBackup } = flags;
+  if (from === "rollback") return await restoreMain(flags, terminal);
+  if (fromBackup === undefined) {
+    throw new UsageError("say what from: --from rollback, or --from-backup FOLDER");
+  }
+  if (flags.promoted === true) throw new UsageError("--promoted goes with --from rollback");
   await restoreBackup(fromBackup, flags, terminal);
+}
+
+async function restoreMain(flags: RestoreFlags, terminal: Terminal): Promise<void> {
+  const config = configOf(flags, terminal);
+  const module = await import("../../runtime/restore-main.ts");
+  const until = flags.promoted === true ? "promoted" : "newest";
+  const report = await withProgress(
+    terminal,
+    (call) => module.restoreMain(config, { until, ...call }),
+    (scopes) => `${scopes} scopes`,
+  );
+  const text = flags.json
+    ? toJson(report)
+    : restoreLines(report, terminal.stdout.columns).join("\n");
+  await writeLine(terminal.stdout, text);
+  if (report.losses.length === 0 && report.copiedAll) return;
+  throw new CommandFailed("main is restored, and not all of it is there", {
+    exitCode: EXIT.incomplete,
+    next: "look at what is lost, release the scopes that are on hold, then start the service",
+  });
 }
 
 async function restoreBackup(name: string, flags: HomeFlags, terminal: Terminal): Promise<void> {

@@ -38,6 +38,7 @@ const FEED_PAGE = {
     "lineage",
     "moment",
     "more",
+    "settled_at",
   ],
   writes: false,
 } as const satisfies Operation;
@@ -137,6 +138,7 @@ async function readFeedPage(
       },
     },
     readAt: text(page, 7),
+    settledAt: text(page, WHAT + 9),
     more: boolean(page, WHAT + 8),
   };
 }
