@@ -18,7 +18,9 @@ import { Tracing } from "./service/tracing.ts";
 import { AgentRuntimeError } from "./state/errors.ts";
 import type { JsonObject } from "./state/json.ts";
 import { databaseAddress } from "./runtime/database-address.ts";
+import { fsckInfo } from "./runtime/fsck.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
+import type { LeaseThreadWay } from "./runtime/lease-thread.ts";
 import type { Rollback } from "./runtime/rollback.ts";
 import { prepareSchema } from "./supabase/prepare-schema.ts";
 import { createServiceLogin, SERVICE_LOGIN } from "./supabase/service-login.ts";
@@ -167,12 +169,17 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       pollMs: config.feed.pollMs,
       keepChanges: config.watch.bufferChanges,
       historyDays: config.history.keepDays,
+      fsck: { ...config.fsck, ...(rollback === null ? {} : { rollback: rollback.copies }) },
       log,
       metrics,
       tracing: new Tracing(config.telemetry.traces),
       ...(rollback === null
         ? {}
         : { copies: rollback.copies, onWritten: () => rollback.follower.poke() }),
+      leaseThread: {
+        entry: new URL("./runtime/lease-thread.js", import.meta.url),
+        data: { way: service, limits: config.limits } satisfies LeaseThreadWay,
+      },
       onClosed: async () => {
         await rollback?.close();
         await home?.close();
@@ -257,6 +264,7 @@ async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
         ...rollbackInfo(parts.rollback),
       },
       cache: { runsOn: "this process", health: "ok" },
+      fsck: fsckInfo(parts.manager),
     },
   };
 }

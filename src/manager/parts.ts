@@ -10,6 +10,7 @@ import { Batcher } from "./batcher.ts";
 import { FeedTail } from "./change-feed.ts";
 import { ChangeReader } from "./change-reader.ts";
 import { Directory } from "./directory.ts";
+import { Fsck } from "./fsck.ts";
 import { followForeignChanges } from "./foreign-changes.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import type { Limits } from "./limits.ts";
@@ -40,7 +41,8 @@ export interface Parts {
   readonly changes: ChangeReader;
   readonly recovery: RecoverySources;
   readonly tasks: TaskManager;
-  readonly loops: readonly Loop[];
+  readonly fsck: Fsck;
+  readonly loops: readonly Pick<Loop, "start" | "stop">[];
 }
 
 /** What the parts tell the manager they are of, and ask of it. */
@@ -86,7 +88,8 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     sweep: sweeperOf(tasks, () => upkeep.wake()),
   });
   const tail = openTail(options);
-  expose(metrics, { batcher, tail, cache, replica: store.replica });
+  const fsck = new Fsck({ store, cache, directory, limits, log }, options.fsck);
+  expose(metrics, { batcher, tail, cache, fsck, replica: store.replica });
   return {
     limits,
     metrics,
@@ -99,7 +102,8 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     changes: new ChangeReader(store),
     recovery,
     tasks,
-    loops: [followForeignChanges({ store, cache, reader, pollMs, log }), upkeep],
+    fsck,
+    loops: [fsck, followForeignChanges({ store, cache, reader, pollMs, log }), upkeep],
   };
 }
 
@@ -123,13 +127,15 @@ interface Exposed {
   readonly batcher: Batcher;
   readonly tail: FeedTail;
   readonly cache: StateCache;
+  readonly fsck: Fsck;
   readonly replica: ReadReplica | null;
 }
 
-function expose(metrics: Metrics, { batcher, tail, cache, replica }: Exposed): void {
+function expose(metrics: Metrics, { batcher, tail, cache, fsck, replica }: Exposed): void {
   metrics.exposeQueue("write", () => batcher.length);
   metrics.exposeLanesBusy(() => batcher.busyLanes);
   metrics.exposeWatchers(() => tail.watchers);
   metrics.exposeCache("l1", () => cache.figures);
+  metrics.exposeFsck(() => fsck.figures);
   if (replica !== null) metrics.exposeReplica(() => ({ ...replica.figures, ...replica.status }));
 }

@@ -1,3 +1,4 @@
+import type { Finding, Findings } from "../state/fsck.ts";
 import type { Diff } from "../state/request.ts";
 import type {
   Change,
@@ -106,6 +107,20 @@ export function changeJson(change: Change): object {
     digest: change.digest,
     at: change.at,
   };
+}
+
+export function findingJson(finding: Finding): object {
+  const { no, version, step } = finding;
+  return {
+    ...finding,
+    no: String(no),
+    version: version === null ? null : String(version),
+    step: step === null ? null : String(step),
+  };
+}
+
+export function findingsJson({ items, runs, next }: Findings): object {
+  return { items: items.map(findingJson), runs, next };
 }
 
 export function pageJson<Item>(page: Page<Item>, itemJson: (item: Item) => object): object {

@@ -1,4 +1,5 @@
 import type { Json } from "./json.ts";
+import type { FsckStore } from "./fsck-ports.ts";
 import type { Recovery } from "./recovery-ports.ts";
 import type { TaskStore } from "./task-port.ts";
 import type { Consistency, ListOptions, SessionToken } from "./request.ts";
@@ -154,6 +155,8 @@ export interface ReadReplica {
   readonly figures: ReadFigures;
   /** Sends reads to main, for `ms` milliseconds at least and until the replica was found well. */
   open(reason: string, ms?: number): void;
+  /** What it holds, whether reads go there or not. */
+  readonly copy: Pick<FsckStore, "digests" | "digestsOf">;
 }
 
 /**
@@ -194,6 +197,7 @@ export interface StateStore {
   readonly upkeep: Upkeep;
   readonly recovery: Recovery;
   readonly tasks: TaskStore;
+  readonly fsck: FsckStore;
   /** Which server and version answers; throws where none does. */
   describe(): Promise<{ readonly server: string; readonly version: string }>;
   close(): Promise<void>;
