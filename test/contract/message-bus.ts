@@ -21,6 +21,8 @@ export interface BusContractOptions {
   readonly awaitMs: number;
 }
 
+const LONG = { timeoutMs: 90_000 };
+
 /** What every message bus does. */
 export function messageBusContract(
   name: string,
@@ -60,7 +62,7 @@ export function messageBusContract(
           }
           return all.length >= count;
         },
-        { timeoutMs: 90_000, what: `${count} messages` },
+        { ...LONG, what: `${count} messages` },
       );
       return all;
     }
@@ -108,7 +110,7 @@ export function messageBusContract(
       const [first] = await until(async () => {
         const got = await consumer.receive();
         return got.length > 0 ? got : undefined;
-      });
+      }, LONG);
       const [again] = await drain(consumer, 1);
       expect(texts([first!, again!])).toEqual(["left", "left"]);
       expect([first!.attempt, again!.attempt]).toEqual([1, 2]);
@@ -125,7 +127,7 @@ export function messageBusContract(
       const [one] = await until(async () => {
         const got = await other.consumer.receive();
         return got.length > 0 ? got : undefined;
-      });
+      }, LONG);
       expect(texts([one!])).toEqual(["1"]);
       expect(texts(await consumer.receive())).toEqual([]);
       await other.consumer.acknowledge(one!);
@@ -138,7 +140,7 @@ export function messageBusContract(
       const [message] = await until(async () => {
         const got = await consumer.receive();
         return got.length > 0 ? got : undefined;
-      });
+      }, LONG);
       await consumer.renew(message!, 60_000);
       const until2 = performance.now() + invisibleMs * 2;
       while (performance.now() < until2) expect(await consumer.receive()).toEqual([]);

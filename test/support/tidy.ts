@@ -15,6 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   supabase: ["service", "state"],
   follower: ["service", "state"],
   embedded: ["service", "state"],
+  rocketmq: ["service", "state"],
   tasks: ["service", "state"],
   bus: ["service", "state"],
   relay: ["service", "state"],
@@ -44,12 +45,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** The one folder that knows a third party's package. */
 const OWNER: Readonly<Record<string, string>> = {
+  "@grpc/grpc-js": "rocketmq",
   "@opentelemetry/api": "service",
   commander: "cli",
   fastify: "server",
   pg: "supabase",
   pino: "service",
   "prom-client": "service",
+  protobufjs: "rocketmq",
   yaml: "config",
 };
 
