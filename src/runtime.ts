@@ -20,6 +20,7 @@ import type { JsonObject } from "./state/json.ts";
 import { databaseAddress } from "./runtime/database-address.ts";
 import { fsckInfo } from "./runtime/fsck.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
+import type { LeaseThreadWay } from "./runtime/lease-thread.ts";
 import type { Rollback } from "./runtime/rollback.ts";
 import { prepareSchema } from "./supabase/prepare-schema.ts";
 import { createServiceLogin, SERVICE_LOGIN } from "./supabase/service-login.ts";
@@ -175,6 +176,10 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       ...(rollback === null
         ? {}
         : { copies: rollback.copies, onWritten: () => rollback.follower.poke() }),
+      leaseThread: {
+        entry: new URL("./runtime/lease-thread.js", import.meta.url),
+        data: { way: service, limits: config.limits } satisfies LeaseThreadWay,
+      },
       onClosed: async () => {
         await rollback?.close();
         await home?.close();

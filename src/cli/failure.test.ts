@@ -14,6 +14,7 @@ const byExitCode: Readonly<Record<string, number>> = {
   VERSION_CONFLICT: EXIT.conflict,
   STEP_CONFLICT: EXIT.conflict,
   EPOCH_FENCED: EXIT.conflict,
+  EFFECT_IN_DOUBT: EXIT.conflict,
   TASK_ENDED: EXIT.conflict,
   ALREADY_EXISTS: EXIT.conflict,
   COPY_DIVERGES: EXIT.conflict,

@@ -1,3 +1,7 @@
+import type { LeaseThreadPlace } from "../processor/lease-thread.ts";
+import type { LifoTaskProcessor, TaskHandler } from "../processor/lifo-task-processor.ts";
+import type { ProcessorOptions } from "../processor/options.ts";
+import { Processors } from "../processor/processors.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
@@ -80,12 +84,15 @@ export class HttpStateClient implements StateFace {
   readonly #memory = new SessionMemory();
   readonly #watchPatienceMs: number;
   readonly #inFlight = new Set<Promise<unknown>>();
+  readonly #processors: Processors;
   readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
 
   private constructor(options: HttpStateClientOptions) {
     this.#transport = new Transport(options);
     this.#watchPatienceMs = options.watchPatienceMs ?? 60_000;
     this.tasks = new HttpTasks((call, sent) => this.#call(call, sent));
+    this.#processors = new Processors({ tasks: this.tasks, leaseThread: leaseThreadOf(options) });
   }
 
   /** A client; it connects at its first call. */
@@ -267,7 +274,24 @@ export class HttpStateClient implements StateFace {
     return watchService(source, options, this.#closing.signal);
   }
 
-  async close(): Promise<void> {
+  /**
+   * Works on tasks in this process, of each stack the newest first, until it is stopped or this closes.
+   *
+   * @see docs/tasks.md
+   */
+  startLifoTaskProcessor(handler: TaskHandler, options?: ProcessorOptions): LifoTaskProcessor {
+    if (this.#closed !== undefined) throw clientClosed();
+    return this.#processors.start(handler, options);
+  }
+
+  /** Stops its processors, and ends what is under way. Safe twice. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await this.#processors.stop();
     this.#closing.abort();
     await Promise.allSettled(this.#inFlight);
   }
@@ -318,11 +342,7 @@ export class HttpStateClient implements StateFace {
     options: CallOptions & { readonly namespace?: string | undefined },
     call: Call,
   ): Promise<unknown> {
-    if (this.#closing.signal.aborted) {
-      throw new AgentRuntimeError("UNAVAILABLE", "this client was closed; open another", {
-        mayHaveHappened: false,
-      });
-    }
+    if (this.#closing.signal.aborted) throw clientClosed();
     const { signal, timeoutMs, namespace } = options;
     const sent = this.#transport.send({
       ...call,
@@ -337,6 +357,25 @@ export class HttpStateClient implements StateFace {
       this.#inFlight.delete(sent);
     }
   }
+}
+
+function clientClosed(): AgentRuntimeError {
+  return new AgentRuntimeError("UNAVAILABLE", "this client was closed; open another", {
+    mayHaveHappened: false,
+  });
+}
+
+/** A thread has a way to the service of its own; none where the caller brings theirs. */
+function leaseThreadOf(options: HttpStateClientOptions): LeaseThreadPlace | undefined {
+  const { url, token, namespace, timeoutMs } = options;
+  if (options.fetch !== undefined) return undefined;
+  const data: TransportOptions = {
+    url,
+    ...(token === undefined ? {} : { token }),
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  };
+  return { entry: new URL("./lease-thread.js", import.meta.url), data };
 }
 
 /** A request speaks for one namespace, so a batch goes out as one request a namespace. */

@@ -1,3 +1,4 @@
+import type { LeaseThreadPlace } from "../processor/lease-thread.ts";
 import type { Logger } from "../service/log-port.ts";
 import type { Metrics } from "../service/metrics.ts";
 import type { Tracing } from "../service/tracing.ts";
@@ -28,6 +29,8 @@ export interface ManagerOptions {
   readonly copies?: CopyReader;
   /** How long leases last, and how deep tasks may go. */
   readonly tasks?: { readonly leaseMs?: number; readonly maxDepth?: number };
+  /** Where processors renew their leases off the event loop; unsaid: on it. */
+  readonly leaseThread?: LeaseThreadPlace;
   /** Told after everything that this process wrote to main. */
   readonly onWritten?: () => void;
   /** The confusion detector; unsaid, it looks only when it is asked to, and knows no copies. */

@@ -1,4 +1,7 @@
 import { withDeadline } from "../service/deadline.ts";
+import type { LifoTaskProcessor, TaskHandler } from "../processor/lifo-task-processor.ts";
+import type { ProcessorOptions } from "../processor/options.ts";
+import { Processors } from "../processor/processors.ts";
 import type { Metrics } from "../service/metrics.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
@@ -52,6 +55,7 @@ export class StateManager implements StateFace {
   readonly #options: ManagerOptions;
   readonly #parts: Parts;
   readonly #queries: Queries;
+  readonly #processors: Processors;
   readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
 
@@ -64,6 +68,8 @@ export class StateManager implements StateFace {
     this.#queries = this.#parts.queries;
     this.metrics = this.#parts.metrics;
     this.tasks = this.#parts.tasks;
+    const { leaseThread, log } = options;
+    this.#processors = new Processors({ tasks: this.tasks, leaseThread, log });
     for (const loop of this.#parts.loops) loop.start();
   }
 
@@ -238,6 +244,16 @@ export class StateManager implements StateFace {
     );
   }
 
+  /**
+   * Works on tasks in this process, of each stack the newest first, until it is stopped or this closes.
+   *
+   * @see docs/tasks.md
+   */
+  startLifoTaskProcessor(handler: TaskHandler, options?: ProcessorOptions): LifoTaskProcessor {
+    if (this.#closing !== undefined) throw closed();
+    return this.#processors.start(handler, options);
+  }
+
   /** How many writes wait for main, or are on their way. */
   get waitingWrites(): number {
     return this.#parts.batcher.length;
@@ -273,6 +289,7 @@ export class StateManager implements StateFace {
   }
 
   async #close(): Promise<void> {
+    await this.#processors.stop();
     await Promise.all(this.#parts.loops.map((loop) => loop.stop()));
     await this.#parts.writer.drain();
     this.#closed.abort();

@@ -89,7 +89,8 @@ end $$;
 -- Makes a copy served if all of it is here: or says why it is not. One that somebody has to look at stays as it is.
 create or replace function agent_state.finish_copy(
   p_scope_no bigint, p_head bigint, p_promoted bigint, p_hold boolean, p_quarantined int8multirange, p_whole boolean, p_moment bigint)
-returns void language plpgsql set enable_seqscan = off set jit = off as $$
+returns void language plpgsql
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
 declare
   v_was        bigint;
   v_hangs      boolean;
