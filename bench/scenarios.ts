@@ -1,6 +1,7 @@
 import type { Scenario } from "./bench.ts";
 import { cache } from "./scenarios/cache.ts";
 import { embedded } from "./scenarios/embedded.ts";
+import { fsck } from "./scenarios/fsck.ts";
 import { growth } from "./scenarios/growth.ts";
 import { hot } from "./scenarios/hot.ts";
 import { http } from "./scenarios/http.ts";
@@ -28,4 +29,5 @@ export const SCENARIOS: readonly Scenario[] = [
   turns,
   growth,
   replica,
+  fsck,
 ];

@@ -67,10 +67,12 @@ async function copyRows(
     if (NUMBERS.includes(name)) return `${column} + copy * ${shift}::bigint`;
     return NAMES.includes(name) ? `${column} || '-' || copy` : column;
   });
+  // On the search path of the schema's own functions no row is noted as made by hand.
   await run(
     postgres,
     database,
-    `insert into agent_state.${table} (${names.join(", ")}) overriding system value
+    `set search_path = pg_catalog, pg_temp;
+     insert into agent_state.${table} (${names.join(", ")}) overriding system value
      select ${values.join(", ")} from generate_series(${from}, ${to}) copy,
        (select * from agent_state.${table} where ${NUMBERS[0]} <= ${shift} offset 0) r`,
   );
