@@ -5,13 +5,14 @@ import type { Figure } from "../figure.ts";
 import type { Slice } from "../measure/load.ts";
 import { ratioOf, spreadOf } from "../measure/statistics.ts";
 import { Copies } from "../parts/copies.ts";
+import { makeDocuments, random } from "../parts/documents.ts";
+import { idOf, TYPE } from "../parts/keys.ts";
 import { KnownStates } from "../parts/library.ts";
 import type { Library } from "../parts/library.ts";
 
 const CALLERS = 512;
-/** Updates a second at which the lag is measured, and the states that they go round. */
+/** Updates a second at which the lag is measured. */
 const RATE = 2_000;
-const PACED_CALLERS = 1_000;
 const TICK_MS = 5;
 /** Between two writes whose way to the copy is timed. */
 const PROBE_MS = 20;
@@ -44,7 +45,7 @@ export const follower: Scenario = {
         return slice;
       },
     });
-    const lags = await lagsAt(bench, { library, copies, states: followed });
+    const lags = await lagsAt(bench, { library, copies });
     await Promise.all([library.close(), without.close()]);
     const copied = `${keys} states that were there before were copied in ${(copiedMs / 1_000).toFixed(1)} s`;
     return [throughput(slices, shares, copied), ...lagFigures(lags)];
@@ -54,7 +55,6 @@ export const follower: Scenario = {
 interface Paced {
   readonly library: Library;
   readonly copies: Copies;
-  readonly states: KnownStates;
 }
 
 /** What one round saw. */
@@ -70,8 +70,9 @@ async function lagsAt(bench: Bench, paced: Paced): Promise<readonly Lags[]> {
 }
 
 /** From the answer to a write until the copy has its step, again and again, while others write at the rate. */
-async function lagOnce(bench: Bench, { library, copies, states }: Paced): Promise<Lags> {
+async function lagOnce(bench: Bench, { library, copies }: Paced): Promise<Lags> {
   const over = new AbortController();
+  const documents = makeDocuments();
   let done = 0;
   const pace = async (): Promise<void> => {
     const from = performance.now();
@@ -79,7 +80,9 @@ async function lagOnce(bench: Bench, { library, copies, states }: Paced): Promis
     for (let sent = 0; !over.signal.aborted; await sleep(TICK_MS)) {
       const due = ((performance.now() - from) / 1_000) * RATE;
       for (; sent < due; sent++) {
-        all.push(states.update(sent % PACED_CALLERS, PACED_CALLERS).then(() => void done++));
+        const document = documents[sent % documents.length]!;
+        const update = library.updateState(idOf(1 + random(bench.sizes.keys)), TYPE, document);
+        all.push(update.then(() => void done++));
       }
     }
     await Promise.all(all);
