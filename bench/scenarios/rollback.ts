@@ -11,7 +11,7 @@ const SIZES = [
   { states: 100, atMost: 60 },
   { states: 1_000, atMost: 400 },
 ] as const;
-const TIMES_A_ROUND = 5;
+const TIMES_A_ROUND = 3;
 
 export const rollback: Scenario = {
   name: "rollback",
