@@ -8,13 +8,18 @@ const SILENT_MS = 3_000;
 
 /** Knows how long the rollback database has owed an answer. */
 export class Silence {
+  readonly #silentMs: number;
   #since: number | undefined;
+
+  constructor(silentMs = SILENT_MS) {
+    this.#silentMs = silentMs;
+  }
 
   /** Why it is not well; undefined: it answers, or nothing was asked. */
   get reason(): string | undefined {
     if (this.#since === undefined) return undefined;
     const silentMs = systemClock.monotonicMs() - this.#since;
-    if (silentMs < SILENT_MS) return undefined;
+    if (silentMs < this.#silentMs) return undefined;
     return `The rollback database has not answered for ${Math.floor(silentMs / 1_000)} s.`;
   }
 
