@@ -13,12 +13,12 @@ export function heldBefore(ledger: Ledger): Map<string, Held> {
   for (const { changeset, committed } of ledger.attempts) {
     const scope = changeset.scope!;
     const [first] = committed!.changes;
-    const written = changeset.changes.map((change) => [
+    const written = changeset.changes.map((change): [string, unknown] => [
       change.id,
       "data" in change ? change.data : undefined,
     ]);
     if (!steps.has(scope)) steps.set(scope, new Map());
-    steps.get(scope)!.set(first!.step, Object.fromEntries(written));
+    steps.get(scope)!.set(first!.step, Object.fromEntries<unknown>(written));
   }
   return new Map(
     [...steps].map(([scope, written]) => {
