@@ -17,9 +17,22 @@ export interface PgbouncerBinary {
   readonly version: string;
 }
 
+/** What a RocketMQ is fetched by and runs on. */
+export interface RocketmqTools {
+  readonly missing?: never;
+  readonly java: string;
+  /** Needed until the jars are there. */
+  readonly maven?: string;
+  /** Says which jars. */
+  readonly pom: string;
+  /** The folder of the jars; not there until they were fetched, then complete. */
+  readonly jars: string;
+}
+
 export interface Parts {
   readonly postgres: PostgresBinaries | Missing;
   readonly pgbouncer: PgbouncerBinary | Missing;
+  readonly rocketmq: RocketmqTools | Missing;
 }
 
 export function findParts(): Parts;

@@ -1,8 +1,11 @@
-// The parts of the system that the tests run on and npm does not bring: PostgreSQL's own binaries
-// and PgBouncer. Finds them; installs what is missing where it may (root, on Debian or the like).
+// The parts of the system that the tests run on and npm does not bring: PostgreSQL's own binaries,
+// PgBouncer, and what runs a RocketMQ. Finds them; installs what is missing where it may (root, on Debian or the like).
 import { execFileSync, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
+import { homedir } from "node:os";
 import * as path from "node:path";
+import { root } from "./setup.mjs";
 
 const preferredMajors = [15, 18, 17, 16]; // the oldest that is supported first: it is the strictest
 const installations = "/usr/lib/postgresql";
@@ -10,7 +13,7 @@ const policyFile = "/usr/sbin/policy-rc.d";
 
 /** Where each part is, or why it is not there. */
 export function findParts() {
-  return { postgres: findPostgres(), pgbouncer: findPgbouncer() };
+  return { postgres: findPostgres(), pgbouncer: findPgbouncer(), rocketmq: findRocketmq() };
 }
 
 /** Installs what is missing, if this is root on a system with apt-get, and says so; then finds again. */
@@ -22,6 +25,7 @@ export function provideParts() {
   const packages = [
     ...(isHere(parts.postgres) ? [] : ["postgresql"]),
     ...(isHere(parts.pgbouncer) ? [] : ["pgbouncer"]),
+    ...(isHere(parts.rocketmq) ? [] : ["default-jre-headless", "maven"]),
   ];
   console.error(`installing ${packages.join(" and ")} (apt-get) ...`);
   withoutServices(() => {
@@ -49,6 +53,25 @@ function findPgbouncer() {
     return { file, version: version === null ? "0.0" : version[0] };
   }
   return { missing: "PgBouncer (apt-get install pgbouncer)" };
+}
+
+/** Its jars are not fetched here but by whoever needs them first: they are 100 MB. */
+function findRocketmq() {
+  const pom = path.join(root, "dev", "services", "rocketmq.pom.xml");
+  const content = createHash("sha256").update(fs.readFileSync(pom)).digest("hex").slice(0, 12);
+  const cache = process.env.XDG_CACHE_HOME || path.join(homedir(), ".cache");
+  const jars = path.join(cache, "agent-runtime-state", `rocketmq-${content}`);
+  const java = onPath("java");
+  const maven = onPath("mvn");
+  if (java !== undefined && (fs.existsSync(jars) || maven !== undefined)) {
+    return { java, maven, pom, jars };
+  }
+  return { missing: "Java and Maven (apt-get install default-jre-headless maven)" };
+}
+
+function onPath(name) {
+  const folders = (process.env.PATH ?? "").split(path.delimiter);
+  return folders.map((folder) => path.join(folder, name)).find((file) => fs.existsSync(file));
 }
 
 function mayInstall() {

@@ -6,12 +6,13 @@ import type { ServerName } from "./services.ts";
 export interface Wanted {
   readonly folder?: string;
   readonly only?: readonly ServerName[];
+  readonly rocketmq: boolean;
   readonly json: boolean;
   readonly help: boolean;
 }
 
 /** What `--help` prints. */
-export const HELP = `npm run services -- [--only NAME,...] [--folder DIR] [--json]
+export const HELP = `npm run services -- [--only NAME,...] [--rocketmq] [--folder DIR] [--json]
 
 Starts the three databases of the full architecture on free ports of this machine, prints how to reach
 them, and runs until Ctrl-C.
@@ -22,6 +23,7 @@ them, and runs until Ctrl-C.
   rollback   rollback: a cluster of its own
 
   --only     only these; what stands on postgres brings it
+  --rocketmq also a RocketMQ: name server, broker and proxy; Maven fetches it once (100 MB)
   --folder   keeps the data there, for the next start; unsaid, it goes at the end
   --json     prints one line of JSON instead of the table
 `;
@@ -33,13 +35,15 @@ export function readArguments(args: readonly string[]): Wanted {
     options: {
       folder: { type: "string" },
       only: { type: "string" },
+      rocketmq: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
-  const { folder, only, json, help } = values;
+  const { folder, only, rocketmq, json, help } = values;
   if (folder === "") throw new Error("--folder needs the name of a folder");
   return {
+    rocketmq,
     json,
     help,
     ...(folder === undefined ? {} : { folder }),

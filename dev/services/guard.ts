@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 
-/** Ends what is left, with all below it, and waits 10 s for that; then by force. */
+/** Ends what is left, with all below it, by the signal of choice, and waits 10 s for that; then by force. */
 const SCRIPT = `
   pids=" "
   while read -r change pid; do
@@ -11,8 +11,8 @@ const SCRIPT = `
   done
   for pid in $pids; do
     kill -s CONT "$pid"
-    kill -s QUIT -- "-$pid"
-    kill -s QUIT "$pid"
+    kill -s "$2" -- "-$pid"
+    kill -s "$2" "$pid"
   done 2>/dev/null
   for twentieth in $(seq 200); do
     left=""
@@ -32,9 +32,12 @@ const SCRIPT = `
 export class Guard {
   readonly #shell: ChildProcess;
 
-  /** @param folder what to remove at the end; unsaid: nothing. */
-  constructor(folder = "") {
-    this.#shell = spawn("sh", ["-c", SCRIPT, "guard", folder], {
+  /**
+   * @param folder what to remove at the end; unsaid: nothing.
+   * @param signal what ends a process; unsaid: PostgreSQL's immediate shutdown.
+   */
+  constructor(folder = "", signal: "QUIT" | "KILL" = "QUIT") {
+    this.#shell = spawn("sh", ["-c", SCRIPT, "guard", folder, signal], {
       detached: true,
       stdio: ["pipe", "ignore", "ignore"],
     });

@@ -1,7 +1,11 @@
 // `npm run services`: the servers of the full architecture on this machine, until Ctrl-C.
+import { join } from "node:path";
+import type { Parts } from "../../scripts/parts.d.mts";
 import { HELP, readArguments } from "./command-line.ts";
 import type { Wanted } from "./command-line.ts";
 import { reportJson, reportText } from "./report.ts";
+import { startRocketmq } from "./rocketmq.ts";
+import type { Rocketmq } from "./rocketmq.ts";
 import { startServices } from "./services.ts";
 import { provideParts } from "./tools.ts";
 
@@ -34,17 +38,33 @@ function read(): Wanted | undefined {
 
 async function run(wanted: Wanted): Promise<void> {
   const stopped = untilSignal(); // from now on, as one may come while they start
+  const parts = provideParts();
   const running = await startServices({
     ...wanted,
-    parts: provideParts(),
+    parts,
     onEnded: (name, how) => console.error(`services: ${name} ended (${how}); the others go on`),
   });
+  const rocketmq = await openRocketmq(wanted, parts).catch(async (error: unknown) => {
+    await running.stop();
+    throw error;
+  });
   const isKept = wanted.folder !== undefined;
-  console.log(wanted.json ? reportJson(running) : reportText(running, isKept));
+  const all = { ...running, rocketmq: rocketmq?.address };
+  console.log(wanted.json ? reportJson(all) : reportText(all, isKept));
   const alive = setInterval(() => undefined, 2 ** 30); // even where no server is left
   await stopped;
   clearInterval(alive);
-  await running.stop();
+  await Promise.all([running.stop(), rocketmq?.stop()]);
+}
+
+async function openRocketmq(
+  { rocketmq, folder }: Wanted,
+  { rocketmq: tools }: Parts,
+): Promise<Rocketmq | undefined> {
+  if (!rocketmq) return undefined;
+  if (tools.missing !== undefined) throw new Error(`RocketMQ needs ${tools.missing}`);
+  const own = folder === undefined ? {} : { folder: join(folder, "rocketmq") };
+  return await startRocketmq({ tools, ...own });
 }
 
 function untilSignal(): Promise<void> {

@@ -2,6 +2,7 @@ import type { Missing } from "../../scripts/parts.d.mts";
 import { formatTable } from "../../src/cli/print/table.ts";
 import { urlOf } from "./address.ts";
 import type { ServerAddress } from "./address.ts";
+import type { RocketmqAddress } from "./rocketmq.ts";
 import { SERVERS } from "./services.ts";
 import type { RunningServices, ServerName, Services } from "./services.ts";
 
@@ -20,8 +21,13 @@ const VARIABLES: Readonly<Partial<Record<ServerName, string>>> = {
   rollback: "SUPABASE_ROLLBACK_URL",
 };
 
+/** What runs, for a report. */
+export interface Reported extends Pick<RunningServices, "services" | "folder"> {
+  readonly rocketmq?: RocketmqAddress | undefined;
+}
+
 /** For people: where the servers are, and what to paste to run on them. */
-export function reportText({ services, folder }: RunningServices, isKept: boolean): string {
+export function reportText({ services, folder, rocketmq }: Reported, isKept: boolean): string {
   const table = formatTable(
     [
       { title: "server", cell: (name) => name },
@@ -35,6 +41,9 @@ export function reportText({ services, folder }: RunningServices, isKept: boolea
   );
   return [
     ...table,
+    ...(rocketmq === undefined
+      ? []
+      : ["", `RocketMQ: name server ${rocketmq.nameserver}, proxy (gRPC) ${rocketmq.endpoint}`]),
     "",
     "On them, in another terminal:",
     "",
@@ -46,7 +55,7 @@ export function reportText({ services, folder }: RunningServices, isKept: boolea
 }
 
 /** For programs: one line. */
-export function reportJson({ services, folder }: RunningServices): string {
+export function reportJson({ services, folder, rocketmq }: Reported): string {
   const servers = SERVERS.map((name) => {
     const found = services[name];
     const where = "missing" in found ? found : { url: urlOf(found, DATABASE) };
@@ -56,6 +65,7 @@ export function reportJson({ services, folder }: RunningServices): string {
     folder,
     servers: Object.fromEntries(servers) as object,
     environment: environmentOf(services),
+    ...(rocketmq === undefined ? {} : { rocketmq }),
   });
 }
 

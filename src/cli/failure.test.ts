@@ -25,6 +25,7 @@ const byExitCode: Readonly<Record<string, number>> = {
   PRECONDITION_FAILED: EXIT.conflict,
   STATE_NOT_FOUND: EXIT.notFound,
   TASK_NOT_FOUND: EXIT.notFound,
+  PARKED_NOT_FOUND: EXIT.notFound,
   VERSION_NOT_FOUND: EXIT.notFound,
   STEP_NOT_FOUND: EXIT.notFound,
   SCOPE_NOT_FOUND: EXIT.notFound,

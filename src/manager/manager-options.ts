@@ -2,6 +2,7 @@ import type { LeaseThreadPlace } from "../processor/lease-thread.ts";
 import type { Logger } from "../service/log-port.ts";
 import type { Metrics } from "../service/metrics.ts";
 import type { Tracing } from "../service/tracing.ts";
+import type { MessageBus } from "../state/message-bus.ts";
 import type { StateStore } from "../state/ports.ts";
 import type { FsckSettings } from "./fsck.ts";
 import type { Limits } from "./limits.ts";
@@ -29,6 +30,8 @@ export interface ManagerOptions {
   readonly copies?: CopyReader;
   /** How long leases last, and how deep tasks may go. */
   readonly tasks?: { readonly leaseMs?: number; readonly maxDepth?: number };
+  /** What messages travel on; unsaid: on nothing. */
+  readonly bus?: MessageBus;
   /** Where processors renew their leases off the event loop; unsaid: on it. */
   readonly leaseThread?: LeaseThreadPlace;
   /** Told after everything that this process wrote to main. */
@@ -38,6 +41,8 @@ export interface ManagerOptions {
   readonly log?: Logger;
   readonly metrics?: Metrics;
   readonly tracing?: Tracing;
+  /** Called at the beginning of `close`, while the store still serves. */
+  readonly onClosing?: () => Promise<void>;
   /** Called at the end of `close`, when nothing uses the store any more. */
   readonly onClosed?: () => Promise<void>;
 }

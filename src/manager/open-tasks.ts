@@ -16,6 +16,7 @@ export function openTasks(
   return new TaskManager({
     ...tasks,
     store: store.tasks,
+    bell: store.taskBell,
     limits: parts.limits,
     pollMs,
     onDue: parts.onDue,

@@ -6,7 +6,9 @@ import type { Metrics } from "../service/metrics.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
 import type { Json } from "../state/json.ts";
-import type { ReadReplica } from "../state/ports.ts";
+import type { MessageBus } from "../state/message-bus.ts";
+import type { ParkedFace } from "../state/parked-face.ts";
+import type { FeedRow, ReadReplica } from "../state/ports.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "../state/rollback.ts";
 import type {
   CallOptions,
@@ -37,7 +39,7 @@ import type { TaskManager } from "../tasks/task-manager.ts";
 import { commitAll } from "./batch.ts";
 import { closed } from "./batcher.ts";
 import { BoundedReader } from "./bounded-reader.ts";
-import { formatCursor } from "./cursor.ts";
+import { formatCursor } from "../state/cursor.ts";
 import type { Fsck } from "./fsck.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import { joinParts } from "./parts.ts";
@@ -52,6 +54,7 @@ import { watchChanges } from "./watch.ts";
 export class StateManager implements StateFace {
   readonly metrics: Metrics;
   readonly tasks: TaskManager;
+  readonly parked: ParkedFace;
   readonly #options: ManagerOptions;
   readonly #parts: Parts;
   readonly #queries: Queries;
@@ -63,11 +66,12 @@ export class StateManager implements StateFace {
     this.#options = options;
     this.#parts = joinParts(options, {
       onWritten: () => this.#written(),
-      commit: (changeset) => this.commit(changeset),
+      commit: (changeset, call) => this.commit(changeset, call),
     });
     this.#queries = this.#parts.queries;
     this.metrics = this.#parts.metrics;
     this.tasks = this.#parts.tasks;
+    this.parked = this.#parts.parked;
     const { leaseThread, log } = options;
     this.#processors = new Processors({ tasks: this.tasks, leaseThread, log });
     for (const loop of this.#parts.loops) loop.start();
@@ -159,6 +163,11 @@ export class StateManager implements StateFace {
     return this.#options.store.replica;
   }
 
+  /** What messages travel on; null where there is no bus. */
+  get bus(): MessageBus | null {
+    return this.#options.bus ?? null;
+  }
+
   /** Where the feed stands: a watch from this cursor on sees whatever is committed after now. */
   async feedHead(): Promise<string> {
     const { lineage, head } = await this.#options.store.feed.bounds();
@@ -244,6 +253,11 @@ export class StateManager implements StateFace {
     );
   }
 
+  /** A row of the feed as a change, with its document. */
+  readChange(row: FeedRow): Promise<Change> {
+    return this.#parts.changes.read(row, "", true);
+  }
+
   /**
    * Works on tasks in this process, of each stack the newest first, until it is stopped or this closes.
    *
@@ -290,6 +304,7 @@ export class StateManager implements StateFace {
 
   async #close(): Promise<void> {
     await this.#processors.stop();
+    await this.#options.onClosing?.();
     await Promise.all(this.#parts.loops.map((loop) => loop.stop()));
     await this.#parts.writer.drain();
     this.#closed.abort();

@@ -4,10 +4,19 @@ import { CHECK_NAMES } from "../state/fsck.ts";
 import type { CheckName, FsckOptions } from "../state/fsck.ts";
 import type { Json } from "../state/json.ts";
 import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
-import { definedOnly } from "./defined.ts";
+import { definedOnly } from "../state/defined.ts";
 import { findingJson, findingsJson } from "./encode.ts";
-import { arrayIn, countIn, flagIn, limitIn, refused, textIn, toObject, wordIn } from "./fields.ts";
-import type { Given } from "./fields.ts";
+import {
+  arrayIn,
+  countIn,
+  flagIn,
+  limitIn,
+  refused,
+  textIn,
+  toObject,
+  wordIn,
+} from "../state/fields.ts";
+import type { Given } from "../state/fields.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";
 import { sendJson } from "./respond.ts";

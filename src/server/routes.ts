@@ -5,6 +5,7 @@ import { healthRoutes } from "./health.ts";
 import { infoRoutes } from "./info.ts";
 import { openapiRoutes } from "./openapi.ts";
 import type { RouteContext } from "./options.ts";
+import { parkedRoutes } from "./parked.ts";
 import { scopeOrderRoutes } from "./scope-orders.ts";
 import { scopeRoutes } from "./scopes.ts";
 import { stateRoutes } from "./states.ts";
@@ -18,6 +19,7 @@ export function addRoutes(app: FastifyInstance, context: RouteContext): void {
   scopeRoutes(app, context);
   scopeOrderRoutes(app, context);
   taskRoutes(app, context);
+  parkedRoutes(app, context);
   watchRoutes(app, context);
   fsckRoutes(app, context);
   infoRoutes(app, context);

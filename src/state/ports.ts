@@ -1,7 +1,9 @@
 import type { Json } from "./json.ts";
+import type { ParkedStore } from "./parked-port.ts";
 import type { FsckStore } from "./fsck-ports.ts";
 import type { Recovery } from "./recovery-ports.ts";
-import type { TaskStore } from "./task-port.ts";
+import type { RelayStore } from "./relay-port.ts";
+import type { TaskBell, TaskStore } from "./task-port.ts";
 import type { Consistency, ListOptions, SessionToken } from "./request.ts";
 import type {
   ChangeKind,
@@ -197,6 +199,10 @@ export interface StateStore {
   readonly upkeep: Upkeep;
   readonly recovery: Recovery;
   readonly tasks: TaskStore;
+  readonly relay: RelayStore;
+  readonly parked: ParkedStore;
+  /** Null where processes cannot wake each other: they look from time to time. */
+  readonly taskBell: TaskBell | null;
   readonly fsck: FsckStore;
   /** Which server and version answers; throws where none does. */
   describe(): Promise<{ readonly server: string; readonly version: string }>;

@@ -166,3 +166,10 @@ export interface TaskStore {
   read(namespace: string, ids: readonly string[]): Promise<TaskDetails[]>;
   stack(namespace: string, stack: string, limit: number): Promise<Task[]>;
 }
+
+/** Tells other processes that there may be something to claim: a hint, which may be lost. */
+export interface TaskBell {
+  ring(): void;
+  /** Calls whenever another process rang, and once it hears them. */
+  listen(onRing: () => void): void;
+}

@@ -1,3 +1,4 @@
+import type { TaskBell } from "../state/task-port.ts";
 import type { Row } from "./rows.ts";
 import type { Demand, Standing } from "./sql/copy-standing.ts";
 
@@ -70,6 +71,8 @@ export interface Transport {
   readonly lanes: readonly Caller[];
   readonly reader: Caller;
   readonly copyReader: CopyReader;
+  /** Null where a database cannot wake those who wait. */
+  readonly taskBell: TaskBell | null;
   /** Bytes of documents that one batch may hold; a larger changeset goes alone. */
   readonly batchBytes: number;
   close(): Promise<void>;

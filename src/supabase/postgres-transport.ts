@@ -5,6 +5,7 @@ import { Connection } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { ReadPool } from "./read-pool.ts";
 import type { Row } from "./rows.ts";
+import { PostgresTaskBell } from "./task-bell.ts";
 import { COPY_STANDING, demandValues, standingOf } from "./sql/copy-standing.ts";
 
 /** Documents in one transaction: more would only make the others wait. */
@@ -20,6 +21,7 @@ export function openPostgresTransport(
 ): Transport {
   const lanes = Array.from({ length: options.lanes }, () => new Connection(options));
   const pool = new ReadPool(options, options.readers);
+  const bell = new PostgresTaskBell(options, (statement, values) => pool.query(statement, values));
   return {
     lanes: lanes.map(callerOver),
     reader: {
@@ -29,8 +31,10 @@ export function openPostgresTransport(
       },
     },
     copyReader: copyReaderOver(pool),
+    taskBell: bell,
     batchBytes: BATCH_BYTES,
     close: async () => {
+      bell.close();
       await Promise.all([
         pool.close(options.cutReadsAfterMs),
         ...lanes.map((lane) => lane.close()),

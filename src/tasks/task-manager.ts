@@ -26,6 +26,7 @@ import type {
   PushAnswer,
   ReportAnswer,
   ReportKind,
+  TaskBell,
   TaskStore,
 } from "../state/task-port.ts";
 import type { Task, TaskDetails } from "../state/task.ts";
@@ -52,6 +53,8 @@ export interface TaskManagerOptions {
   readonly limits: DataLimits & { readonly pageItems: number };
   /** How long a worker that is not heard of keeps its tasks; default 15,000. */
   readonly leaseMs?: number;
+  /** Wakes claims that wait in other processes; unsaid: they look every `pollMs`. */
+  readonly bell?: TaskBell | null;
   /** How deep children may have children; default 100. */
   readonly maxDepth?: number;
   /** How often a claim that waits looks whether another process pushed; default 200. */
@@ -105,6 +108,7 @@ export class TaskManager implements TaskFace {
       const ids = tasks.map(({ id }) => id);
       if (ids.length > 0) this.#options.onWritten?.(namespace, ids);
       if (ids.length > 0 || leftMs <= 0 || isAborted(request)) return tasks;
+      this.#options.bell?.listen(() => this.#wakeups.wake());
       const ms = Math.min(leftMs, this.#options.pollMs ?? 200);
       await this.#rest(woken, { ms, ...signalOf(request) });
       if (isAborted(request)) return [];
@@ -236,7 +240,10 @@ export class TaskManager implements TaskFace {
   async sweep(limit = 1_000): Promise<{ readonly more: boolean; readonly nextDue: Date | null }> {
     const swept = await this.#store.sweep(limit);
     if (swept === null) return { more: false, nextDue: null };
-    if (swept.takenOver + swept.rung + swept.reconciled > 0) this.#wakeups.wake();
+    if (swept.takenOver + swept.rung + swept.reconciled > 0) {
+      this.#wakeups.wake();
+      this.#options.bell?.ring();
+    }
     return swept;
   }
 
@@ -268,7 +275,8 @@ export class TaskManager implements TaskFace {
   ): Reported {
     const { code, phase, wanted } = answer;
     if (isRefused(answer)) throw taskRefusal(code!, id, { phase });
-    this.#written(namespace, [id, ...tasks.map((task) => task.id)]);
+    const mayBeFree = tasks.length === 0 && phase !== "working" && phase !== "canceling";
+    this.#written(namespace, [id, ...tasks.map((task) => task.id)], { mayBeFree });
     return { id, phase: phase!, wanted, replayed: code === "REPLAYED", tasks };
   }
 
@@ -288,9 +296,11 @@ export class TaskManager implements TaskFace {
     );
   }
 
-  #written(namespace: string, ids: readonly string[]): void {
+  /** `mayBeFree`: of what it left ready nothing was claimed with it, so that others may take it. */
+  #written(namespace: string, ids: readonly string[], { mayBeFree = true } = {}): void {
     this.#options.onWritten?.(namespace, ids);
     this.#wakeups.wake();
+    if (mayBeFree) this.#options.bell?.ring();
   }
 
   /** Until something was written here, or it is time to look again. */

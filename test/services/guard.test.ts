@@ -42,3 +42,16 @@ test("a process that has ended is forgotten, as another may have its number by t
   await Promise.all(ends);
   expect([other.exitCode, other.signalCode]).toEqual([null, null]);
 });
+
+test("a guard of programs that take SIGQUIT for a question ends them by SIGKILL", async () => {
+  const guard = new Guard("", "KILL");
+  const child = spawn("sh", ["-c", "trap '' QUIT; echo ready; while :; do sleep 1; done"], {
+    detached: true,
+  });
+  children.push(child);
+  await once(child.stdout, "data");
+  guard.watch(child);
+  const ended = once(child, "exit");
+  await guard.release();
+  expect(await ended).toEqual([null, "SIGKILL"]);
+});

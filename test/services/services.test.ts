@@ -20,6 +20,7 @@ import { pidsIn, scratchFolder } from "./scratch.ts";
 const NO_PARTS: Parts = {
   postgres: { missing: "PostgreSQL of the system" },
   pgbouncer: { missing: "PgBouncer of the system" },
+  rocketmq: { missing: "RocketMQ of the system" },
 };
 
 let temporary: string;

@@ -18,11 +18,14 @@ const reads = [
   "gates_changed",
   "get",
   "list_states",
+  "parked_figures",
   "read_copy",
   "read_document",
   "read_feed",
   "read_history",
   "read_migrations",
+  "read_parked",
+  "read_relay",
   "read_rollback_plan",
   "read_scope",
   "read_scope_states",
@@ -31,10 +34,18 @@ const reads = [
   "read_step",
   "read_tasks",
   "read_version",
+  "relay_backlog",
   "scope_heads",
   "scopes_after",
   "state_digests",
   "verify_state",
+];
+const messages = [
+  "advance_relays",
+  "drop_parked",
+  "lease_relays",
+  "park_message",
+  "release_relays",
 ];
 const tasks = [
   "answer_task",
@@ -47,7 +58,7 @@ const tasks = [
   "retry_task",
   "sweep_tasks",
 ];
-const writes = [...reads, ...tasks, "commit", "commit_batch", "expired_states"];
+const writes = [...reads, ...tasks, ...messages, "commit", "commit_batch", "expired_states"];
 const operations = [
   ...writes,
   "adopt_history",

@@ -15,10 +15,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   supabase: ["service", "state"],
   follower: ["service", "state"],
   embedded: ["service", "state"],
+  rocketmq: ["service", "state"],
   tasks: ["service", "state"],
+  bus: ["service", "state"],
+  relay: ["service", "state"],
+  intake: ["service", "state"],
   processor: ["service", "state"],
   fsck: ["service", "state"],
-  manager: ["tasks", "processor", "fsck", "supabase", "service", "state"],
+  manager: ["tasks", "processor", "fsck", "intake", "supabase", "service", "state"],
   server: ["manager", "service", "state"],
   runtime: [
     "server",
@@ -26,6 +30,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "tasks",
     "processor",
     "follower",
+    "bus",
+    "relay",
+    "intake",
     "supabase",
     "embedded",
     "config",
@@ -38,12 +45,14 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** The one folder that knows a third party's package. */
 const OWNER: Readonly<Record<string, string>> = {
+  "@grpc/grpc-js": "rocketmq",
   "@opentelemetry/api": "service",
   commander: "cli",
   fastify: "server",
   pg: "supabase",
   pino: "service",
   "prom-client": "service",
+  protobufjs: "rocketmq",
   yaml: "config",
 };
 

@@ -66,7 +66,8 @@ begin
                              where x.state_no = s.state_no and x.version >= m.base and x.step <= head
                                and (s.id, x.version) > (v_after_id, v_after_version)
                              order by x.version offset 0) c
-        left join agent_state.changes b on b.state_no = s.state_no and b.version = c.version - 1
+        left join lateral (select x.digest from agent_state.changes x
+                            where x.state_no = s.state_no and x.version = c.version - 1 limit 1) b on true
        where s.scope_no = v_scope.scope_no and s.id >= v_after_id
        order by s.id, c.version
     loop

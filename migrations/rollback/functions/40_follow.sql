@@ -64,8 +64,10 @@ begin
                            where o.broken is null
                            order by o.scope_no, i.step, i.position) d
                   window w as (partition by d.state_no order by d.version)) g
-            left join agent_state.changes h on h.state_no = g.state_no and h.version = g.version
-            left join agent_state.changes b on b.state_no = g.state_no and b.version = g.version - 1) l;
+            left join lateral (select x.digest from agent_state.changes x
+                                where x.state_no = g.state_no and x.version = g.version limit 1) h on true
+            left join lateral (select x.digest from agent_state.changes x
+                                where x.state_no = g.state_no and x.version = g.version - 1 limit 1) b on true) l;
 
   return query
   with faults as (

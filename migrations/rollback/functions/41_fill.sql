@@ -6,7 +6,7 @@
 --   p_before   the digest before each change; null where main had forgotten it
 --   p_moment   the snapshot of main that the gates come from
 --   p_walk     null: no walk; JSON: where the walk over all scopes goes on; 'done': it has seen them all
--- Answers as `follow` does.
+-- Answers as `follow` does. Names and versions are looked up one by one, by the whole key, as there.
 create or replace function agent_state_api.fill_copies(
   p_epoch bigint, p_namespace text[], p_scope text[], p_step bigint[], p_position integer[], p_id text[], p_type text[], p_version bigint[],
   p_at text[], p_kind text[], p_stored text[], p_digest text[], p_phase text[], p_actor text[], p_cause text[], p_body json[], p_before text[],
@@ -46,7 +46,8 @@ begin
                            where x.namespace = i.namespace and x.scope = i.scope limit 1) o
       cross join lateral (select x.scope_no, x.state_no from agent_state.states x
                            where x.namespace = i.namespace and x.id = i.id limit 1) s
-      left join agent_state.changes h on h.state_no = s.state_no and h.version = i.version
+      left join lateral (select x.digest from agent_state.changes x
+                          where x.state_no = s.state_no and x.version = i.version limit 1) h on true
      where o.broken is null or o.rebuild
   ), faults as (
     select distinct on ((g.change).scope_no) (g.change).scope_no, g.id, (g.change).version,

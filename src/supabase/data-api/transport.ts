@@ -51,6 +51,7 @@ export function openDataApiTransport(options: DataApiOptions): Transport {
   return {
     lanes: Array.from({ length: lanes }, () => caller),
     reader: { call: (operation, values) => slots.run(() => caller.call(operation, values)) },
+    taskBell: null,
     copyReader: {
       read: (operation, values, demand) => slots.run(() => caller.read(operation, values, demand)),
     },
