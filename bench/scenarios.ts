@@ -2,12 +2,14 @@ import type { Scenario } from "./bench.ts";
 import { cache } from "./scenarios/cache.ts";
 import { embedded } from "./scenarios/embedded.ts";
 import { fsck } from "./scenarios/fsck.ts";
+import { follower } from "./scenarios/follower.ts";
 import { growth } from "./scenarios/growth.ts";
 import { hot } from "./scenarios/hot.ts";
 import { http } from "./scenarios/http.ts";
 import { memory } from "./scenarios/memory.ts";
 import { recorded } from "./scenarios/recorded.ts";
 import { replica } from "./scenarios/replica.ts";
+import { rollback } from "./scenarios/rollback.ts";
 import { scale } from "./scenarios/scale.ts";
 import { single } from "./scenarios/single.ts";
 import { start } from "./scenarios/start.ts";
@@ -30,4 +32,6 @@ export const SCENARIOS: readonly Scenario[] = [
   growth,
   replica,
   fsck,
+  follower,
+  rollback,
 ];

@@ -16,6 +16,7 @@ import type {
 import { FollowerState } from "./figures.ts";
 import type { FollowerFigures } from "./figures.ts";
 import { GateWatch } from "./gate-watch.ts";
+import { Silence } from "./silence.ts";
 
 export interface FollowerOptions {
   readonly main: FollowedStore;
@@ -68,6 +69,7 @@ interface Rebuild {
  */
 export class Follower {
   readonly #options: FollowerOptions;
+  readonly #silence = new Silence();
   readonly #holder = randomUUID();
   readonly #leaseMs: number;
   readonly #page: PageLimit;
@@ -85,7 +87,7 @@ export class Follower {
   #stopping: Promise<void> | undefined;
 
   constructor(options: FollowerOptions) {
-    this.#options = options;
+    this.#options = { ...options, copies: this.#silence.over(options.copies) };
     this.#leaseMs = options.leaseMs ?? LEASE_MS;
     this.#page = options.page ?? PAGE;
     this.#gates = new GateWatch(options.main, options.pollMs);
@@ -109,7 +111,9 @@ export class Follower {
   }
 
   get figures(): FollowerFigures {
-    return this.#state.figures;
+    const { figures } = this.#state;
+    const { reason } = this.#silence;
+    return reason === undefined ? figures : { ...figures, health: "unavailable", reason };
   }
 
   /** Ends what is under way and gives the lease back, where the rollback database answers. Safe twice. */
@@ -134,7 +138,9 @@ export class Follower {
       const lead = await this.#led();
       const more = lead !== null && (await this.#work(lead));
       await this.#refresh();
-      if (lead !== null) await this.#rest(systemClock.monotonicMs() - from, signal);
+      // What is left over from a full page waits for nobody but for writes to main.
+      const rests = lead !== null && (!more || this.#isMainBusy());
+      if (rests) await this.#rest(systemClock.monotonicMs() - from, signal);
       return more;
     } catch (error) {
       // It may have been done all the same: where it stands is asked anew.
@@ -150,7 +156,7 @@ export class Follower {
   /** A database that was away may come back as another one, without anything in it. */
   async #prepare(): Promise<void> {
     if (this.#isPrepared) return;
-    await this.#options.prepare?.();
+    await this.#silence.during(async () => this.#options.prepare?.());
     this.#isPrepared = true;
   }
 

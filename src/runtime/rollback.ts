@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Config } from "../config/options.ts";
 import type { EmbeddedHome } from "../embedded/home.ts";
 import { Follower } from "../follower/follower.ts";
@@ -13,6 +14,9 @@ import { openRollbackStore } from "../supabase/rollback/rollback-store.ts";
 import { createServiceLogin, SERVICE_LOGIN } from "../supabase/service-login.ts";
 import type { TransportOptions } from "../supabase/transport.ts";
 import { databaseAddress } from "./database-address.ts";
+
+/** The follower ends what it does; a rollback database that does not answer for so long is left. */
+const STOP_MS = 3_000;
 
 /** The rollback database of a running service, and who keeps it one step behind main. */
 export interface Rollback {
@@ -68,8 +72,11 @@ export async function openRollback(
     follower,
     url: config.supabase.rollback,
     close: async () => {
-      await follower.stop();
-      await Promise.all([copies.close(), followed.close()]);
+      const stopped = follower.stop();
+      await Promise.race([stopped, sleep(STOP_MS, undefined, { ref: false })]);
+      await copies.close(); // ends what a database that is silent still owes
+      await stopped;
+      await followed.close();
     },
   };
 }

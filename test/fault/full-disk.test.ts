@@ -1,10 +1,7 @@
-import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, closeSync, mkdtempSync, openSync, realpathSync } from "node:fs";
-import { rmSync, symlinkSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { execFileSync } from "node:child_process";
+import { chmodSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
-import type { TestContext } from "vitest";
+import { expect, test } from "vitest";
 import { HttpStateClient } from "../../src/client/http-client.ts";
 import { startService } from "../support/child.ts";
 import { until } from "../support/until.ts";
@@ -13,41 +10,11 @@ import { judge, SOUND } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
 import { startLoad } from "./load.ts";
 import type { Load } from "./load.ts";
+import { fillUp, mountDisk } from "./small-disk.ts";
 
-const DISK_MIB = 160;
 const DOCUMENT_BYTES = 30_000;
 const HEALED_MS = 20_000;
 const timeout = 120_000;
-
-/** The folder of a small disk of the test's own; where none can be had, the test is left out. */
-function mountDisk(context: TestContext): string {
-  if (process.getuid?.() !== 0) return context.skip("only root may mount a small disk");
-  const folder = realpathSync(mkdtempSync(join(tmpdir(), "art-disk-")));
-  const options = ["-t", "tmpfs", "-o", `size=${DISK_MIB}m`, "tmpfs", folder];
-  const { status, stderr, error } = spawnSync("/bin/mount", options, { encoding: "utf8" });
-  if (status !== 0) {
-    rmSync(folder, { recursive: true });
-    return context.skip(`a small disk cannot be mounted (${error?.message ?? stderr.trim()})`);
-  }
-  onTestFinished(() => {
-    execFileSync("/bin/umount", ["--lazy", folder]);
-    rmSync(folder, { recursive: true });
-  });
-  return folder;
-}
-
-/** Takes all the space that is left. */
-function fillUp(file: string): void {
-  const fd = openSync(file, "w");
-  const block = Buffer.alloc(64 * 1024);
-  try {
-    for (;;) writeSync(fd, block);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
-  } finally {
-    closeSync(fd);
-  }
-}
 
 /** A home on a small disk: all of it, or only the log of its database. */
 async function openPlace(disk: string, what: "all" | "log"): Promise<string> {

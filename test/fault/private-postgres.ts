@@ -44,9 +44,9 @@ export class PrivatePostgres implements Sql {
     this.#settings = { ...SETTINGS, ...settings };
   }
 
-  /** A running server with an empty database. */
-  static async open(settings: Settings = {}): Promise<PrivatePostgres> {
-    const server = await PrivatePostgres.create(settings);
+  /** A running server with an empty database; `parent` is the folder that its files are in. */
+  static async open(settings: Settings = {}, parent?: string): Promise<PrivatePostgres> {
+    const server = await PrivatePostgres.create(settings, parent);
     try {
       await server.start();
     } catch (error) {
@@ -57,17 +57,18 @@ export class PrivatePostgres implements Sql {
   }
 
   /** The same, not yet started. */
-  static async create(settings: Settings = {}): Promise<PrivatePostgres> {
-    return await PrivatePostgres.#make(settings, createCluster);
+  static async create(settings: Settings = {}, parent?: string): Promise<PrivatePostgres> {
+    return await PrivatePostgres.#make(settings, createCluster, parent);
   }
 
   static async #make(
     settings: Settings,
     fill: (tools: Tools, folder: string) => Promise<void>,
+    parent = tmpdir(),
   ): Promise<PrivatePostgres> {
     const found = choosePostgres(findParts());
     if ("missing" in found) throw new Error(`not here: ${found.missing}`);
-    const folder = mkdtempSync(join(tmpdir(), "art-fault-"));
+    const folder = mkdtempSync(join(parent, "art-fault-"));
     const guard = new Guard(folder);
     try {
       const tools = await openTools(found.choice, folder, guard);
@@ -129,6 +130,12 @@ export class PrivatePostgres implements Sql {
     if (signal === "SIGKILL") for (const pid of children) signalTo(pid, signal);
     await gone;
     await until(() => children.every((pid) => !isAlive(pid)), { what: "the end of its processes" });
+  }
+
+  /** Whether its postmaster lives. */
+  get isRunning(): boolean {
+    const { exitCode, signalCode } = this.#server!.child;
+    return exitCode === null && signalCode === null;
   }
 
   /** Stops all of its processes where they are, as a machine that stands still does. */

@@ -20,11 +20,19 @@ import {
   readStatus,
 } from "./read-copies.ts";
 
+/** A frozen one must not hold up whoever leaves: what is under way then is cut. */
+const CUT_READS_AFTER_MS = 1_000;
+
 /** The rollback database, whose schema `prepareSchema` has seen to. Connects when first used. */
 export function openRollbackStore(
   options: Omit<TransportOptions, "lanes" | "readers">,
 ): RollbackStore {
-  const transport = openTransport({ ...options, lanes: 1, readers: 2 });
+  const transport = openTransport({
+    ...options,
+    lanes: 1,
+    readers: 2,
+    cutReadsAfterMs: CUT_READS_AFTER_MS,
+  });
   const { reader } = transport;
   const writer = transport.lanes[0]!;
   let closing: Promise<void> | undefined;
