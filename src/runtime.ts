@@ -18,6 +18,8 @@ import { Tracing } from "./service/tracing.ts";
 import { AgentRuntimeError } from "./state/errors.ts";
 import type { JsonObject } from "./state/json.ts";
 import { databaseAddress } from "./runtime/database-address.ts";
+import { messagesInfo, openBus, openMessages } from "./runtime/messages.ts";
+import type { Messages } from "./runtime/messages.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
 import type { Rollback } from "./runtime/rollback.ts";
 import { prepareSchema } from "./supabase/prepare-schema.ts";
@@ -54,6 +56,8 @@ interface Parts {
   /** Where the replica is, if there is one. */
   readonly readonly: string;
   readonly rollback: Rollback | null;
+  /** What `/v1/info` says of the message bus. */
+  readonly messages: () => JsonObject;
 }
 
 /** Everything: databases, state manager, HTTP; resolves when it answers. */
@@ -157,8 +161,11 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       ...(replica === null ? {} : { replica: { ...way, address: replica } }),
       log,
     });
+    const bus = openBus(config);
+    let messages: Messages | null = null;
     const manager = new StateManager({
       store,
+      ...(bus === null ? {} : { bus }),
       limits: config.limits,
       batchLimit: config.write.batchLimit,
       queueLimit: config.write.queueLimit,
@@ -170,17 +177,27 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       log,
       metrics,
       tracing: new Tracing(config.telemetry.traces),
-      ...(rollback === null
-        ? {}
-        : { copies: rollback.copies, onWritten: () => rollback.follower.poke() }),
+      ...(rollback === null ? {} : { copies: rollback.copies }),
+      onWritten: () => {
+        rollback?.follower.poke();
+        messages?.relay.poke();
+      },
+      onClosing: async () => messages?.stop(),
       onClosed: async () => {
+        await bus?.close();
         await rollback?.close();
         await home?.close();
       },
     });
     const runsOn = await describeMain(manager, config);
     rollback?.follower.start(() => manager.waitingWrites > BUSY_WRITES);
-    return { manager, metrics, home, runsOn, readonly: config.supabase.readonly, rollback };
+    if (bus !== null) {
+      messages = openMessages(config, bus, { manager, store, log, metrics });
+      messages.start();
+    }
+    const readonly = config.supabase.readonly;
+    const tellMessages = (): JsonObject => messagesInfo(messages, config);
+    return { manager, metrics, home, runsOn, readonly, rollback, messages: tellMessages };
   } catch (error) {
     await home?.close();
     throw error;
@@ -257,6 +274,7 @@ async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
         ...rollbackInfo(parts.rollback),
       },
       cache: { runsOn: "this process", health: "ok" },
+      messages: parts.messages(),
     },
   };
 }

@@ -97,6 +97,7 @@ const NEXT: Partial<Record<ErrorCode, string>> = {
   COPY_DIVERGES: "take it from main's history: --history",
   SCOPE_ON_HOLD: "see why (scope SCOPE), then let it go on: agent_runtime state release SCOPE",
   STEP_QUARANTINED: "see which steps are in quarantine: agent_runtime state scope SCOPE",
+  PARKED_NOT_FOUND: "see what there is: agent_runtime state parked list",
   RATE_LIMITED: "wait a moment, then repeat the command",
 };
 

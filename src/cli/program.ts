@@ -14,6 +14,7 @@ import { addHold, addRelease } from "./state/hold.ts";
 import { addImport } from "./state/import.ts";
 import { addList } from "./state/list.ts";
 import { addMigrate } from "./state/migrate.ts";
+import { addParked } from "./state/parked.ts";
 import { addReplay } from "./state/replay.ts";
 import { addRestore } from "./state/restore.ts";
 import { addRollback } from "./state/rollback.ts";
@@ -112,5 +113,7 @@ function buildProgram(terminal: Terminal): Command {
   addExport(state, terminal);
   addImport(state, terminal);
   addReplay(state, terminal);
+  state.commandsGroup("Messages:");
+  addParked(state, terminal);
   return program;
 }

@@ -142,7 +142,7 @@ function mapFrozen<From, To>(items: readonly From[], read: (item: From) => To): 
   return Object.freeze(items.map((item) => Object.freeze(read(item))));
 }
 
-function toDate(text: string): Date {
+export function toDate(text: string): Date {
   const date = new Date(text);
   if (typeof text !== "string" || Number.isNaN(date.getTime())) throw new TypeError("no date");
   return date;

@@ -51,6 +51,7 @@ import {
   updateBody,
   writeQuery,
 } from "./encode.ts";
+import { HttpParked } from "./http-parked.ts";
 import { HttpTasks } from "./http-tasks.ts";
 import { SessionMemory } from "./session-memory.ts";
 import { Transport } from "./transport.ts";
@@ -73,6 +74,7 @@ type BatchAnswer = { readonly items: readonly (Wire<Committed> & { readonly stat
  */
 export class HttpStateClient implements StateFace {
   readonly tasks: HttpTasks;
+  readonly parked: HttpParked;
   readonly #transport: Transport;
   readonly #memory = new SessionMemory();
   readonly #watchPatienceMs: number;
@@ -83,6 +85,7 @@ export class HttpStateClient implements StateFace {
     this.#transport = new Transport(options);
     this.#watchPatienceMs = options.watchPatienceMs ?? 60_000;
     this.tasks = new HttpTasks((call, sent) => this.#call(call, sent));
+    this.parked = new HttpParked((call, sent) => this.#call(call, sent));
   }
 
   /** A client; it connects at its first call. */

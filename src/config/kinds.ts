@@ -137,3 +137,16 @@ export function address(): Kind<Address> {
     show: ({ host, port }) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`),
   };
 }
+
+/** The name of a topic or of a group of consumers, as RocketMQ takes it. */
+export function topicName(): Kind<string> {
+  const domain = "a name of A-Z a-z 0-9 _ - %, 1 to 120 characters";
+  return {
+    domain,
+    parse(raw) {
+      const fits = typeof raw === "string" && /^[A-Za-z0-9_%-]{1,120}$/.test(raw);
+      return fits ? accepted(raw) : refused(`must be ${domain}`);
+    },
+    show: (value) => value,
+  };
+}

@@ -2,7 +2,7 @@ import type { Json } from "../state/json.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../service/log.ts";
 import { authTokens } from "./auth-tokens.ts";
 import { dataApiKey, databaseUrl } from "./database-kinds.ts";
-import { address, choice, folder, integer, selection, toggle } from "./kinds.ts";
+import { address, choice, folder, integer, selection, toggle, topicName } from "./kinds.ts";
 import type { Kind } from "./kinds.ts";
 
 /** One setting: everything that parsing, `--help`, `--print-config` and docs/config.md say of it. */
@@ -201,6 +201,36 @@ export const OPTIONS = {
     unit: "percent",
     sentence:
       "The part of the time in which the rollback database is kept up while writes wait for main; 100 never leaves it behind.",
+  }),
+  messages: option(choice(["none", "in-process"]), {
+    default: "none",
+    sentence:
+      "What carries changes out and updates in. `in-process` is for programs that use the library: it ends with the process.",
+  }),
+  "rocketmq.stateTopic": option(topicName(), {
+    default: "agent_state_changes",
+    aliases: ["ROCKETMQ_STATE_TOPIC"],
+    sentence: "The topic that every committed change is sent to.",
+  }),
+  "rocketmq.updatesTopic": option(topicName(), {
+    default: "agent_state_updates",
+    sentence: "The topic that updates come in from.",
+  }),
+  "rocketmq.consumerGroup": option(topicName(), {
+    default: "agent_state",
+    aliases: ["ROCKETMQ_CONSUMER_GROUP"],
+    sentence: "The group in which the services share the updates that come in.",
+  }),
+  "rocketmq.maxInlineBytes": option(integer(1_024, 256 * 1024), {
+    default: 256 * 1024,
+    unit: "bytes",
+    sentence:
+      "The largest message that carries its document; a larger one carries the digest and the version.",
+  }),
+  "rocketmq.sendConcurrency": option(integer(1, 1_024), {
+    default: 64,
+    unit: "messages",
+    sentence: "How many changes are sent side by side; of one scope never two.",
   }),
   "history.keepDays": option(integer(0, 36_500), {
     default: 0,

@@ -2,7 +2,7 @@ import { Loop } from "../service/loop.ts";
 import type { Logger } from "../service/log-port.ts";
 import { isFull } from "../state/page.ts";
 import type { FeedPosition, FeedRow, StateStore } from "../state/ports.ts";
-import { comparePositions } from "./cursor.ts";
+import { comparePositions } from "../state/cursor.ts";
 
 /** Changes read at once. */
 const PAGE = 1_000;

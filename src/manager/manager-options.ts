@@ -1,6 +1,7 @@
 import type { Logger } from "../service/log-port.ts";
 import type { Metrics } from "../service/metrics.ts";
 import type { Tracing } from "../service/tracing.ts";
+import type { MessageBus } from "../state/message-bus.ts";
 import type { StateStore } from "../state/ports.ts";
 import type { Limits } from "./limits.ts";
 import type { CopyReader } from "./roll-back.ts";
@@ -27,11 +28,15 @@ export interface ManagerOptions {
   readonly copies?: CopyReader;
   /** How long leases last, and how deep tasks may go. */
   readonly tasks?: { readonly leaseMs?: number; readonly maxDepth?: number };
+  /** What messages travel on; unsaid: on nothing. */
+  readonly bus?: MessageBus;
   /** Told after everything that this process wrote to main. */
   readonly onWritten?: () => void;
   readonly log?: Logger;
   readonly metrics?: Metrics;
   readonly tracing?: Tracing;
+  /** Called at the beginning of `close`, while the store still serves. */
+  readonly onClosing?: () => Promise<void>;
   /** Called at the end of `close`, when nothing uses the store any more. */
   readonly onClosed?: () => Promise<void>;
 }

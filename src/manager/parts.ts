@@ -1,8 +1,12 @@
+import { ParkedMessages } from "../intake/parked-messages.ts";
+import { MESSAGE_BYTES } from "../intake/parse-update.ts";
 import type { Loop } from "../service/loop.ts";
 import { silentLog } from "../service/log.ts";
 import { Metrics } from "../service/metrics.ts";
 import { Tracing } from "../service/tracing.ts";
-import type { Changeset } from "../state/request.ts";
+import type { ParkedFace } from "../state/parked-face.ts";
+import type { CallOptions, Changeset } from "../state/request.ts";
+import type { Committed } from "../state/state.ts";
 import type { ReadReplica } from "../state/ports.ts";
 import { sweeperOf } from "../tasks/sweeper.ts";
 import type { TaskManager } from "../tasks/task-manager.ts";
@@ -40,6 +44,7 @@ export interface Parts {
   readonly changes: ChangeReader;
   readonly recovery: RecoverySources;
   readonly tasks: TaskManager;
+  readonly parked: ParkedFace;
   readonly loops: readonly Loop[];
 }
 
@@ -47,7 +52,7 @@ export interface Parts {
 export interface Owner {
   /** Something was written: whoever waits for changes looks at once. */
   readonly onWritten: () => void;
-  readonly commit: (changeset: Changeset) => Promise<unknown>;
+  readonly commit: (changeset: Changeset, options?: CallOptions) => Promise<Committed>;
 }
 
 /** Makes the parts and joins them; nothing runs until the loops are started. */
@@ -99,6 +104,11 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     changes: new ChangeReader(store),
     recovery,
     tasks,
+    parked: new ParkedMessages({
+      store: store.parked,
+      commit: owner.commit,
+      limits: { ...limits, bodyBytes: MESSAGE_BYTES },
+    }),
     loops: [followForeignChanges({ store, cache, reader, pollMs, log }), upkeep],
   };
 }

@@ -10,6 +10,7 @@ import {
 import { withDeadline } from "../service/deadline.ts";
 import { isFull } from "../state/page.ts";
 import type { CopyName, ReadNeed, StateKey, StateStore, StoredState } from "../state/ports.ts";
+import { pageLimit } from "../state/page.ts";
 import { quote } from "../state/quote.ts";
 import { isCut, versionSeen } from "../state/session-token.ts";
 import type {
@@ -36,8 +37,6 @@ import type { Reader } from "./reader.ts";
 import { scopeNotFound } from "./roll-back-refusal.ts";
 import { isExpired, stateFrom } from "./state-cache.ts";
 import type { StateCache } from "./state-cache.ts";
-
-const DEFAULT_PAGE = 100;
 
 /** How long a look at where a scope stands waits for the rollback database. */
 const ROLLBACK_STEP_MS = 500;
@@ -96,7 +95,7 @@ export class Queries {
 
   async history(id: string, options: HistoryOptions): Promise<Page<HistoryEntry>> {
     const key = this.#keyOf(id, options.namespace);
-    const limit = this.#limitOf(options.limit);
+    const limit = pageLimit(this.#limits.pageItems, options.limit);
     const need = needOf(options);
     const items = await this.#store.history(key, { before: options.before ?? null, limit }, need);
     if (items.length === 0 && (await this.#now(key, need)) === null) throw notFound(key);
@@ -117,7 +116,7 @@ export class Queries {
   }
 
   async list(options: ListOptions): Promise<Page<StateSummary>> {
-    const limit = this.#limitOf(options.limit);
+    const limit = pageLimit(this.#limits.pageItems, options.limit);
     if (options.type !== undefined) checkType(options.type);
     if (options.scope !== undefined) checkScope(options.scope);
     if (options.phase !== undefined) checkPhase(options.phase);
@@ -162,7 +161,7 @@ export class Queries {
     },
   ): Promise<Page<State>> {
     const { namespace, step: head } = await this.#status(scope, options);
-    const limit = this.#limitOf(options.limit);
+    const limit = pageLimit(this.#limits.pageItems, options.limit);
     if (options.step !== undefined && (options.step > head || options.step < 1n)) {
       throw new AgentRuntimeError(
         "STEP_NOT_FOUND",
@@ -210,14 +209,6 @@ export class Queries {
 
   #keyOf(id: string, namespace = "default"): StateKey {
     return { namespace: checkNamespace(namespace), id: checkId(id, this.#limits.idCharacters) };
-  }
-
-  #limitOf(limit = Math.min(DEFAULT_PAGE, this.#limits.pageItems)): number {
-    if (Number.isInteger(limit) && limit >= 1 && limit <= this.#limits.pageItems) return limit;
-    throw new AgentRuntimeError(
-      "INVALID_LIMIT",
-      `A page has 1 to ${this.#limits.pageItems} items, not ${limit}.`,
-    );
   }
 }
 

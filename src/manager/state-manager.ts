@@ -2,7 +2,9 @@ import { withDeadline } from "../service/deadline.ts";
 import type { Metrics } from "../service/metrics.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Json } from "../state/json.ts";
-import type { ReadReplica } from "../state/ports.ts";
+import type { MessageBus } from "../state/message-bus.ts";
+import type { ParkedFace } from "../state/parked-face.ts";
+import type { FeedRow, ReadReplica } from "../state/ports.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "../state/rollback.ts";
 import type {
   CallOptions,
@@ -33,7 +35,7 @@ import type { TaskManager } from "../tasks/task-manager.ts";
 import { commitAll } from "./batch.ts";
 import { closed } from "./batcher.ts";
 import { BoundedReader } from "./bounded-reader.ts";
-import { formatCursor } from "./cursor.ts";
+import { formatCursor } from "../state/cursor.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import { joinParts } from "./parts.ts";
 import type { Parts } from "./parts.ts";
@@ -47,6 +49,7 @@ import { watchChanges } from "./watch.ts";
 export class StateManager implements StateFace {
   readonly metrics: Metrics;
   readonly tasks: TaskManager;
+  readonly parked: ParkedFace;
   readonly #options: ManagerOptions;
   readonly #parts: Parts;
   readonly #queries: Queries;
@@ -57,11 +60,12 @@ export class StateManager implements StateFace {
     this.#options = options;
     this.#parts = joinParts(options, {
       onWritten: () => this.#written(),
-      commit: (changeset) => this.commit(changeset),
+      commit: (changeset, call) => this.commit(changeset, call),
     });
     this.#queries = this.#parts.queries;
     this.metrics = this.#parts.metrics;
     this.tasks = this.#parts.tasks;
+    this.parked = this.#parts.parked;
     for (const loop of this.#parts.loops) loop.start();
   }
 
@@ -151,6 +155,11 @@ export class StateManager implements StateFace {
     return this.#options.store.replica;
   }
 
+  /** What messages travel on; null where there is no bus. */
+  get bus(): MessageBus | null {
+    return this.#options.bus ?? null;
+  }
+
   /** Where the feed stands: a watch from this cursor on sees whatever is committed after now. */
   async feedHead(): Promise<string> {
     const { lineage, head } = await this.#options.store.feed.bounds();
@@ -236,6 +245,11 @@ export class StateManager implements StateFace {
     );
   }
 
+  /** A row of the feed as a change, with its document. */
+  readChange(row: FeedRow): Promise<Change> {
+    return this.#parts.changes.read(row, "", true);
+  }
+
   /** How many writes wait for main, or are on their way. */
   get waitingWrites(): number {
     return this.#parts.batcher.length;
@@ -253,6 +267,7 @@ export class StateManager implements StateFace {
   }
 
   async #close(): Promise<void> {
+    await this.#options.onClosing?.();
     await Promise.all(this.#parts.loops.map((loop) => loop.stop()));
     await this.#parts.writer.drain();
     this.#closed.abort();

@@ -4,7 +4,7 @@ import type { WatchOptions } from "../state/request.ts";
 import type { Change } from "../state/state.ts";
 import type { ChangeReader } from "./change-reader.ts";
 import type { FeedTail } from "./change-feed.ts";
-import { comparePositions, formatCursor, parseCursor } from "./cursor.ts";
+import { comparePositions, formatCursor, parseCursor } from "../state/cursor.ts";
 
 const PAGE = 1_000;
 

@@ -5,13 +5,13 @@ import type { Json, JsonObject } from "../state/json.ts";
 import { checkFields } from "../state/nearest.ts";
 import type { Changeset } from "../state/request.ts";
 import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
-import { definedOnly } from "./defined.ts";
+import { definedOnly } from "../state/defined.ts";
 import { committedJson, writtenJson } from "./encode.ts";
-import { arrayIn, refused, toObject } from "./fields.ts";
+import { arrayIn, refused, toObject } from "../state/fields.ts";
 import type { RouteContext } from "./options.ts";
 import { problemOf } from "./problem.ts";
 import { queryOf } from "./query.ts";
-import { parseBatchEntry } from "./requests.ts";
+import { parseBatchEntry } from "../state/request-json.ts";
 import { sendJson, tellSession } from "./respond.ts";
 
 /** `POST /v1/states:batch`: many independent writes in one request, each with its own fate. */

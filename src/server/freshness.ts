@@ -1,8 +1,8 @@
 import type { FastifyRequest } from "fastify";
 import type { FreshnessOptions } from "../state/request.ts";
-import { definedOnly } from "./defined.ts";
-import type { Given } from "./fields.ts";
-import { wordIn } from "./fields.ts";
+import { definedOnly } from "../state/defined.ts";
+import type { Given } from "../state/fields.ts";
+import { wordIn } from "../state/fields.ts";
 import { sessionOf } from "./headers.ts";
 
 const CONSISTENCIES = ["strong", "session", "eventual"] as const;

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from "fastify";
 import { checkFields } from "../state/nearest.ts";
-import { refused } from "./fields.ts";
-import type { Given } from "./fields.ts";
+import { refused } from "../state/fields.ts";
+import type { Given } from "../state/fields.ts";
 
 /**
  * The query of a request.

@@ -4,6 +4,7 @@ import { healthRoutes } from "./health.ts";
 import { infoRoutes } from "./info.ts";
 import { openapiRoutes } from "./openapi.ts";
 import type { RouteContext } from "./options.ts";
+import { parkedRoutes } from "./parked.ts";
 import { scopeOrderRoutes } from "./scope-orders.ts";
 import { scopeRoutes } from "./scopes.ts";
 import { stateRoutes } from "./states.ts";
@@ -17,6 +18,7 @@ export function addRoutes(app: FastifyInstance, context: RouteContext): void {
   scopeRoutes(app, context);
   scopeOrderRoutes(app, context);
   taskRoutes(app, context);
+  parkedRoutes(app, context);
   watchRoutes(app, context);
   infoRoutes(app, context);
   healthRoutes(app, context);

@@ -2,13 +2,13 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { JsonObject } from "../state/json.ts";
 import { rollbackJson } from "../state/rollback.ts";
 import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
-import { definedOnly } from "./defined.ts";
+import { definedOnly } from "../state/defined.ts";
 import { scopeJson } from "./encode.ts";
-import { toObject } from "./fields.ts";
+import { toObject } from "../state/fields.ts";
 import { idempotencyKeyOf } from "./headers.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";
-import { holdIn, rollbackIn } from "./requests.ts";
+import { holdIn, rollbackIn } from "../state/request-json.ts";
 import { sendJson, tellSession } from "./respond.ts";
 import { scopeOf } from "./scopes.ts";
 

@@ -1,13 +1,13 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
-import { definedOnly } from "./defined.ts";
+import { definedOnly } from "../state/defined.ts";
 import { committedJson, pageJson, scopeJson, stateJson } from "./encode.ts";
-import { countIn, limitIn, textIn } from "./fields.ts";
+import { countIn, limitIn, textIn } from "../state/fields.ts";
 import { freshnessOf } from "./freshness.ts";
 import { idempotencyKeyOf } from "./headers.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";
-import { parseStep } from "./requests.ts";
+import { parseStep } from "../state/request-json.ts";
 import { sendJson, tellSession } from "./respond.ts";
 
 /** `/v1/scopes`: where a scope stands, what was in it at a step, and the next step. */

@@ -12,15 +12,15 @@ import {
   refuseBody,
 } from "./body.ts";
 import { writeUnderCondition } from "./condition.ts";
-import { definedOnly } from "./defined.ts";
+import { definedOnly } from "../state/defined.ts";
 import { diffJson, historyJson, pageJson, stateJson, summaryJson } from "./encode.ts";
-import type { Given } from "./fields.ts";
-import { countIn, limitIn, textIn, toObject } from "./fields.ts";
+import type { Given } from "../state/fields.ts";
+import { countIn, limitIn, textIn, toObject } from "../state/fields.ts";
 import { freshnessOf } from "./freshness.ts";
 import { conditionOf, etagOf, hasAlready, idempotencyKeyOf } from "./headers.ts";
 import type { RouteContext, ServedBy } from "./options.ts";
 import { queryOf } from "./query.ts";
-import { documentIn, operationsIn, WRITE_FIELDS, writeOptionsIn } from "./requests.ts";
+import { documentIn, operationsIn, WRITE_FIELDS, writeOptionsIn } from "../state/request-json.ts";
 import { sendJson, sendWritten, tellSession } from "./respond.ts";
 
 const PUT_FIELDS = ["type", "data", ...WRITE_FIELDS];

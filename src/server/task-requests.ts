@@ -11,9 +11,9 @@ import type {
 } from "../state/task-face.ts";
 import { PREEMPTS } from "../state/task.ts";
 import type { RetryPolicy, Wait } from "../state/task.ts";
-import { definedOnly } from "./defined.ts";
-import { arrayIn, countIn, refused, textIn, timeIn, toObject, wordIn } from "./fields.ts";
-import type { Given } from "./fields.ts";
+import { definedOnly } from "../state/defined.ts";
+import { arrayIn, countIn, refused, textIn, timeIn, toObject, wordIn } from "../state/fields.ts";
+import type { Given } from "../state/fields.ts";
 
 const PUSH_FIELDS = [
   "id",

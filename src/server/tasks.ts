@@ -4,9 +4,9 @@ import type { ClaimRequest, HolderReport, Reported } from "../state/task-face.ts
 import { heartbeatJson, reportedJson, taskDetailsJson, taskJson } from "../state/task-json.ts";
 import type { Task } from "../state/task.ts";
 import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
-import { definedOnly } from "./defined.ts";
-import { limitIn, refused, toObject } from "./fields.ts";
-import type { Given } from "./fields.ts";
+import { definedOnly } from "../state/defined.ts";
+import { limitIn, refused, toObject } from "../state/fields.ts";
+import type { Given } from "../state/fields.ts";
 import { idempotencyKeyOf } from "./headers.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";

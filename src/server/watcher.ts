@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { WatchOptions } from "../state/request.ts";
 import type { Change } from "../state/state.ts";
-import { changeJson } from "./encode.ts";
+import { changeJson } from "../state/change-json.ts";
 import { EventStream, eventText, positionText } from "./event-stream.ts";
 import type { RouteContext } from "./options.ts";
 import { problemOf, toRuntimeError } from "./problem.ts";

@@ -118,6 +118,11 @@ export class Metrics {
     this.#rollback = figures;
   }
 
+  /** Figures of a part that says itself what they are called; once a name. */
+  expose(info: MetricInfo, read: () => readonly Sample[]): void {
+    this.#register(info, read);
+  }
+
   /** How many connections are writing. */
   exposeLanesBusy(busy: () => number): void {
     this.#lanesBusy = busy;

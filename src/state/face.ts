@@ -14,6 +14,7 @@ import type {
 } from "./request.ts";
 import type { AgentRuntimeError } from "./errors.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "./rollback.ts";
+import type { ParkedFace } from "./parked-face.ts";
 import type { TaskFace } from "./task-face.ts";
 import type {
   Change,
@@ -80,6 +81,8 @@ export interface StateFace {
   release(scope: string, options?: HoldOptions): Promise<void>;
   /** Work in stacks: newest first. */
   readonly tasks: TaskFace;
+  /** Updates that came over the message bus and could never be applied. */
+  readonly parked: ParkedFace;
   /** Every change, each scope in step order; throws GAP where the cursor is older than what is kept. */
   watch(options?: WatchOptions): AsyncIterable<Change>;
   /** Finishes what was accepted, then stops. Safe twice. */

@@ -1,5 +1,7 @@
 import type { Json } from "./json.ts";
+import type { ParkedStore } from "./parked-port.ts";
 import type { Recovery } from "./recovery-ports.ts";
+import type { RelayStore } from "./relay-port.ts";
 import type { TaskStore } from "./task-port.ts";
 import type { Consistency, ListOptions, SessionToken } from "./request.ts";
 import type {
@@ -194,6 +196,8 @@ export interface StateStore {
   readonly upkeep: Upkeep;
   readonly recovery: Recovery;
   readonly tasks: TaskStore;
+  readonly relay: RelayStore;
+  readonly parked: ParkedStore;
   /** Which server and version answers; throws where none does. */
   describe(): Promise<{ readonly server: string; readonly version: string }>;
   close(): Promise<void>;

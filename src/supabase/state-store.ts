@@ -19,6 +19,8 @@ import { readScope, readStep } from "./sql/read-scope.ts";
 import { readScopeStates, readStates, readVersion } from "./sql/read-states.ts";
 import { holdScope, readRollbackPlan, releaseScope, rollbackScope } from "./sql/recovery.ts";
 import { expiredStates, pruneHistory } from "./sql/upkeep.ts";
+import { parkedStoreOver } from "./messages/parked-store.ts";
+import { relayStoreOver } from "./messages/relay-store.ts";
 import { taskStoreOver } from "./tasks/task-store.ts";
 import { openTransport } from "./transport.ts";
 import type { TransportOptions } from "./transport.ts";
@@ -124,6 +126,8 @@ function stateStoreOver(
     feed: feedOf(reader, () => writer),
     recovery: recoveryOf(lanes[0]!, { writer: () => writer, disown }),
     tasks: taskStoreOver(reader),
+    relay: relayStoreOver(reader),
+    parked: parkedStoreOver(reader),
     upkeep: upkeepOf(reader),
     describe: async () => ({ server: "PostgreSQL", version: await describeServer(reader) }),
     close: () => (closing ??= transport.close()),

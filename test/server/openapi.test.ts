@@ -2,7 +2,7 @@ import Fastify from "fastify";
 import type { FastifyInstance, InjectOptions } from "fastify";
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { changeJson } from "../../src/server/encode.ts";
+import { changeJson } from "../../src/state/change-json.ts";
 import { DEFAULT_LIMITS } from "../../src/server/options.ts";
 import { addRoutes } from "../../src/server/routes.ts";
 import { openapiDocument } from "../../src/server/openapi/document.ts";

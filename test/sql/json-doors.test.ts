@@ -35,6 +35,18 @@ const BATCH = {
   data_bytes: 1_000,
 };
 
+const PARKED = {
+  topic: "t",
+  message_id: "m",
+  namespace: "n",
+  group: "ü",
+  code: "INVALID_JSON",
+  detail: "no JSON",
+  body: "AP8=",
+  messages_limit: 1,
+  bytes_limit: "2",
+};
+
 const NO_FILTER = { type: null, scope: null, phase: null, prefix: null, after: null };
 
 const FROM_START = { xid: "0", scope_no: "0", step: "0", position: 0 };
@@ -54,6 +66,10 @@ const READS: readonly [string, Record<string, unknown>][] = [
   ["read_feed", { ...FROM_START, limit: 9 }],
   ["read_history", { namespace: "n", id: "doc", before: null, limit: 9 }],
   ["read_migrations", {}],
+  ["parked_figures", {}],
+  ["read_parked", { namespace: "n", parked_no: null, after: "0", limit: 9 }],
+  ["read_relay", { partitions: [0, 1, 2, 3], ...FROM_START, limit: 9, bytes: 1_000 }],
+  ["relay_backlog", { limit: 9 }],
   ["read_rollback_plan", { namespace: "n", scope: "team", asked: "0", key: null }],
   ["read_scope", { namespace: "n", scope: "team" }],
   ["read_scope_states", { namespace: "n", scope: "team", step: null, after: null, limit: 9 }],
@@ -69,6 +85,7 @@ describeOnHomes("a JSON door", (home) => {
   beforeAll(async () => {
     bench = await openBench(home);
     await ask("commit_batch", BATCH);
+    await ask("park_message", PARKED);
     const isSettled = async () =>
       (await ask("read_feed", { ...FROM_START, limit: 9 })).rows.length > 0;
     await until(isSettled, { what: "the end of transactions of others" });

@@ -15,11 +15,14 @@ const reads = [
   "gates_changed",
   "get",
   "list_states",
+  "parked_figures",
   "read_copy",
   "read_document",
   "read_feed",
   "read_history",
   "read_migrations",
+  "read_parked",
+  "read_relay",
   "read_rollback_plan",
   "read_scope",
   "read_scope_states",
@@ -28,7 +31,15 @@ const reads = [
   "read_step",
   "read_tasks",
   "read_version",
+  "relay_backlog",
   "verify_state",
+];
+const messages = [
+  "advance_relays",
+  "drop_parked",
+  "lease_relays",
+  "park_message",
+  "release_relays",
 ];
 const tasks = [
   "answer_task",
@@ -41,7 +52,7 @@ const tasks = [
   "retry_task",
   "sweep_tasks",
 ];
-const writes = [...reads, ...tasks, "commit", "commit_batch", "expired_states"];
+const writes = [...reads, ...tasks, ...messages, "commit", "commit_batch", "expired_states"];
 
 /** What each may call; nobody may call more. */
 const MAY_CALL = {

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../state/json.ts";
+import { parkedPaths } from "./parked-paths.ts";
 import { schemas } from "./schemas.ts";
 import { scopePaths } from "./scope-paths.ts";
 import { servicePaths } from "./service-paths.ts";
@@ -17,7 +18,7 @@ export const openapiDocument: JsonObject = {
   servers: [{ url: "/" }],
   // An empty requirement beside the other: without configured tokens, none is asked for.
   security: [{}, { token: [] }],
-  paths: { ...statePaths, ...scopePaths, ...taskPaths, ...servicePaths },
+  paths: { ...statePaths, ...scopePaths, ...taskPaths, ...parkedPaths, ...servicePaths },
   components: {
     securitySchemes: { token: { type: "http", scheme: "bearer" } },
     schemas,

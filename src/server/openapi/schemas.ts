@@ -53,6 +53,20 @@ const committed = {
   replayed: flag,
 };
 
+const parked = {
+  number: count,
+  topic: text,
+  messageId: text,
+  namespace: text,
+  group: textOrNull,
+  code: text,
+  detail: text,
+  attempts: { type: "integer" },
+  bytes: { type: "integer" },
+  parkedAt: time,
+  triedAt: time,
+};
+
 /** What a write may say beside its document. */
 const writeFields = {
   scope: name,
@@ -257,6 +271,10 @@ export const schemas = {
     },
     ["data", "patch"],
   ),
+  ParkedMessage: object(parked),
+  ParkedDetails: object({ ...parked, body: text, encoding: { enum: ["utf8", "base64"] } }),
+  ParkedPage: listOf("ParkedMessage"),
+  Discarded: object({ number: count }),
   ...taskSchemas,
   Info: { type: "object" },
   Health: object({ status: text }),

@@ -2,10 +2,9 @@ import type { Json } from "../../state/json.ts";
 import { PAGE_BYTES } from "../../state/page.ts";
 import type { FeedBounds, FeedPosition, FeedRow, ForeignChanges } from "../../state/ports.ts";
 import type { Version } from "../../state/state.ts";
-import { changeKind } from "../change-kind.ts";
-import type { Caller, Operation, Values } from "../caller.ts";
-import { bigint, date, digest, text } from "../rows.ts";
-import type { Row } from "../rows.ts";
+import type { Caller, Operation } from "../caller.ts";
+import { bigint, text } from "../rows.ts";
+import { FEED_COLUMNS, feedRow, POSITION, positionParts } from "./feed-row.ts";
 
 const FEED_BOUNDS = {
   fn: "feed_bounds",
@@ -14,36 +13,10 @@ const FEED_BOUNDS = {
   writes: false,
 } as const satisfies Operation;
 
-const POSITION = {
-  xid: "bigint",
-  scope_no: "bigint",
-  step: "bigint",
-  position: "integer",
-} as const;
-
 const READ_FEED = {
   fn: "read_feed",
   parameters: { ...POSITION, limit: "integer", bytes: "integer" },
-  columns: [
-    "feed_xid",
-    "scope_no",
-    "step",
-    "position",
-    "state_no",
-    "namespace",
-    "scope",
-    "id",
-    "type",
-    "version",
-    "kind",
-    "stored",
-    "phase",
-    "cause",
-    "actor",
-    "digest",
-    "at",
-    "body",
-  ],
+  columns: FEED_COLUMNS,
   writes: false,
 } as const satisfies Operation;
 
@@ -87,7 +60,7 @@ export async function readFeed(
   limit: number,
 ): Promise<FeedRow[]> {
   const rows = await reader.call(READ_FEED, {
-    ...parts(after),
+    ...positionParts(after),
     limit,
     bytes: PAGE_BYTES,
   });
@@ -102,7 +75,7 @@ export async function readForeignChanges(
 ): Promise<ForeignChanges> {
   const rows = await reader.call(FOREIGN_CHANGES, {
     writer,
-    ...parts(page.after),
+    ...positionParts(page.after),
     limit: page.limit,
   });
   const [summary, ...states] = rows;
@@ -130,34 +103,4 @@ export async function readDocument(
 /** Before the first change that a transaction may have made. */
 function startOf(xid: bigint): FeedPosition {
   return { xid, scopeNo: 0n, step: 0n, position: 0 };
-}
-
-function parts({ xid, scopeNo, step, position }: FeedPosition): Values<typeof POSITION> {
-  return { xid, scope_no: scopeNo, step, position };
-}
-
-function feedRow(row: Row): FeedRow {
-  return {
-    at: {
-      xid: bigint(row, 0),
-      scopeNo: bigint(row, 1),
-      step: bigint(row, 2),
-      position: Number(row[3]),
-    },
-    stateNo: bigint(row, 4),
-    namespace: text(row, 5),
-    scope: text(row, 6),
-    id: text(row, 7),
-    type: text(row, 8),
-    step: bigint(row, 2),
-    version: bigint(row, 9),
-    kind: changeKind(text(row, 10)),
-    stored: text(row, 11) === "f" ? "full" : "delta",
-    phase: row[12] ?? null,
-    cause: row[13] ?? null,
-    actor: row[14] ?? null,
-    digest: digest(row, 15),
-    committedAt: date(row, 16),
-    body: row[17] ?? null,
-  };
 }

@@ -1,9 +1,9 @@
-import { AgentRuntimeError } from "../state/errors.ts";
-import type { Json, JsonObject } from "../state/json.ts";
-import { checkFields } from "../state/nearest.ts";
-import type { ChangeRequest, Changeset, WriteOptions } from "../state/request.ts";
-import type { HoldOptions, RollbackOptions } from "../state/rollback.ts";
-import type { PatchOperation } from "../state/state.ts";
+import { AgentRuntimeError } from "./errors.ts";
+import type { Json, JsonObject } from "./json.ts";
+import { checkFields } from "./nearest.ts";
+import type { ChangeRequest, Changeset, WriteOptions } from "./request.ts";
+import type { HoldOptions, RollbackOptions } from "./rollback.ts";
+import type { PatchOperation } from "./state.ts";
 import { definedOnly } from "./defined.ts";
 import { arrayIn, countIn, refused, textIn, timeIn, toObject, wordIn } from "./fields.ts";
 import type { Given } from "./fields.ts";

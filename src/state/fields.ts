@@ -1,8 +1,8 @@
-import { AgentRuntimeError } from "../state/errors.ts";
-import type { ErrorCode } from "../state/errors.ts";
-import type { Json, JsonObject } from "../state/json.ts";
-import { parseVersion } from "../state/identifiers.ts";
-import { quote } from "../state/quote.ts";
+import { AgentRuntimeError } from "./errors.ts";
+import type { ErrorCode } from "./errors.ts";
+import type { Json, JsonObject } from "./json.ts";
+import { parseVersion } from "./identifiers.ts";
+import { quote } from "./quote.ts";
 
 /** Fields of a body or a query, not yet known to be what they should. */
 export type Given = { readonly [field: string]: Json | undefined };

@@ -1,5 +1,5 @@
-import { AgentRuntimeError } from "../state/errors.ts";
-import type { FeedPosition } from "../state/ports.ts";
+import { AgentRuntimeError } from "./errors.ts";
+import type { FeedPosition } from "./ports.ts";
 
 /** Before every change. */
 export const FEED_START: FeedPosition = { xid: 0n, scopeNo: 0n, step: 0n, position: 0 };

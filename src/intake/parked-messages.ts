@@ -1,0 +1,90 @@
+import { isUtf8 } from "node:buffer";
+import { AgentRuntimeError } from "../state/errors.ts";
+import { pageLimit } from "../state/page.ts";
+import type {
+  ParkedDetails,
+  ParkedFace,
+  ParkedListOptions,
+  ParkedOptions,
+} from "../state/parked-face.ts";
+import type { ParkedMessage, ParkedStore } from "../state/parked-port.ts";
+import type { CallOptions, Changeset } from "../state/request.ts";
+import type { Committed, Page } from "../state/state.ts";
+import { readUpdate } from "./parse-update.ts";
+import type { UpdateLimits } from "./parse-update.ts";
+
+export interface ParkedMessagesOptions {
+  readonly store: ParkedStore;
+  readonly commit: (changeset: Changeset, options: CallOptions) => Promise<Committed>;
+  readonly limits: UpdateLimits & { readonly pageItems: number };
+}
+
+/** What people do about messages that could not be applied. */
+export class ParkedMessages implements ParkedFace {
+  readonly #options: ParkedMessagesOptions;
+
+  constructor(options: ParkedMessagesOptions) {
+    this.#options = options;
+  }
+
+  async list(options: ParkedListOptions = {}): Promise<Page<ParkedMessage>> {
+    const { after = "0", namespace = "default" } = options;
+    const limit = pageLimit(this.#options.limits.pageItems, options.limit);
+    const page = { after: cursorOf(after), limit: limit + 1 };
+    const found = await this.#options.store.list(namespace, page);
+    const items = found.slice(0, limit);
+    return found.length <= limit ? { items } : { items, next: String(items.at(-1)!.number) };
+  }
+
+  async get(number: bigint, options: ParkedOptions = {}): Promise<ParkedDetails> {
+    const { message, body } = await this.#read(number, options);
+    const encoding = isUtf8(body) ? "utf8" : "base64";
+    return { ...message, body: Buffer.from(body).toString(encoding), encoding };
+  }
+
+  async redrive(number: bigint, options: ParkedOptions = {}): Promise<Committed> {
+    const { store, commit, limits } = this.#options;
+    const { message, body } = await this.#read(number, options);
+    const { asked } = readUpdate(body, message.messageId, limits);
+    try {
+      if (asked instanceof AgentRuntimeError) throw asked;
+      const committed = await commit(asked, options);
+      await store.drop(message.namespace, number);
+      return committed;
+    } catch (error) {
+      if (error instanceof AgentRuntimeError && !error.retryable) {
+        const { code, message: detail } = error;
+        await store.park({ ...message, body, code, detail });
+      }
+      throw error;
+    }
+  }
+
+  async discard(number: bigint, { namespace = "default" }: ParkedOptions = {}): Promise<void> {
+    if (!(await this.#options.store.drop(namespace, number))) throw notFound(number);
+  }
+
+  async #read(
+    number: bigint,
+    { namespace = "default" }: ParkedOptions,
+  ): Promise<{ readonly message: ParkedMessage; readonly body: Uint8Array }> {
+    const found = await this.#options.store.read(namespace, number);
+    if (found === null) throw notFound(number);
+    return found;
+  }
+}
+
+function cursorOf(after: string): bigint {
+  if (/^[0-9]{1,18}$/.test(after)) return BigInt(after);
+  throw new AgentRuntimeError(
+    "INVALID_CURSOR",
+    "This is no cursor of parked messages: hand back the `next` of the page before.",
+  );
+}
+
+function notFound(number: bigint): AgentRuntimeError {
+  return new AgentRuntimeError(
+    "PARKED_NOT_FOUND",
+    `There is no parked message ${number} in this namespace: it was redriven or discarded, or never was.`,
+  );
+}

@@ -1,0 +1,92 @@
+import { InProcessBus } from "../bus/in-process-bus.ts";
+import type { Config } from "../config/options.ts";
+import { Intake } from "../intake/intake.ts";
+import { MESSAGE_BYTES } from "../intake/parse-update.ts";
+import type { StateManager } from "../manager/state-manager.ts";
+import { Relay } from "../relay/relay.ts";
+import type { Logger } from "../service/log-port.ts";
+import { exposeMessages } from "../service/message-metrics.ts";
+import type { Metrics } from "../service/metrics.ts";
+import type { JsonObject } from "../state/json.ts";
+import type { MessageBus } from "../state/message-bus.ts";
+import type { StateStore } from "../state/ports.ts";
+
+/** How long a receive waits, how long what it got belongs to it, and how much it may get. */
+const RECEIVE = { awaitMs: 10_000, invisibleMs: 30_000, batchSize: 16 };
+
+/** The bus of a configuration; null where it has none. */
+export function openBus(config: Config): MessageBus | null {
+  return config.messages === "none" ? null : new InProcessBus();
+}
+
+/** What carries changes out and updates in. */
+export interface Messages {
+  readonly relay: Relay;
+  readonly intake: Intake;
+  start(): void;
+  /** Stops both; the bus stays. */
+  stop(): Promise<void>;
+}
+
+/** The relay and the intake of a service, on its bus. */
+export function openMessages(
+  config: Config,
+  bus: MessageBus,
+  parts: {
+    readonly manager: StateManager;
+    readonly store: StateStore;
+    readonly log: Logger;
+    readonly metrics: Metrics;
+  },
+): Messages {
+  const { manager, store, log, metrics } = parts;
+  const { rocketmq, limits, feed } = config;
+  const relay = new Relay({
+    relay: store.relay,
+    feed: store.feed,
+    readChange: (row) => manager.readChange(row),
+    producer: bus.producer,
+    topic: rocketmq.stateTopic,
+    maxInlineBytes: rocketmq.maxInlineBytes,
+    concurrency: rocketmq.sendConcurrency,
+    pollMs: feed.pollMs,
+    log,
+  });
+  const topic = { topic: rocketmq.updatesTopic, group: rocketmq.consumerGroup };
+  const intake = new Intake({
+    consumer: bus.openConsumer({ ...topic, ...RECEIVE }),
+    parked: store.parked,
+    commit: (changeset, call) => manager.commit(changeset, call),
+    limits: { ...limits, bodyBytes: MESSAGE_BYTES },
+    invisibleMs: RECEIVE.invisibleMs,
+    log,
+  });
+  exposeMessages(metrics, { relay: () => relay.figures, intake: () => intake.figures });
+  return {
+    relay,
+    intake,
+    start: () => {
+      relay.start();
+      intake.start();
+    },
+    stop: async () => {
+      await Promise.all([intake.stop(), relay.stop()]);
+    },
+  };
+}
+
+/** What `/v1/info` says of it. */
+export function messagesInfo(messages: Messages | null, config: Config): JsonObject {
+  if (messages === null)
+    return { health: "off", reason: "there is no message bus: `messages` is none" };
+  const { relay, intake } = messages;
+  const health = [relay.figures.health, intake.figures.health].includes("unavailable")
+    ? "unavailable"
+    : relay.figures.health;
+  return {
+    runsOn: config.messages === "in-process" ? "this process" : config.messages,
+    health,
+    relay: { ...relay.figures },
+    intake: { ...intake.figures },
+  };
+}

@@ -1,0 +1,46 @@
+import { changeJson } from "./change-json.ts";
+import { eventBody, eventProperties } from "./event.ts";
+import type { OutgoingMessage } from "./message-bus.ts";
+import type { Change } from "./state.ts";
+
+export const CHANGED = "dev.agentruntime.state.changed.v1";
+
+/** Where the events of this program come from. */
+const SOURCE = "/agent-runtime-state";
+
+export interface ChangeEventOptions {
+  readonly topic: string;
+  /** A message that would be larger carries the digest and the version in place of the document. */
+  readonly maxInlineBytes: number;
+}
+
+/** The message that tells of a change: a CloudEvent, in order within the change's scope. */
+export function changeMessage(change: Change, options: ChangeEventOptions): OutgoingMessage {
+  const { namespace, scope, step, id, type, at } = change;
+  const event = {
+    id: `${namespace}/${scope}/${step}/${id}`,
+    source: SOURCE,
+    type: CHANGED,
+    subject: id,
+    time: at.toISOString(),
+    data: changeJson(change),
+  };
+  let body = eventBody(event);
+  if (body.byteLength > options.maxInlineBytes) {
+    const { data: _data, patch: _patch, ...small } = change;
+    body = eventBody({ ...event, data: changeJson(small) });
+  }
+  return {
+    topic: options.topic,
+    body,
+    group: scopeGroup(namespace, scope),
+    tag: type,
+    keys: [event.id, id, scope],
+    properties: eventProperties(event),
+  };
+}
+
+/** Which messages come one after the other: those of one scope. */
+export function scopeGroup(namespace: string, scope: string): string {
+  return namespace === "default" ? scope : `${namespace}/${scope}`;
+}

@@ -1,0 +1,228 @@
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
+import type { Relay, RelayOptions } from "../../src/relay/relay.ts";
+import type { StateManager } from "../../src/manager/state-manager.ts";
+import type { StateStore } from "../../src/state/ports.ts";
+import { randomFrom } from "../fault/random.ts";
+import { proofLength } from "../support/length.ts";
+import { openBench } from "../support/manager.ts";
+import type { Bench } from "../support/manager.ts";
+import { until } from "../support/until.ts";
+import { anyHome, firstOfEach, openRelay, RecordingProducer } from "./parts.ts";
+
+const LIFES = proofLength({ short: 12, full: 100 });
+
+let bench: Bench;
+let manager: StateManager;
+let store: StateStore;
+
+beforeEach(async () => {
+  bench = await openBench(anyHome());
+  manager = bench.openManager();
+  store = bench.openStore();
+});
+
+afterEach(() => bench.close());
+
+function startRelay(options: Partial<RelayOptions> & Pick<RelayOptions, "producer">): Relay {
+  const relay = openRelay({ store, manager }, options);
+  onTestFinished(() => relay.stop());
+  relay.start();
+  return relay;
+}
+
+/** As a process ends that is killed: its leases stay. */
+function killed(relay: Relay): Promise<void> {
+  const release = store.relay.release;
+  store.relay.release = () => Promise.resolve();
+  return relay.stop().finally(() => {
+    store.relay.release = release;
+  });
+}
+
+/** Everything that main holds, by the same key. */
+async function committed(): Promise<Map<string, string[]>> {
+  const rows = await bench.sql<{ key: string; versions: string[] }>(
+    `select s.namespace || '/' || s.id as key, array_agg(c.version::text order by c.version) as versions
+       from agent_state.changes c join agent_state.states s using (state_no) group by 1`,
+  );
+  return new Map(rows.map(({ key, versions }) => [key, versions]));
+}
+
+test("a change becomes a CloudEvent, in order within its scope", async () => {
+  const producer = new RecordingProducer();
+  startRelay({ producer });
+  const written = await manager.updateState(
+    "a-1",
+    "note",
+    { n: 1 },
+    {
+      scope: "team",
+      actor: "ann",
+      cause: "why",
+    },
+  );
+  await until(() => producer.messages.length > 0);
+  const [message] = producer.messages;
+  expect(message).toMatchObject({
+    topic: "changes",
+    group: "team",
+    tag: "note",
+    keys: ["default/team/1/a-1", "a-1", "team"],
+    properties: {
+      CE_specversion: "1.0",
+      CE_id: "default/team/1/a-1",
+      CE_type: "dev.agentruntime.state.changed.v1",
+      CE_subject: "a-1",
+    },
+  });
+  expect(JSON.parse(Buffer.from(message!.body).toString("utf8"))).toMatchObject({
+    specversion: "1.0",
+    id: "default/team/1/a-1",
+    type: "dev.agentruntime.state.changed.v1",
+    subject: "a-1",
+    datacontenttype: "application/json",
+    data: {
+      namespace: "default",
+      scope: "team",
+      step: "1",
+      id: "a-1",
+      version: "1",
+      kind: "update",
+      data: { n: 1 },
+      actor: "ann",
+      cause: "why",
+      digest: written.digest,
+    },
+  });
+});
+
+test("a large one carries digest and version in place of the document", async () => {
+  const producer = new RecordingProducer();
+  startRelay({ producer, maxInlineBytes: 1_024 });
+  const { digest } = await manager.updateState("large", "note", { text: "x".repeat(2_000) });
+  await until(() => producer.messages.length > 0);
+  const [told] = producer.told();
+  expect(told).toMatchObject({ id: "large", version: "1", digest });
+  expect(told).not.toHaveProperty("data");
+  expect(producer.messages[0]!.body.byteLength).toBeLessThanOrEqual(1_024);
+});
+
+test("scopes go side by side, and of one never two messages", async () => {
+  const producer = new RecordingProducer();
+  producer.before = () => new Promise((resolve) => setTimeout(resolve, 2));
+  for (let n = 0; n < 20; n++) {
+    const scopes = ["a", "b", "c", "d"];
+    await Promise.all(scopes.map((id) => manager.updateState(id, "note", { n })));
+  }
+  startRelay({ producer, concurrency: 3 });
+  await until(() => producer.messages.length === 80);
+  expect(producer.mostInGroup).toBe(1);
+  expect(producer.mostAtOnce).toBe(3);
+  expect(firstOfEach(producer.told())).toEqual(await committed());
+});
+
+test("while the bus is away writes go on, the backlog is told, and it drains afterwards", async () => {
+  const producer = new RecordingProducer();
+  producer.fate = () => "refused";
+  const relay = startRelay({ producer });
+  for (let n = 0; n < 30; n++) await manager.updateState(`s${n % 3}`, "note", { n });
+  await until(() => {
+    const { health, failed, changesBehind } = relay.figures;
+    return health === "unavailable" && failed > 0 && changesBehind === 30;
+  });
+  expect(relay.figures.reason).toBe("the bus is away");
+  producer.fate = () => "taken";
+  await until(() => relay.figures.health === "ok" && relay.figures.changesBehind === 0);
+  expect(firstOfEach(producer.told())).toEqual(await committed());
+});
+
+test("two services share the partitions; one that is killed is followed when its lease ends", async () => {
+  const producers = [new RecordingProducer(), new RecordingProducer()];
+  const relays = producers.map((producer) => startRelay({ producer, leaseMs: 1_500 }));
+  await until(() => relays.every(({ figures }) => figures.partitions === 8));
+  const scopes = Array.from({ length: 32 }, (_, n) => `scope-${n}`);
+  for (const id of scopes) await manager.updateState(id, "note", 1);
+  await until(() => producers[0]!.messages.length + producers[1]!.messages.length >= 32);
+  expect(Math.min(...producers.map(({ messages }) => messages.length))).toBeGreaterThan(0);
+
+  await killed(relays[0]!);
+  for (const id of scopes) await manager.updateState(id, "note", 2);
+  await until(() => relays[1]!.figures.partitions === 16);
+  await until(() => relays[1]!.figures.health === "ok" && relays[1]!.figures.changesBehind === 0);
+  const told = producers.flatMap((producer) => producer.told());
+  expect(firstOfEach(told)).toEqual(await committed());
+});
+
+test("one that is stopped gives its partitions back at once", async () => {
+  const first = startRelay({ producer: new RecordingProducer(), leaseMs: 600_000 });
+  await until(() => first.figures.partitions === 16);
+  await first.stop();
+  const second = startRelay({ producer: new RecordingProducer(), leaseMs: 600_000 });
+  await until(() => second.figures.partitions === 16);
+});
+
+test("a page that takes longer than the lease is sent once, and is done with", async () => {
+  const producer = new RecordingProducer();
+  for (let n = 0; n < 10; n++) await manager.updateState("slow", "note", { n });
+  producer.before = () => new Promise((resolve) => setTimeout(resolve, 200));
+  const relay = startRelay({ producer, leaseMs: 1_000 });
+  const other = startRelay({ producer, leaseMs: 1_000 });
+  await until(() => [relay, other].some(({ figures }) => figures.sent === 10));
+  await until(() => [relay, other].every(({ figures }) => figures.changesBehind === 0));
+  expect(firstOfEach(producer.told())).toEqual(await committed());
+});
+
+test("changes that were pruned unsent are told, once, and the rest goes out", async () => {
+  const producer = new RecordingProducer();
+  const first = startRelay({ producer });
+  await manager.updateState("sent", "note", 1);
+  await until(() => producer.messages.length === 1);
+  await first.stop();
+  for (let n = 0; n < 5; n++) await manager.updateState("gone", "note", "x".repeat(n + 1));
+  await until(async () => (await store.feed.bounds()).head.xid > 0n);
+  await until(() => store.upkeep.prune(new Date(Date.now() + 60_000), 1_000));
+  const relay = startRelay({ producer });
+  await until(() => relay.figures.gaps > 0 && relay.figures.health === "ok");
+  await manager.updateState("later", "note", 1);
+  await until(() => producer.told().some(({ id }) => id === "later"));
+  expect(relay.figures.gaps).toBe(1);
+  expect(producer.told().filter(({ id }) => id === "gone")).not.toHaveLength(5);
+});
+
+test("whatever fails or dies, every change goes out, in order, and none is invented", async () => {
+  const random = randomFrom(20_261_126);
+  const producer = new RecordingProducer();
+  producer.fate = () => {
+    const chance = random(20);
+    return chance === 0 ? "refused" : chance === 1 ? "taken, answer lost" : "taken";
+  };
+  let isWriting = true;
+  const write = async (scope: number): Promise<void> => {
+    for (let n = 0; isWriting; n++) {
+      const id = `s${scope}-${random(3)}`;
+      await manager.updateState(id, "note", { n }, { scope: `scope-${scope}` });
+    }
+  };
+  const writing = Array.from({ length: 12 }, (_, scope) => write(scope));
+  for (let life = 0; life < LIFES; life++) {
+    const relays = [1, 2].map(() => startRelay({ producer, leaseMs: 300, concurrency: 4 }));
+    const sent = producer.messages.length;
+    await until(() => producer.messages.length >= sent + 20 + random(60));
+    await Promise.all(
+      relays.map((relay) => (random(2) === 0 ? relay.stop() : killed(relay))),
+    );
+  }
+  isWriting = false;
+  await Promise.all(writing);
+  producer.fate = () => "taken";
+  const last = startRelay({ producer, leaseMs: 300 });
+  await until(() => last.figures.partitions === 16);
+  const all = await committed();
+  await until(() => last.figures.health === "ok" && last.figures.changesBehind === 0);
+  expect(firstOfEach(producer.told())).toEqual(all);
+  const digests = await bench.sql<{ digest: string }>(
+    `select encode(digest, 'hex') as digest from agent_state.changes`,
+  );
+  const known = new Set(digests.map(({ digest }) => digest));
+  expect(producer.told().filter(({ digest }) => !known.has(digest.replace(/^.*:/, "")))).toEqual([]);
+});
