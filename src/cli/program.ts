@@ -21,6 +21,7 @@ import { addRollback } from "./state/rollback.ts";
 import { addScope } from "./state/scope.ts";
 import { addServe } from "./state/serve.ts";
 import { addSet } from "./state/set.ts";
+import { addTopics } from "./state/topics.ts";
 import { addWatch } from "./state/watch.ts";
 import { writeLine } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
@@ -109,6 +110,7 @@ function buildProgram(terminal: Terminal): Command {
   addRelease(state, terminal);
   state.commandsGroup("Many states:");
   addList(state, terminal);
+  addTopics(state, terminal);
   addWatch(state, terminal);
   addExport(state, terminal);
   addImport(state, terminal);

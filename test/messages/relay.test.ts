@@ -208,9 +208,7 @@ test("whatever fails or dies, every change goes out, in order, and none is inven
     const relays = [1, 2].map(() => startRelay({ producer, leaseMs: 300, concurrency: 4 }));
     const sent = producer.messages.length;
     await until(() => producer.messages.length >= sent + 20 + random(60));
-    await Promise.all(
-      relays.map((relay) => (random(2) === 0 ? relay.stop() : killed(relay))),
-    );
+    await Promise.all(relays.map((relay) => (random(2) === 0 ? relay.stop() : killed(relay))));
   }
   isWriting = false;
   await Promise.all(writing);
@@ -224,5 +222,7 @@ test("whatever fails or dies, every change goes out, in order, and none is inven
     `select encode(digest, 'hex') as digest from agent_state.changes`,
   );
   const known = new Set(digests.map(({ digest }) => digest));
-  expect(producer.told().filter(({ digest }) => !known.has(digest.replace(/^.*:/, "")))).toEqual([]);
+  expect(producer.told().filter(({ digest }) => !known.has(digest.replace(/^.*:/, "")))).toEqual(
+    [],
+  );
 });

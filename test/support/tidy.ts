@@ -27,6 +27,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "manager",
     "follower",
     "bus",
+    "rocketmq",
     "relay",
     "intake",
     "supabase",
