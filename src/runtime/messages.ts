@@ -17,14 +17,8 @@ const RECEIVE = { awaitMs: 10_000, invisibleMs: 30_000, batchSize: 16 };
 
 /** The bus of a configuration; null where it has none. */
 export function openBus(config: Config, log: Logger): MessageBus | null {
-  switch (config.messages) {
-    case "none":
-      return null;
-    case "in-process":
-      return new InProcessBus();
-    case "rocketmq":
-      return openRocketmqBus(config, log);
-  }
+  if (config.messages === "none") return null;
+  return config.messages === "rocketmq" ? openRocketmqBus(config, log) : new InProcessBus();
 }
 
 /** What carries changes out and updates in. */
