@@ -63,7 +63,10 @@ export class Session {
         waiter = { resolve, reject };
         this.#waiting.add(waiter);
         const late = new Error(`no answer in ${timeoutMs} ms`);
-        timer = setTimeout(() => reject(silence("The introduction", late)), timeoutMs);
+        timer = setTimeout(() => {
+          reject(silence("The introduction", late));
+          this.#stream?.cancel(); // nobody answers on it: another one is opened
+        }, timeoutMs);
       });
     } finally {
       clearTimeout(timer);
@@ -104,6 +107,7 @@ export class Session {
       const error = refusal("The introduction", status);
       this.#settings.log.warn({ endpoint: this.channel.endpoint, error }, "RocketMQ refuses us");
       for (const { reject } of this.#waiting) reject(error);
+      this.#stream?.cancel(); // it may be that a broker is away: we ask again
       return;
     }
     if (!settings) return;
