@@ -21,6 +21,22 @@ export { HttpStateClient } from "./client/http-client.ts";
 export { AgentRuntimeError, ERROR_STATUS } from "./state/errors.ts";
 export type { ErrorCode, ErrorFacts } from "./state/errors.ts";
 export type { BatchOutcome, StateFace } from "./state/face.ts";
+export { ChildFailed, RunInterrupted } from "./processor/interruption.ts";
+export type { InterruptionReason } from "./processor/interruption.ts";
+export type { LifoTaskProcessor, TaskHandler } from "./processor/lifo-task-processor.ts";
+export type { ProcessorOptions } from "./processor/options.ts";
+export type { ChildRequest, EffectContext, EffectOptions, Run } from "./processor/run.ts";
+export type {
+  CheckName,
+  CheckStatus,
+  Finding,
+  FindingKind,
+  Findings,
+  FindingsOptions,
+  FsckOptions,
+  FsckReport,
+  FsckRun,
+} from "./state/fsck.ts";
 export type { Json, JsonObject } from "./state/json.ts";
 export type {
   AppendRequest,
@@ -62,3 +78,29 @@ export type {
   RollbackSource,
   RollbackState,
 } from "./state/rollback.ts";
+export type {
+  ClaimRequest,
+  CompleteReport,
+  EffectReport,
+  EffectState,
+  FailReport,
+  HolderReport,
+  PushRequest,
+  Reported,
+  TaskAnswer,
+  TaskFace,
+  TaskOrder,
+  WaitReport,
+  WorkerBeat,
+  WorkerName,
+} from "./state/task-face.ts";
+export type {
+  Effect,
+  Epoch,
+  Preempt,
+  RetryPolicy,
+  Task,
+  TaskDetails,
+  TaskResult,
+  Wait,
+} from "./state/task.ts";

@@ -18,9 +18,11 @@ import { Tracing } from "./service/tracing.ts";
 import { AgentRuntimeError } from "./state/errors.ts";
 import type { JsonObject } from "./state/json.ts";
 import { databaseAddress } from "./runtime/database-address.ts";
-import { messagesInfo, openBus, openMessages } from "./runtime/messages.ts";
+import { messagesInfo, openBus, startMessages } from "./runtime/messages.ts";
 import type { Messages } from "./runtime/messages.ts";
+import { fsckInfo } from "./runtime/fsck.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
+import type { LeaseThreadWay } from "./runtime/lease-thread.ts";
 import type { Rollback } from "./runtime/rollback.ts";
 import { prepareSchema } from "./supabase/prepare-schema.ts";
 import { createServiceLogin, SERVICE_LOGIN } from "./supabase/service-login.ts";
@@ -174,6 +176,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       pollMs: config.feed.pollMs,
       keepChanges: config.watch.bufferChanges,
       historyDays: config.history.keepDays,
+      fsck: { ...config.fsck, ...(rollback === null ? {} : { rollback: rollback.copies }) },
       log,
       metrics,
       tracing: new Tracing(config.telemetry.traces),
@@ -183,6 +186,10 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
         messages?.relay.poke();
       },
       onClosing: async () => messages?.stop(),
+      leaseThread: {
+        entry: new URL("./runtime/lease-thread.js", import.meta.url),
+        data: { way: service, limits: config.limits } satisfies LeaseThreadWay,
+      },
       onClosed: async () => {
         await bus?.close();
         await rollback?.close();
@@ -191,10 +198,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     });
     const runsOn = await describeMain(manager, config);
     rollback?.follower.start(() => manager.waitingWrites > BUSY_WRITES);
-    if (bus !== null) {
-      messages = openMessages(config, bus, { manager, store, log, metrics });
-      messages.start();
-    }
+    if (bus !== null) messages = startMessages(config, bus, { manager, store, log, metrics });
     const readonly = config.supabase.readonly;
     const tellMessages = (): JsonObject => messagesInfo(messages, config);
     return { manager, metrics, home, runsOn, readonly, rollback, messages: tellMessages };
@@ -275,6 +279,7 @@ async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
       },
       cache: { runsOn: "this process", health: "ok" },
       messages: parts.messages(),
+      fsck: fsckInfo(parts.manager),
     },
   };
 }

@@ -4,8 +4,10 @@ import * as library from "../src/index.ts";
 test("the library exports these names and no others", () => {
   expect(Object.keys(library).toSorted()).toEqual([
     "AgentRuntimeError",
+    "ChildFailed",
     "ERROR_STATUS",
     "HttpStateClient",
+    "RunInterrupted",
     "StateManager",
     "startRuntime",
   ]);

@@ -31,7 +31,10 @@ export class InProcessBus implements MessageBus {
 
   constructor({ queueMessages, queueBytes }: InProcessBusOptions = {}) {
     this.#bounds = { messages: queueMessages ?? QUEUE.messages, bytes: queueBytes ?? QUEUE.bytes };
-    this.producer = { send: (message) => this.#send(message), close: () => Promise.resolve() };
+    this.producer = {
+      send: (message) => promised(() => this.#send(message)),
+      close: () => Promise.resolve(),
+    };
   }
 
   openConsumer(options: ConsumerOptions): MessageConsumer {
@@ -43,9 +46,9 @@ export class InProcessBus implements MessageBus {
         const ended = AbortSignal.any([...ends, ...(signal === undefined ? [] : [signal])]);
         return await queue.receive(options, ended);
       },
-      acknowledge: async (message) => queue.acknowledge(message),
-      renew: async (message, invisibleMs) => queue.renew(message, invisibleMs),
-      close: async () => closed.abort(),
+      acknowledge: (message) => promised(() => queue.acknowledge(message)),
+      renew: (message, invisibleMs) => promised(() => queue.renew(message, invisibleMs)),
+      close: () => promised(() => closed.abort()),
     };
   }
 
@@ -63,7 +66,7 @@ export class InProcessBus implements MessageBus {
     return queue;
   }
 
-  async #send(message: OutgoingMessage): Promise<void> {
+  #send(message: OutgoingMessage): void {
     if (this.#closed.signal.aborted)
       throw new AgentRuntimeError("UNAVAILABLE", "The bus is closed.");
     const queues = [...(this.#topics.get(message.topic)?.values() ?? [])];
@@ -76,6 +79,14 @@ export class InProcessBus implements MessageBus {
     this.#sent += 1;
     for (const queue of queues) queue.put(incoming(message, String(this.#sent)));
   }
+}
+
+/** Done at once, whatever comes of it told as a promise tells it. */
+function promised(run: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    run();
+    resolve();
+  });
 }
 
 function incoming(message: OutgoingMessage, messageId: string): IncomingMessage {

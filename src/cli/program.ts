@@ -8,6 +8,7 @@ import { addBench } from "./state/bench.ts";
 import { addDelete } from "./state/delete.ts";
 import { addDiff } from "./state/diff.ts";
 import { addExport } from "./state/export.ts";
+import { addFsck } from "./state/fsck.ts";
 import { addGet } from "./state/get.ts";
 import { addHistory } from "./state/history.ts";
 import { addHold, addRelease } from "./state/hold.ts";
@@ -96,6 +97,7 @@ function buildProgram(terminal: Terminal): Command {
   addMigrate(state, terminal);
   addBackup(state, terminal);
   addRestore(state, terminal);
+  addFsck(state, terminal);
   addBench(state, terminal);
   state.commandsGroup("One state:");
   addGet(state, terminal);

@@ -1,5 +1,6 @@
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome } from "../state/face.ts";
+import type { Finding, Findings, FsckReport, FsckRun } from "../state/fsck.ts";
 import { deepFreeze } from "../state/json-check.ts";
 import type { Diff } from "../state/request.ts";
 import type { Rollback, RollbackState } from "../state/rollback.ts";
@@ -125,6 +126,31 @@ export function toChange(wire: Wire<Omit<Change, "cursor">>, cursor: string): Ch
     step: BigInt(wire.step),
     version: BigInt(wire.version),
     at: toDate(wire.at),
+  };
+}
+
+export function toFinding(wire: Wire<Finding>): Finding {
+  return {
+    ...wire,
+    no: BigInt(wire.no),
+    version: wire.version === null ? null : BigInt(wire.version),
+    step: wire.step === null ? null : BigInt(wire.step),
+    foundAt: toDate(wire.foundAt),
+    seenAt: toDate(wire.seenAt),
+    resolvedAt: wire.resolvedAt === null ? null : toDate(wire.resolvedAt),
+  };
+}
+
+export function toFsckReport(wire: Wire<FsckReport>): FsckReport {
+  return { ...wire, findings: mapFrozen(wire.findings, toFinding) };
+}
+
+export function toFindings({ items, runs, next }: Wire<Findings>): Findings {
+  const toRun = (run: Wire<FsckRun>): FsckRun => ({ ...run, endedAt: toDate(run.endedAt) });
+  return {
+    items: mapFrozen(items, toFinding),
+    runs: mapFrozen(runs, toRun),
+    ...(next === undefined ? {} : { next }),
   };
 }
 

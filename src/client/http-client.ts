@@ -1,5 +1,10 @@
+import type { LeaseThreadPlace } from "../processor/lease-thread.ts";
+import type { LifoTaskProcessor, TaskHandler } from "../processor/lifo-task-processor.ts";
+import type { ProcessorOptions } from "../processor/options.ts";
+import { Processors } from "../processor/processors.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
+import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
 import type { Json } from "../state/json.ts";
 import type {
   CallOptions,
@@ -33,6 +38,8 @@ import {
   pageOf,
   toCommitted,
   toDiff,
+  toFindings,
+  toFsckReport,
   toHistoryEntry,
   toRollback,
   toOutcome,
@@ -79,13 +86,16 @@ export class HttpStateClient implements StateFace {
   readonly #memory = new SessionMemory();
   readonly #watchPatienceMs: number;
   readonly #inFlight = new Set<Promise<unknown>>();
+  readonly #processors: Processors;
   readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
 
   private constructor(options: HttpStateClientOptions) {
     this.#transport = new Transport(options);
     this.#watchPatienceMs = options.watchPatienceMs ?? 60_000;
     this.tasks = new HttpTasks((call, sent) => this.#call(call, sent));
     this.parked = new HttpParked((call, sent) => this.#call(call, sent));
+    this.#processors = new Processors({ tasks: this.tasks, leaseThread: leaseThreadOf(options) });
   }
 
   /** A client; it connects at its first call. */
@@ -247,12 +257,44 @@ export class HttpStateClient implements StateFace {
     await this.#order(scope, "release", { options, order: { reason, actor } });
   }
 
+  async fsck(options: FsckOptions = {}): Promise<FsckReport> {
+    const { scope, checks, plan, fix } = options;
+    const body = JSON.stringify({ scope, checks, plan, fix });
+    return decode(
+      await this.#call(options, { method: "POST", path: "/v1/fsck", body }),
+      toFsckReport,
+    );
+  }
+
+  async findings(options: FindingsOptions = {}): Promise<Findings> {
+    const { scope, all, limit, before } = options;
+    const path = `/v1/fsck${queryOf({ scope, all, limit, before })}`;
+    return decode(await this.#call(options, { method: "GET", path }), toFindings);
+  }
+
   watch(options: WatchOptions = {}): AsyncIterable<Change> {
     const source = { transport: this.#transport, patienceMs: this.#watchPatienceMs };
     return watchService(source, options, this.#closing.signal);
   }
 
-  async close(): Promise<void> {
+  /**
+   * Works on tasks in this process, of each stack the newest first, until it is stopped or this closes.
+   *
+   * @see docs/tasks.md
+   */
+  startLifoTaskProcessor(handler: TaskHandler, options?: ProcessorOptions): LifoTaskProcessor {
+    if (this.#closed !== undefined) throw clientClosed();
+    return this.#processors.start(handler, options);
+  }
+
+  /** Stops its processors, and ends what is under way. Safe twice. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await this.#processors.stop();
     this.#closing.abort();
     await Promise.allSettled(this.#inFlight);
   }
@@ -303,11 +345,7 @@ export class HttpStateClient implements StateFace {
     options: CallOptions & { readonly namespace?: string | undefined },
     call: Call,
   ): Promise<unknown> {
-    if (this.#closing.signal.aborted) {
-      throw new AgentRuntimeError("UNAVAILABLE", "this client was closed; open another", {
-        mayHaveHappened: false,
-      });
-    }
+    if (this.#closing.signal.aborted) throw clientClosed();
     const { signal, timeoutMs, namespace } = options;
     const sent = this.#transport.send({
       ...call,
@@ -322,6 +360,25 @@ export class HttpStateClient implements StateFace {
       this.#inFlight.delete(sent);
     }
   }
+}
+
+function clientClosed(): AgentRuntimeError {
+  return new AgentRuntimeError("UNAVAILABLE", "this client was closed; open another", {
+    mayHaveHappened: false,
+  });
+}
+
+/** A thread has a way to the service of its own; none where the caller brings theirs. */
+function leaseThreadOf(options: HttpStateClientOptions): LeaseThreadPlace | undefined {
+  const { url, token, namespace, timeoutMs } = options;
+  if (options.fetch !== undefined) return undefined;
+  const data: TransportOptions = {
+    url,
+    ...(token === undefined ? {} : { token }),
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  };
+  return { entry: new URL("./lease-thread.js", import.meta.url), data };
 }
 
 /** A request speaks for one namespace, so a batch goes out as one request a namespace. */

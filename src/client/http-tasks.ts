@@ -14,8 +14,8 @@ import type {
   TaskFace,
   TaskOrder,
   WaitReport,
+  WorkerBeat,
 } from "../state/task-face.ts";
-import type { Heartbeat } from "../state/task-port.ts";
 import type { Effect, Task, TaskDetails } from "../state/task.ts";
 import { decode } from "./decode.ts";
 import { dataText, queryOf } from "./encode.ts";
@@ -48,7 +48,7 @@ export class HttpTasks implements TaskFace {
   async heartbeat(
     worker: string,
     request: Options & { readonly incarnation: string },
-  ): Promise<Heartbeat> {
+  ): Promise<WorkerBeat> {
     const path = `/v1/workers/${encodeURIComponent(checkId(worker))}/heartbeat`;
     return decode(await this.#post(path, request), toHeartbeat);
   }
@@ -127,13 +127,14 @@ export class HttpTasks implements TaskFace {
   }
 }
 
-/** 64-bit numbers travel as text. */
-function bodyOf(fields: object): string {
-  const plain = Object.entries(fields).map(([field, value]: [string, unknown]) => [
-    field,
-    typeof value === "bigint" ? value.toString() : value,
-  ]);
-  return dataText(Object.fromEntries(plain));
+/** 64-bit numbers travel as text: these two are. What a caller gives as data is left to be refused. */
+function bodyOf(fields: { readonly epoch?: unknown; readonly parentEpoch?: unknown }): string {
+  const { epoch, parentEpoch } = fields;
+  return dataText({
+    ...fields,
+    ...(typeof epoch === "bigint" ? { epoch: epoch.toString() } : {}),
+    ...(typeof parentEpoch === "bigint" ? { parentEpoch: parentEpoch.toString() } : {}),
+  });
 }
 
 function taskPath(id: string): string {
@@ -203,7 +204,7 @@ function toReported({
 function toHeartbeat({
   leaseUntil,
   ...told
-}: Omit<Heartbeat, "leaseUntil"> & { leaseUntil: string }): Heartbeat {
+}: Omit<WorkerBeat, "leaseUntil"> & { leaseUntil: string }): WorkerBeat {
   return { ...told, leaseUntil: new Date(leaseUntil) };
 }
 

@@ -288,6 +288,19 @@ export const OPTIONS = {
     sentence: "How long the history of a state is kept; 0 keeps it for ever.",
   }),
 
+  "fsck.sweepMs": option(integer(0, 60_000), {
+    default: 500,
+    unit: "milliseconds",
+    sentence:
+      "How often the confusion detector looks at what was touched; 0: it looks only when it is asked to.",
+  }),
+  "fsck.statesPerSecond": option(integer(0, 100_000), {
+    default: 500,
+    unit: "states",
+    sentence:
+      "How many states the rolling scrub of the confusion detector looks at in a second; 0: it does not run.",
+  }),
+
   "auth.tokens": option(authTokens(), {
     default: [],
     secret: true,

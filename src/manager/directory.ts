@@ -81,6 +81,11 @@ export class Directory {
     } else raise(known, seen.version, dates);
   }
 
+  /** What was seen of it was confused. */
+  forget(key: StateKey): void {
+    this.#states.delete(nameOf(key.namespace, key.id));
+  }
+
   /** The state is at this version at least; of one that is not known here, nothing is kept. */
   raise(key: StateKey, version: Version): void {
     const known = this.#states.peek(nameOf(key.namespace, key.id));

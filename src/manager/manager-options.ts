@@ -1,8 +1,10 @@
+import type { LeaseThreadPlace } from "../processor/lease-thread.ts";
 import type { Logger } from "../service/log-port.ts";
 import type { Metrics } from "../service/metrics.ts";
 import type { Tracing } from "../service/tracing.ts";
 import type { MessageBus } from "../state/message-bus.ts";
 import type { StateStore } from "../state/ports.ts";
+import type { FsckSettings } from "./fsck.ts";
 import type { Limits } from "./limits.ts";
 import type { CopyReader } from "./roll-back.ts";
 
@@ -30,8 +32,12 @@ export interface ManagerOptions {
   readonly tasks?: { readonly leaseMs?: number; readonly maxDepth?: number };
   /** What messages travel on; unsaid: on nothing. */
   readonly bus?: MessageBus;
+  /** Where processors renew their leases off the event loop; unsaid: on it. */
+  readonly leaseThread?: LeaseThreadPlace;
   /** Told after everything that this process wrote to main. */
   readonly onWritten?: () => void;
+  /** The confusion detector; unsaid, it looks only when it is asked to, and knows no copies. */
+  readonly fsck?: FsckSettings;
   readonly log?: Logger;
   readonly metrics?: Metrics;
   readonly tracing?: Tracing;

@@ -14,6 +14,7 @@ import { Batcher } from "./batcher.ts";
 import { FeedTail } from "./change-feed.ts";
 import { ChangeReader } from "./change-reader.ts";
 import { Directory } from "./directory.ts";
+import { Fsck } from "./fsck.ts";
 import { followForeignChanges } from "./foreign-changes.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import type { Limits } from "./limits.ts";
@@ -45,7 +46,8 @@ export interface Parts {
   readonly recovery: RecoverySources;
   readonly tasks: TaskManager;
   readonly parked: ParkedFace;
-  readonly loops: readonly Loop[];
+  readonly fsck: Fsck;
+  readonly loops: readonly Pick<Loop, "start" | "stop">[];
 }
 
 /** What the parts tell the manager they are of, and ask of it. */
@@ -91,7 +93,8 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     sweep: sweeperOf(tasks, () => upkeep.wake()),
   });
   const tail = openTail(options);
-  expose(metrics, { batcher, tail, cache, replica: store.replica });
+  const fsck = new Fsck({ store, cache, directory, limits, log }, options.fsck);
+  expose(metrics, { batcher, tail, cache, fsck, replica: store.replica });
   return {
     limits,
     metrics,
@@ -109,7 +112,8 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
       commit: owner.commit,
       limits: { ...limits, bodyBytes: MESSAGE_BYTES },
     }),
-    loops: [followForeignChanges({ store, cache, reader, pollMs, log }), upkeep],
+    fsck,
+    loops: [fsck, followForeignChanges({ store, cache, reader, pollMs, log }), upkeep],
   };
 }
 
@@ -133,13 +137,15 @@ interface Exposed {
   readonly batcher: Batcher;
   readonly tail: FeedTail;
   readonly cache: StateCache;
+  readonly fsck: Fsck;
   readonly replica: ReadReplica | null;
 }
 
-function expose(metrics: Metrics, { batcher, tail, cache, replica }: Exposed): void {
+function expose(metrics: Metrics, { batcher, tail, cache, fsck, replica }: Exposed): void {
   metrics.exposeQueue("write", () => batcher.length);
   metrics.exposeLanesBusy(() => batcher.busyLanes);
   metrics.exposeWatchers(() => tail.watchers);
   metrics.exposeCache("l1", () => cache.figures);
+  metrics.exposeFsck(() => fsck.figures);
   if (replica !== null) metrics.exposeReplica(() => ({ ...replica.figures, ...replica.status }));
 }

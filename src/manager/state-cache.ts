@@ -128,6 +128,11 @@ export class StateCache {
     this.#entries.delete(name);
   }
 
+  /** What is known of each state whose head is here. */
+  *heads(): Generator<StateSummary, undefined> {
+    for (const { head } of this.#entries.values()) yield head;
+  }
+
   /** All documents may be out of date. */
   clear(): void {
     this.#answers.clear();

@@ -1,6 +1,10 @@
 import { withDeadline } from "../service/deadline.ts";
+import type { LifoTaskProcessor, TaskHandler } from "../processor/lifo-task-processor.ts";
+import type { ProcessorOptions } from "../processor/options.ts";
+import { Processors } from "../processor/processors.ts";
 import type { Metrics } from "../service/metrics.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
+import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
 import type { Json } from "../state/json.ts";
 import type { MessageBus } from "../state/message-bus.ts";
 import type { ParkedFace } from "../state/parked-face.ts";
@@ -36,6 +40,7 @@ import { commitAll } from "./batch.ts";
 import { closed } from "./batcher.ts";
 import { BoundedReader } from "./bounded-reader.ts";
 import { formatCursor } from "../state/cursor.ts";
+import type { Fsck } from "./fsck.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import { joinParts } from "./parts.ts";
 import type { Parts } from "./parts.ts";
@@ -53,6 +58,7 @@ export class StateManager implements StateFace {
   readonly #options: ManagerOptions;
   readonly #parts: Parts;
   readonly #queries: Queries;
+  readonly #processors: Processors;
   readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
 
@@ -66,6 +72,8 @@ export class StateManager implements StateFace {
     this.metrics = this.#parts.metrics;
     this.tasks = this.#parts.tasks;
     this.parked = this.#parts.parked;
+    const { leaseThread, log } = options;
+    this.#processors = new Processors({ tasks: this.tasks, leaseThread, log });
     for (const loop of this.#parts.loops) loop.start();
   }
 
@@ -250,9 +258,37 @@ export class StateManager implements StateFace {
     return this.#parts.changes.read(row, "", true);
   }
 
+  /**
+   * Works on tasks in this process, of each stack the newest first, until it is stopped or this closes.
+   *
+   * @see docs/tasks.md
+   */
+  startLifoTaskProcessor(handler: TaskHandler, options?: ProcessorOptions): LifoTaskProcessor {
+    if (this.#closing !== undefined) throw closed();
+    return this.#processors.start(handler, options);
+  }
+
   /** How many writes wait for main, or are on their way. */
   get waitingWrites(): number {
     return this.#parts.batcher.length;
+  }
+
+  /**
+   * Looks for states that no legal history explains, and answers what is open or was settled.
+   * @throws {AgentRuntimeError} INVALID_REQUEST: there is no such check; INVALID_SCOPE.
+   */
+  fsck(options: FsckOptions = {}): Promise<FsckReport> {
+    return this.#read("fsck", options, () => this.#parts.fsck.run(options));
+  }
+
+  /** What was found and is not settled, newest first, and how the newest runs went. */
+  findings(options: FindingsOptions = {}): Promise<Findings> {
+    return this.#read("findings", options, () => this.#parts.fsck.findings(options));
+  }
+
+  /** How the confusion detector does. */
+  get detector(): Pick<Fsck, "isOn" | "figures"> {
+    return this.#parts.fsck;
   }
 
   /** Whether the database answers; throws UNAVAILABLE where it does not. */
@@ -267,6 +303,7 @@ export class StateManager implements StateFace {
   }
 
   async #close(): Promise<void> {
+    await this.#processors.stop();
     await this.#options.onClosing?.();
     await Promise.all(this.#parts.loops.map((loop) => loop.stop()));
     await this.#parts.writer.drain();

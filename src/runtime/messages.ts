@@ -25,13 +25,12 @@ export function openBus(config: Config, log: Logger): MessageBus | null {
 export interface Messages {
   readonly relay: Relay;
   readonly intake: Intake;
-  start(): void;
   /** Stops both; the bus stays. */
   stop(): Promise<void>;
 }
 
-/** The relay and the intake of a service, on its bus. */
-export function openMessages(
+/** The relay and the intake of a service, on its bus; both run. */
+export function startMessages(
   config: Config,
   bus: MessageBus,
   parts: {
@@ -64,13 +63,11 @@ export function openMessages(
     log,
   });
   exposeMessages(metrics, { relay: () => relay.figures, intake: () => intake.figures });
+  relay.start();
+  intake.start();
   return {
     relay,
     intake,
-    start: () => {
-      relay.start();
-      intake.start();
-    },
     stop: async () => {
       await Promise.all([intake.stop(), relay.stop()]);
     },

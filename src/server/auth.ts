@@ -45,7 +45,7 @@ export function createGate(tokens: readonly AuthToken[]): (request: FastifyReque
     if (token.role === "writer" && request.routeOptions.config.forOperators === true) {
       throw new AgentRuntimeError(
         "FORBIDDEN",
-        `the token ${token.name} may not roll back, hold or release; use one with the role operator`,
+        `the token ${token.name} may not roll back, hold, release or repair; use one with the role operator`,
       );
     }
     if (token.namespace === null) return;

@@ -1,3 +1,4 @@
+import type { Finding, Findings } from "../state/fsck.ts";
 import type { Diff } from "../state/request.ts";
 import type {
   Committed,
@@ -85,6 +86,20 @@ export function scopeJson(status: ScopeStatus): object {
       undoneStep: String(rollback.undoneStep),
     })),
   };
+}
+
+export function findingJson(finding: Finding): object {
+  const { no, version, step } = finding;
+  return {
+    ...finding,
+    no: String(no),
+    version: version === null ? null : String(version),
+    step: step === null ? null : String(step),
+  };
+}
+
+export function findingsJson({ items, runs, next }: Findings): object {
+  return { items: items.map(findingJson), runs, next };
 }
 
 export function pageJson<Item>(page: Page<Item>, itemJson: (item: Item) => object): object {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { batchRoutes } from "./batch.ts";
+import { fsckRoutes } from "./fsck.ts";
 import { healthRoutes } from "./health.ts";
 import { infoRoutes } from "./info.ts";
 import { openapiRoutes } from "./openapi.ts";
@@ -20,6 +21,7 @@ export function addRoutes(app: FastifyInstance, context: RouteContext): void {
   taskRoutes(app, context);
   parkedRoutes(app, context);
   watchRoutes(app, context);
+  fsckRoutes(app, context);
   infoRoutes(app, context);
   healthRoutes(app, context);
   openapiRoutes(app);

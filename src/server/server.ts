@@ -43,6 +43,7 @@ export function createServer(options: ServerOptions): FastifyInstance {
   });
   app.server.maxConnections = limits.connections;
   app.decorateRequest("namespace", undefined);
+  app.decorateRequest("role", "reader");
   readBodiesRaw(app);
   refuseOtherMethods(app);
   addHooks(app, context);

@@ -61,7 +61,7 @@ test("everything has a help line and a type, and the type of its content is said
   expect(contentType).toBe("text/plain; version=0.0.4; charset=utf-8");
   const names = (kind: string): string[] =>
     [...body.matchAll(new RegExp(`^# ${kind} (\\S+) .+$`, "gm"))].map((match) => match[1]!);
-  expect(names("HELP")).toHaveLength(21);
+  expect(names("HELP")).toHaveLength(25);
   expect(names("TYPE")).toEqual(names("HELP"));
 });
 

@@ -32,6 +32,15 @@ export interface RollbackFigures {
   readonly suspect: number;
 }
 
+/** What the confusion detector tells when it is asked. */
+export interface FsckFigures {
+  /** Open findings, by check. */
+  readonly open: ReadonlyMap<string, number>;
+  readonly checked: number;
+  readonly position: number;
+  readonly sweepSeconds: number;
+}
+
 const OPERATION = "agent_runtime_operation_seconds";
 const OPERATION_BOUNDS_SECONDS = [
   0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
@@ -58,6 +67,7 @@ export class Metrics {
   #lanesBusy = (): number => 0;
   #watchers = (): number => 0;
   #feedLagSeconds = (): number => 0;
+  #fsck = (): FsckFigures => ({ open: new Map(), checked: 0, position: 0, sweepSeconds: 0 });
 
   constructor() {
     this.#registerOperations();
@@ -65,6 +75,7 @@ export class Metrics {
     this.#registerCaches();
     this.#registerReplica();
     this.#registerRollback();
+    this.#registerFsck();
   }
 
   /**
@@ -136,6 +147,11 @@ export class Metrics {
   /** The age of the oldest change that was committed and not yet handed on; 0 when all were. */
   exposeFeedLag(lagSeconds: () => number): void {
     this.#feedLagSeconds = lagSeconds;
+  }
+
+  /** What the confusion detector found and did. */
+  exposeFsck(figures: () => FsckFigures): void {
+    this.#fsck = figures;
   }
 
   /** Adds what Node.js tells of the process: memory, CPU, event loop, garbage collection. */
@@ -277,6 +293,37 @@ export class Metrics {
       { labels: { which: "broken" }, value: figures.broken },
       { labels: { which: "suspect" }, value: figures.suspect },
     ]);
+  }
+
+  #registerFsck(): void {
+    this.#register(
+      {
+        name: "agent_runtime_findings_open",
+        type: "gauge",
+        help: "Findings that are not settled.",
+      },
+      () => [...this.#fsck().open].map(([check, value]) => ({ labels: { check }, value })),
+    );
+    this.#register(
+      { name: "agent_runtime_fsck_states_total", type: "counter", help: "States looked at." },
+      () => one(this.#fsck().checked),
+    );
+    this.#register(
+      {
+        name: "agent_runtime_fsck_position",
+        type: "gauge",
+        help: "Number of the state that the scrub has looked at last; 0: it starts over.",
+      },
+      () => one(this.#fsck().position),
+    );
+    this.#register(
+      {
+        name: "agent_runtime_fsck_sweep_seconds",
+        type: "gauge",
+        help: "Time of the newest sweep.",
+      },
+      () => one(this.#fsck().sweepSeconds),
+    );
   }
 
   #register(info: MetricInfo, read: () => readonly Sample[]): void {

@@ -74,6 +74,11 @@ export class SieveCache<Key, Value> {
     return this.#entries.get(key)?.value;
   }
 
+  /** Every value, without counting as a use; it may be gone through while entries come and go. */
+  *values(): Generator<Value, undefined> {
+    for (const { value } of this.#entries.values()) yield value;
+  }
+
   /** Keeps the value; one that is larger than the whole cache only drops what was there before. */
   set(key: Key, value: Value, bytes: number): void {
     if (bytes > this.#bounds.bytes || this.#bounds.entries === 0) {

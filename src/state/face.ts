@@ -16,6 +16,7 @@ import type { AgentRuntimeError } from "./errors.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "./rollback.ts";
 import type { ParkedFace } from "./parked-face.ts";
 import type { TaskFace } from "./task-face.ts";
+import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "./fsck.ts";
 import type {
   Change,
   Committed,
@@ -85,6 +86,10 @@ export interface StateFace {
   readonly parked: ParkedFace;
   /** Every change, each scope in step order; throws GAP where the cursor is older than what is kept. */
   watch(options?: WatchOptions): AsyncIterable<Change>;
+  /** Looks for states that no legal history explains; says what could be done, or does what is proven. */
+  fsck(options?: FsckOptions): Promise<FsckReport>;
+  /** What was found and is not settled, newest first. */
+  findings(options?: FindingsOptions): Promise<Findings>;
   /** Finishes what was accepted, then stops. Safe twice. */
   close(): Promise<void>;
 }

@@ -1,5 +1,6 @@
 import type { Json } from "./json.ts";
 import type { ParkedStore } from "./parked-port.ts";
+import type { FsckStore } from "./fsck-ports.ts";
 import type { Recovery } from "./recovery-ports.ts";
 import type { RelayStore } from "./relay-port.ts";
 import type { TaskStore } from "./task-port.ts";
@@ -156,6 +157,8 @@ export interface ReadReplica {
   readonly figures: ReadFigures;
   /** Sends reads to main, for `ms` milliseconds at least and until the replica was found well. */
   open(reason: string, ms?: number): void;
+  /** What it holds, whether reads go there or not. */
+  readonly copy: Pick<FsckStore, "digests" | "digestsOf">;
 }
 
 /**
@@ -198,6 +201,7 @@ export interface StateStore {
   readonly tasks: TaskStore;
   readonly relay: RelayStore;
   readonly parked: ParkedStore;
+  readonly fsck: FsckStore;
   /** Which server and version answers; throws where none does. */
   describe(): Promise<{ readonly server: string; readonly version: string }>;
   close(): Promise<void>;

@@ -154,6 +154,8 @@ export interface CopyStanding extends ScopeName {
   readonly hold: boolean;
   /** Why it is not served; null: it is whole. */
   readonly broken: string | null;
+  /** It and main differ: somebody has to look. */
+  readonly isSuspect: boolean;
 }
 
 /** A change that a copy holds. */
@@ -229,7 +231,7 @@ export interface RollbackStore extends CopyWriter {
   digests(scope: ScopeName): Promise<readonly CopiedDigest[]>;
   /** One change as it was committed; null where the copy does not hold it, or cannot prove it. */
   change(key: StateKey & { readonly version: Version }): Promise<LoggedChange | null>;
-  /** Drops what a copy holds, and has it made anew from main; whether there was one. */
+  /** Drops what a copy holds, and has it made anew from main, a missing one as well; whether there was one. */
   discard(scope: ScopeName, reason: string): Promise<boolean>;
   status(): Promise<RollbackStatus>;
   describe(): Promise<{ readonly server: string; readonly version: string }>;

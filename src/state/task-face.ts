@@ -84,6 +84,12 @@ export interface WaitReport extends HolderReport {
   readonly wait: Wait;
 }
 
+/** What a heartbeat answers. */
+export interface WorkerBeat extends Heartbeat {
+  /** How long a lease lasts from each heartbeat on. */
+  readonly leaseMs: number;
+}
+
 /** What became of a report. */
 export interface Reported {
   readonly id: string;
@@ -136,7 +142,7 @@ export interface TaskFace {
   heartbeat(
     worker: string,
     request: TaskCall & { readonly incarnation: string },
-  ): Promise<Heartbeat>;
+  ): Promise<WorkerBeat>;
   checkpoint(id: string, report: HolderReport): Promise<Reported>;
   complete(id: string, report: CompleteReport): Promise<Reported>;
   /** Tried again with backoff while its policy allows; else it has failed. */

@@ -1,5 +1,4 @@
-import type { Reported } from "./task-face.ts";
-import type { Heartbeat } from "./task-port.ts";
+import type { Reported, WorkerBeat } from "./task-face.ts";
 import type { Effect, Task, TaskDetails } from "./task.ts";
 
 /** A task in its JSON form: 64-bit numbers as text, and only the fields that say something. */
@@ -25,6 +24,7 @@ export function reportedJson({ id, phase, wanted, replayed, tasks }: Reported): 
   return { id, phase, wanted, replayed, tasks: tasks.map(taskJson) };
 }
 
-export function heartbeatJson({ leaseUntil, cancel, preempt, fenced }: Heartbeat): object {
-  return { leaseUntil, cancel, preempt, fenced };
+export function heartbeatJson(beat: WorkerBeat): object {
+  const { leaseUntil, leaseMs, cancel, preempt, fenced } = beat;
+  return { leaseUntil, leaseMs, cancel, preempt, fenced };
 }

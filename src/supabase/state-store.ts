@@ -5,6 +5,7 @@ import { isUncertain } from "../state/errors.ts";
 import type { ChangeFeed, StateStore, Upkeep } from "../state/ports.ts";
 import type { Recovery } from "../state/recovery-ports.ts";
 import type { Caller, Transport } from "./caller.ts";
+import { fsckStoreOver } from "./fsck-store.ts";
 import { Places } from "./places.ts";
 import { ReadCounter } from "./replica/read-figures.ts";
 import { Replica } from "./replica/replica.ts";
@@ -129,6 +130,7 @@ function stateStoreOver(
     relay: relayStoreOver(reader),
     parked: parkedStoreOver(reader),
     upkeep: upkeepOf(reader),
+    fsck: fsckStoreOver(reader),
     describe: async () => ({ server: "PostgreSQL", version: await describeServer(reader) }),
     close: () => (closing ??= transport.close()),
   };

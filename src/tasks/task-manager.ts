@@ -18,10 +18,10 @@ import type {
   TaskFace,
   TaskOrder,
   WaitReport,
+  WorkerBeat,
 } from "../state/task-face.ts";
 import type {
   ClaimOrder,
-  Heartbeat,
   PreparedPush,
   PushAnswer,
   ReportAnswer,
@@ -114,14 +114,17 @@ export class TaskManager implements TaskFace {
   async heartbeat(
     worker: string,
     request: CallOptions & { readonly namespace?: string; readonly incarnation: string },
-  ): Promise<Heartbeat> {
+  ): Promise<WorkerBeat> {
     const holder = {
       worker: checkName(worker, "worker"),
       incarnation: checkName(request.incarnation, "incarnation"),
       leaseMs: this.#leaseMs,
     };
     const namespace = namespaceOf(request);
-    return await within("The heartbeat", request, () => this.#store.heartbeat(namespace, holder));
+    const beat = await within("The heartbeat", request, () =>
+      this.#store.heartbeat(namespace, holder),
+    );
+    return { ...beat, leaseMs: this.#leaseMs };
   }
 
   checkpoint(id: string, report: HolderReport): Promise<Reported> {
@@ -251,6 +254,7 @@ export class TaskManager implements TaskFace {
       this.#calls.report({ namespace, report, next }),
     );
     if (["fail", "wait"].includes(kind)) this.#options.onDue?.();
+    if (isRefused(answer)) await this.#giveBack(namespace, tasks);
     return this.#reported(namespace, { id, answer, tasks });
   }
 
@@ -263,9 +267,25 @@ export class TaskManager implements TaskFace {
     }: { readonly id: string; readonly answer: ReportAnswer; readonly tasks?: Task[] },
   ): Reported {
     const { code, phase, wanted } = answer;
-    if (code !== null && code !== "REPLAYED") throw taskRefusal(code, id, { phase });
+    if (isRefused(answer)) throw taskRefusal(code!, id, { phase });
     this.#written(namespace, [id, ...tasks.map((task) => task.id)]);
     return { id, phase: phase!, wanted, replayed: code === "REPLAYED", tasks };
+  }
+
+  /** Who is refused hears of nothing that was claimed with it. */
+  async #giveBack(namespace: string, tasks: readonly Task[]): Promise<void> {
+    const reports = tasks.map(({ id, epoch }) =>
+      this.#calls.report({
+        namespace,
+        report: { id, epoch, report: "release", body: null, resumePoint: null },
+        next: null,
+      }),
+    );
+    await Promise.allSettled(reports);
+    this.#written(
+      namespace,
+      tasks.map(({ id }) => id),
+    );
   }
 
   #written(namespace: string, ids: readonly string[]): void {
@@ -312,6 +332,10 @@ function within<T>(
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   };
   return withDeadline({ ...options, what, mayHaveHappened: () => true }, run);
+}
+
+function isRefused({ code }: ReportAnswer): boolean {
+  return code !== null && code !== "REPLAYED";
 }
 
 function pushedTask(namespace: string, push: PreparedPush, answer: PushAnswer): Task {

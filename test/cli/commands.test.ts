@@ -157,3 +157,18 @@ test("bench measures, and says where its states are", async () => {
   const text = await service.output(["bench", "--callers", "1", "--seconds", "1", "--keys", "1"]);
   expect(text).toMatch(/updates\/s[^]*p50 [^]*--prefix bench-/);
 });
+
+test("fsck says which checks ran, and ends with 0 where all is well", async () => {
+  await note("sound", { text: "one" });
+  const { code, stderr } = await service.run(["fsck", "sound"]);
+  expect(code).toBe(0);
+  expect(stderr).toMatch(/C5 could not run: there is no replica\n[^]*1 states looked at, 7 of 10/);
+  expect(await json("fsck", "--checks", "c3,C4")).toMatchObject({
+    findings: [],
+    checks: [
+      { check: "C3", status: "passed" },
+      { check: "C4", status: "passed" },
+    ],
+  });
+  expect(await service.run(["fsck", "--checks", "C99"])).toMatchObject({ code: 2 });
+});

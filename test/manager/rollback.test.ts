@@ -23,7 +23,9 @@ class FakeCopies implements CopyReader {
 
   standing({ namespace, scope }: ScopeName): Promise<CopyStanding | null> {
     const copy = this.scopes.get(scope);
-    return Promise.resolve(copy === undefined ? null : { namespace, scope, hold: false, ...copy });
+    return Promise.resolve(
+      copy === undefined ? null : { namespace, scope, hold: false, isSuspect: false, ...copy },
+    );
   }
 }
 

@@ -280,8 +280,9 @@ describe.each(["the library", "the HTTP client"])("parked messages over %s", (wa
 
     await expect(face.parked.redrive(number)).rejects.toMatchObject({ code: "ILLEGAL_TRANSITION" });
     expect((await face.parked.get(number)).attempts).toBe(2);
+    await manager.updateState("t", "task", 1, { phase: "ready" });
     await manager.updateState("t", "task", 1, { phase: "working" });
-    expect(await face.parked.redrive(number)).toMatchObject({ scope: "t", step: 3n });
+    expect(await face.parked.redrive(number)).toMatchObject({ scope: "t", step: 4n });
     await face.parked.discard(second.items[0]!.number);
     expect((await face.parked.list()).items).toEqual([]);
     for (const call of [face.parked.redrive(number), face.parked.discard(number)]) {

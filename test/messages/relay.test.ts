@@ -14,6 +14,7 @@ const LIFES = proofLength({ short: 12, full: 100 });
 let bench: Bench;
 let manager: StateManager;
 let store: StateStore;
+const lives = new WeakMap<Relay, { isKilled: boolean }>();
 
 beforeEach(async () => {
   bench = await openBench(anyHome());
@@ -24,7 +25,12 @@ beforeEach(async () => {
 afterEach(() => bench.close());
 
 function startRelay(options: Partial<RelayOptions> & Pick<RelayOptions, "producer">): Relay {
-  const relay = openRelay({ store, manager }, options);
+  const life = { isKilled: false };
+  const release = async (holder: string): Promise<void> => {
+    if (!life.isKilled) await store.relay.release(holder);
+  };
+  const relay = openRelay({ store, manager }, { relay: { ...store.relay, release }, ...options });
+  lives.set(relay, life);
   onTestFinished(() => relay.stop());
   relay.start();
   return relay;
@@ -32,11 +38,8 @@ function startRelay(options: Partial<RelayOptions> & Pick<RelayOptions, "produce
 
 /** As a process ends that is killed: its leases stay. */
 function killed(relay: Relay): Promise<void> {
-  const release = store.relay.release;
-  store.relay.release = () => Promise.resolve();
-  return relay.stop().finally(() => {
-    store.relay.release = release;
-  });
+  lives.get(relay)!.isKilled = true;
+  return relay.stop();
 }
 
 /** Everything that main holds, by the same key. */

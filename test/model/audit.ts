@@ -64,6 +64,26 @@ export async function auditDatabase(bench: Bench, namespace: string): Promise<vo
       broken: null,
     });
   }
+  await checkUnconfused(bench, states as { state_no: string }[]);
+}
+
+/** The detector finds nothing in what went through the functions, and takes none of it for somebody's handiwork. */
+async function checkUnconfused(
+  bench: Bench,
+  states: readonly { readonly state_no: string }[],
+): Promise<void> {
+  const numbers = states.map(({ state_no }) => Number(state_no));
+  if (numbers.length === 0) return;
+  const faults = await bench.sql(
+    `select f.check_name, f.id, f.version, f.detail from agent_state.named_faults($1, $2) f where f.state_no = any ($3)`,
+    [Math.min(...numbers) - 1, Math.max(...numbers), numbers],
+  );
+  expect(faults, "what the detector finds").toEqual([]);
+  const strays = await bench.sql(
+    "select what, state_no, version from agent_state.strays where state_no = any ($1)",
+    [numbers],
+  );
+  expect(strays, "what counts as made by hand").toEqual([]);
 }
 
 /** All changes committed before now, in pages; waits until they are settled. */

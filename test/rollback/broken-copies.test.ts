@@ -130,6 +130,7 @@ describeOnHomes("a copy that cannot be right", (home) => {
   test("of a main that forgot the step before HEAD is served from the next one on", async () => {
     const { bench } = pair;
     await write("pruned", 4);
+    await hand.settled(); // else it may not be forgotten yet
     await bench.sql("select agent_state_api.prune_history(now() + interval '1 hour', 1000)");
     await hand.drain();
     await hand.rebuild();

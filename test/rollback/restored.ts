@@ -59,4 +59,10 @@ export async function expectSound(database: Sql): Promise<void> {
          or (s.version, s.step, s.digest, s.phase) is distinct from (l.version, l.step, l.digest, l.phase)`,
   );
   expect(rows).toEqual([]);
+  const [, ...faults] = await database.sql(
+    "select check_name, id, version, detail from agent_state_api.check_states(0, 2147483647)",
+  );
+  expect(faults, "what the detector finds").toEqual([]);
+  const strays = await database.sql("select what, state_no, version from agent_state.strays");
+  expect(strays, "what counts as made by hand").toEqual([]);
 }

@@ -112,6 +112,8 @@ test("the answers are as the document says", async () => {
     ["Rollback", { method: "POST", url: order("rollback"), payload: { reason: "a try" } }],
     ["ScopeStatus", { method: "POST", url: order("hold") }],
     ["ScopeStatus", { method: "POST", url: order("release") }],
+    ["FsckReport", { method: "POST", url: "/v1/fsck", payload: { scope, plan: true } }],
+    ["Findings", "/v1/fsck?all=true&limit=5"],
     ["Health", "/healthz"],
     ["Readiness", "/readyz"],
     ["Info", "/v1/info"],

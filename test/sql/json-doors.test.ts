@@ -53,6 +53,20 @@ const FROM_START = { xid: "0", scope_no: "0", step: "0", position: 0 };
 
 /** Functions that read, with values that make each answer something. */
 const READS: readonly [string, Record<string, unknown>][] = [
+  ["check_feed", FROM_START],
+  ["check_states", { after: "0", limit: 9 }],
+  ["check_these", { state_no: ["1"] }],
+  ["count_findings", {}],
+  ["digests_at", { ...KEYS, version: ["1", "1", "9"] }],
+  ["digests_of", { state_no: ["1"] }],
+  ["list_findings", { namespace: null, scope: null, open: true, before: null, limit: 9 }],
+  ["missing_versions", { namespace: "n", id: "doc", limit: 9 }],
+  ["newest_states", { limit: 9 }],
+  ["read_strays", { after: "0", limit: 9 }],
+  ["scope_heads", { namespace: ["n"], scope: ["team"] }],
+  ["scopes_after", { namespace: null, scope: null, limit: 9 }],
+  ["scope_state_numbers", { namespace: "n", scope: "team", after: "0", limit: 9 }],
+  ["state_digests", { after: "0", limit: 9 }],
   ["describe_server", {}],
   ["expired_states", { limit: 5 }],
   ["feed_bounds", {}],
@@ -78,6 +92,15 @@ const READS: readonly [string, Record<string, unknown>][] = [
   ["read_version", { namespace: "n", id: "doc", version: "1" }],
   ["verify_state", { namespace: "n", id: "doc" }],
 ];
+
+const EMPTY_WHERE_ALL_IS_WELL: ReadonlySet<string> = new Set([
+  "check_these",
+  "count_findings",
+  "expired_states",
+  "list_findings",
+  "missing_versions",
+  "read_strays",
+]);
 
 describeOnHomes("a JSON door", (home) => {
   let bench: Bench;
@@ -146,7 +169,7 @@ describeOnHomes("a JSON door", (home) => {
   test.each(READS)("answers what %s itself answers, as text (%j)", async (fn, values) => {
     const [answer, itself] = await askBoth(fn, values);
     expect(answer).toEqual(itself);
-    if (fn !== "expired_states") expect(answer.rows.length).toBeGreaterThan(0);
+    if (!EMPTY_WHERE_ALL_IS_WELL.has(fn)) expect(answer.rows.length).toBeGreaterThan(0);
   });
 
   test("stands beside every function but those that take JSON themselves", async () => {

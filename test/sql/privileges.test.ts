@@ -5,9 +5,12 @@ import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 
 const reads = [
+  "check_feed",
   "copy_log",
   "copy_standing",
   "describe_server",
+  "digests_at",
+  "digests_of",
   "feed_backlog",
   "feed_bounds",
   "feed_page",
@@ -32,6 +35,9 @@ const reads = [
   "read_tasks",
   "read_version",
   "relay_backlog",
+  "scope_heads",
+  "scopes_after",
+  "state_digests",
   "verify_state",
 ];
 const messages = [
@@ -53,19 +59,35 @@ const tasks = [
   "sweep_tasks",
 ];
 const writes = [...reads, ...tasks, ...messages, "commit", "commit_batch", "expired_states"];
+const operations = [
+  ...writes,
+  "adopt_history",
+  "check_states",
+  "check_these",
+  "count_findings",
+  "hold_scope",
+  "list_findings",
+  "missing_versions",
+  "newest_states",
+  "prune_history",
+  "quarantine_step",
+  "read_strays",
+  "record_findings",
+  "release_checked",
+  "release_scope",
+  "repair_row",
+  "resolve_findings",
+  "restore_change",
+  "rollback_scope",
+  "scope_state_numbers",
+  "settle_strays",
+];
 
 /** What each may call; nobody may call more. */
 const MAY_CALL = {
   agent_state_reader: withDoors(reads),
   agent_state_writer: withDoors(writes),
-  agent_state_operator: withDoors([
-    ...writes,
-    "adopt_history",
-    "hold_scope",
-    "prune_history",
-    "release_scope",
-    "rollback_scope",
-  ]),
+  agent_state_operator: withDoors(operations),
   nobody: [],
 } as const;
 

@@ -11,7 +11,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   state: [],
   service: ["state"],
   config: ["service", "state"],
-  client: ["service", "state"],
+  client: ["processor", "service", "state"],
   supabase: ["service", "state"],
   follower: ["service", "state"],
   embedded: ["service", "state"],
@@ -20,11 +20,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   bus: ["service", "state"],
   relay: ["service", "state"],
   intake: ["service", "state"],
-  manager: ["tasks", "intake", "supabase", "service", "state"],
+  processor: ["service", "state"],
+  fsck: ["service", "state"],
+  manager: ["tasks", "processor", "fsck", "intake", "supabase", "service", "state"],
   server: ["manager", "service", "state"],
   runtime: [
     "server",
     "manager",
+    "tasks",
+    "processor",
     "follower",
     "bus",
     "rocketmq",
@@ -37,7 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "state",
   ],
   cli: ["runtime", "client", "config", "service", "state"],
-  index: ["runtime", "client", "manager", "service", "state"],
+  index: ["runtime", "client", "manager", "processor", "service", "state"],
 };
 
 /** The one folder that knows a third party's package. */

@@ -98,7 +98,7 @@ begin
   select array_agg(r.state_no) into v_tasks from agent_state.rollback_rows(v_scope_no, p_target) r join agent_state.tasks t on t.task_no = r.state_no;
 
   -- Not as settings of the function: only a superuser may attach ones of our own to it.
-  perform set_config('agent_state.repair', 'on', true), set_config('agent_state.core', 'on', true), set_config('agent_state.tasks', 'on', true);
+  perform set_config('agent_state.repair', 'on', true), set_config('agent_state.tasks', 'on', true);
   with rows as materialized (
     select r.*, row_number() over (order by r.id) as n,
            case when r.kept then r.was_version else d.version end as target_version,
@@ -128,7 +128,7 @@ begin
   )
   select count(*) into v_states from linked
   having count(*) = (select count(*) from updated) or agent_state.lost_race() > 0;
-  perform set_config('agent_state.repair', 'off', true), set_config('agent_state.core', 'off', true), set_config('agent_state.tasks', '', true);
+  perform set_config('agent_state.repair', 'off', true), set_config('agent_state.tasks', '', true);
   if v_tasks is not null then perform agent_state.mirror_tasks(v_tasks); end if;
   return json_build_object('step', (v_head + 1)::text, 'states', v_states);
 exception when unique_violation or deadlock_detected or sqlstate 'PT503' then

@@ -44,12 +44,12 @@ $$;
 -- Puts a page of the log in, as restorable_log of the rollback database gives it; twice is as good as once. Every change that is
 -- here then is proven from what is here: its digest follows from the one before it.
 create or replace function agent_state.restore_changes(p_rows json)
-returns integer language plpgsql set enable_seqscan = off set jit = off as $$
+returns integer language plpgsql set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   v_states bigint[];
   v_wrong  text;
 begin
-  perform set_config('agent_state.restore', 'on', true), set_config('agent_state.core', 'on', true), set_config('agent_state.tasks', 'on', true);
+  perform set_config('agent_state.restore', 'on', true), set_config('agent_state.tasks', 'on', true);
   insert into agent_state.scopes (namespace, scope)
   select distinct r.namespace, r.scope from json_to_recordset(p_rows) r(namespace text, scope text) order by 1, 2
   on conflict do nothing;
@@ -87,7 +87,7 @@ begin
   select array_agg(distinct s.state_no) into v_states
     from json_to_recordset(p_rows) r(namespace text, id text) join agent_state.states s on s.namespace = r.namespace and s.id = r.id;
   perform agent_state.derive_states(v_states);
-  perform set_config('agent_state.restore', 'off', true), set_config('agent_state.core', 'off', true), set_config('agent_state.tasks', '', true);
+  perform set_config('agent_state.restore', 'off', true), set_config('agent_state.tasks', '', true);
   return cardinality(v_states);
 end $$;
 

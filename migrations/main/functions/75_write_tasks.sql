@@ -11,7 +11,7 @@ declare
   v_written integer;
 begin
   if p_task_no is null then return; end if;
-  perform set_config('agent_state.core', 'on', true), set_config('agent_state.tasks', 'on', true);
+  perform set_config('agent_state.tasks', 'on', true);
   with rows as materialized (
     select s.ctid as place, s.state_no, s.scope_no, s.namespace, s.id, s.digest as old_digest, s.version + 1 as version, h.step + 1 as step,
            greatest(v_xid, h.feed_xid) as feed_xid, coalesce(i.phase, s.phase) as phase, i.cause, w.weight,
@@ -45,7 +45,7 @@ begin
   )
   select count(*) into v_written from updated;
   if v_written <> cardinality(p_task_no) then perform agent_state.lost_race(); end if;
-  perform set_config('agent_state.tasks', '', true), set_config('agent_state.core', 'off', true);
+  perform set_config('agent_state.tasks', '', true);
 end $$;
 
 -- After losing a race: whoever keeps losing queues up, as in commit_batch; after 50 times the caller has to wait.

@@ -26,7 +26,9 @@ grant execute on function
   agent_state_api.describe_server, agent_state_api.read_migrations, agent_state_api.copy_standing, agent_state_api.read_copy,
   agent_state_api.feed_page, agent_state_api.gates_changed, agent_state_api.feed_backlog, agent_state_api.copy_log,
   agent_state_api.read_tasks, agent_state_api.read_stack,
-  agent_state_api.read_relay, agent_state_api.relay_backlog, agent_state_api.read_parked, agent_state_api.parked_figures
+  agent_state_api.read_relay, agent_state_api.relay_backlog, agent_state_api.read_parked, agent_state_api.parked_figures,
+  agent_state_api.state_digests, agent_state_api.digests_of, agent_state_api.digests_at, agent_state_api.scope_heads,
+  agent_state_api.scopes_after, agent_state_api.check_feed
   to agent_state_reader, agent_state_writer, agent_state_operator;
 grant execute on function
   agent_state_api.commit_batch, agent_state_api.commit, agent_state_api.expired_states,
@@ -37,5 +39,10 @@ grant execute on function
   to agent_state_writer, agent_state_operator;
 grant execute on function
   agent_state_api.prune_history, agent_state_api.adopt_history, agent_state_api.rollback_scope, agent_state_api.hold_scope,
-  agent_state_api.release_scope
+  agent_state_api.release_scope,
+  agent_state_api.check_states, agent_state_api.check_these,
+  agent_state_api.scope_state_numbers, agent_state_api.read_strays, agent_state_api.newest_states, agent_state_api.settle_strays,
+  agent_state_api.missing_versions,
+  agent_state_api.record_findings, agent_state_api.list_findings, agent_state_api.count_findings, agent_state_api.resolve_findings,
+  agent_state_api.release_checked, agent_state_api.quarantine_step, agent_state_api.repair_row, agent_state_api.restore_change
   to agent_state_operator;

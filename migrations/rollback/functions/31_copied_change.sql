@@ -15,7 +15,8 @@ $$;
 
 -- Whether all that a state's document at a version is made of is genuine, and hangs together.
 create or replace function agent_state.is_proven(p_state_no bigint, p_version bigint)
-returns boolean language plpgsql stable set enable_seqscan = off set jit = off as $$
+returns boolean language plpgsql stable
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
 begin
   return coalesce((
     select bool_and(v.genuine and (v.was is null or (v.was = v.version - 1 and v.was_digest = v.before)))
@@ -37,7 +38,7 @@ $$;
 
 -- Makes scopes and states known that are not: by name, as they come.
 create or replace function agent_state.make_scopes(p_namespace text[], p_scope text[])
-returns void language sql set enable_seqscan = off as $$
+returns void language sql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
   insert into agent_state.scopes (namespace, scope)
   select distinct i.namespace, i.scope from unnest(p_namespace, p_scope) i(namespace, scope)
    where not exists (select from agent_state.scopes o where o.namespace = i.namespace and o.scope = i.scope)

@@ -89,7 +89,8 @@ end $$;
 -- Makes a copy served if all of it is here: or says why it is not. One that somebody has to look at stays as it is.
 create or replace function agent_state.finish_copy(
   p_scope_no bigint, p_head bigint, p_promoted bigint, p_hold boolean, p_quarantined int8multirange, p_whole boolean, p_moment bigint)
-returns void language plpgsql set enable_seqscan = off set jit = off as $$
+returns void language plpgsql
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
 declare
   v_was        bigint;
   v_hangs      boolean;
@@ -129,15 +130,19 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select o.namespace, o.scope from agent_state.scopes o where o.broken is not null and o.rebuild order by o.followed_at limit p_limit
 $$;
 
--- Drops what a copy holds, and has it made anew from main: for whoever found that the copy is what is wrong.
+-- Drops what a copy holds, and has it made anew from main, one that was missing as well: for whoever found that the copy is
+-- what is wrong. Answers whether there was one.
 create or replace function agent_state_api.discard_copy(p_namespace text, p_scope text, p_reason text)
 returns boolean language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   v_scope_no bigint;
+  v_was      boolean;
 begin
   perform from agent_state.follower f for update;   -- what is being followed ends first
+  v_was := exists (select from agent_state.scopes o where o.namespace = p_namespace and o.scope = p_scope);
+  perform agent_state.make_scopes(array[p_namespace], array[p_scope]);
   update agent_state.scopes o set pending_step = 0, promoted_step = 0, whole_from = 0, broken = p_reason, rebuild = true
    where o.namespace = p_namespace and o.scope = p_scope returning o.scope_no into v_scope_no;
   delete from agent_state.changes c where c.scope_no = v_scope_no;
-  return v_scope_no is not null;
+  return v_was;
 end $$;

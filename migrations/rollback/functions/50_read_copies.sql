@@ -24,20 +24,20 @@ language sql stable security definer set search_path = pg_catalog, pg_temp set e
    order by c.id
 $$;
 
--- Where copies stand: those after one, by namespace and scope; or one alone.
+-- Where copies stand: those after one, by namespace and scope; or one alone. `suspect`: it and main differ.
 create or replace function agent_state_api.copied_scopes(p_namespace text, p_scope text, p_limit integer)
-returns table (namespace text, scope text, promoted_step bigint, pending_step bigint, hold boolean, broken text)
+returns table (namespace text, scope text, promoted_step bigint, pending_step bigint, hold boolean, broken text, suspect boolean)
 language sql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
-  select o.namespace, o.scope, o.promoted_step, o.pending_step, o.hold, agent_state.unserved(o)
+  select o.namespace, o.scope, o.promoted_step, o.pending_step, o.hold, agent_state.unserved(o), o.broken is not null and not o.rebuild
     from agent_state.scopes o
    where (o.namespace, o.scope) > (coalesce(p_namespace, ''), coalesce(p_scope, ''))
    order by o.namespace, o.scope limit p_limit
 $$;
 
 create or replace function agent_state_api.copy_standing(p_namespace text, p_scope text)
-returns table (promoted_step bigint, pending_step bigint, hold boolean, broken text)
+returns table (promoted_step bigint, pending_step bigint, hold boolean, broken text, suspect boolean)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select o.promoted_step, o.pending_step, o.hold, agent_state.unserved(o)
+  select o.promoted_step, o.pending_step, o.hold, agent_state.unserved(o), o.broken is not null and not o.rebuild
     from agent_state.scopes o where o.namespace = p_namespace and o.scope = p_scope
 $$;
 

@@ -56,7 +56,7 @@ test("runs of tau-bench are one a line, with the calls of each message", () => {
 });
 
 test("every example can be replayed, and each call of a tool comes back with its result", () => {
-  const files = readdirSync(examples).filter((name) => !name.endsWith(".md"));
+  const files = readdirSync(examples).filter((name) => !/\.(md|mjs)$/.test(name));
   expect(files.length).toBeGreaterThanOrEqual(3);
   for (const run of files.flatMap(example)) {
     const plan = planRun(run, "");

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../state/json.ts";
+import { fsckPaths } from "./fsck-paths.ts";
 import { parkedPaths } from "./parked-paths.ts";
 import { schemas } from "./schemas.ts";
 import { scopePaths } from "./scope-paths.ts";
@@ -18,7 +19,14 @@ export const openapiDocument: JsonObject = {
   servers: [{ url: "/" }],
   // An empty requirement beside the other: without configured tokens, none is asked for.
   security: [{}, { token: [] }],
-  paths: { ...statePaths, ...scopePaths, ...taskPaths, ...parkedPaths, ...servicePaths },
+  paths: {
+    ...statePaths,
+    ...scopePaths,
+    ...taskPaths,
+    ...fsckPaths,
+    ...parkedPaths,
+    ...servicePaths,
+  },
   components: {
     securitySchemes: { token: { type: "http", scheme: "bearer" } },
     schemas,

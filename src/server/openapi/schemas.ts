@@ -1,4 +1,5 @@
 import { ERROR_STATUS } from "../../state/errors.ts";
+import { CHECK_NAMES } from "../../state/fsck.ts";
 import type { JsonObject } from "../../state/json.ts";
 import { anyJson, count, flag, name, object, request, text, time } from "./schema-parts.ts";
 import { taskSchemas } from "./task-schemas.ts";
@@ -276,6 +277,59 @@ export const schemas = {
   ParkedPage: listOf("ParkedMessage"),
   Discarded: object({ number: count }),
   ...taskSchemas,
+  FsckRequest: request(
+    {
+      scope: name,
+      checks: { type: "array", items: { enum: [...CHECK_NAMES] } },
+      plan: flag,
+      fix: { enum: ["safe"] },
+    },
+    [],
+  ),
+  CheckStatus: object(
+    {
+      check: { enum: [...CHECK_NAMES] },
+      status: { enum: ["passed", "failed", "could not run"] },
+      reason: text,
+    },
+    ["reason"],
+  ),
+  Finding: object({
+    no: count,
+    check: { enum: [...CHECK_NAMES] },
+    kind: { enum: ["divergent", "illegal"] },
+    namespace: textOrNull,
+    scope: textOrNull,
+    id: textOrNull,
+    version: { ...count, type: ["string", "null"] },
+    step: { ...count, type: ["string", "null"] },
+    detail: text,
+    remedy: text,
+    safe: { type: ["boolean", "null"] },
+    foundAt: time,
+    seenAt: time,
+    resolvedAt: { ...time, type: ["string", "null"] },
+    resolution: textOrNull,
+  }),
+  FsckReport: object({
+    checked: { type: "integer" },
+    checks: { type: "array", items: { $ref: "#/components/schemas/CheckStatus" } },
+    findings: { type: "array", items: { $ref: "#/components/schemas/Finding" } },
+  }),
+  FsckRun: object({
+    what: { enum: ["sweep", "scrub", "asked"] },
+    endedAt: time,
+    checked: { type: "integer" },
+    checks: { type: "array", items: { $ref: "#/components/schemas/CheckStatus" } },
+  }),
+  Findings: object(
+    {
+      items: { type: "array", items: { $ref: "#/components/schemas/Finding" } },
+      runs: { type: "array", items: { $ref: "#/components/schemas/FsckRun" } },
+      next: text,
+    },
+    ["next"],
+  ),
   Info: { type: "object" },
   Health: object({ status: text }),
   Readiness: object({ ready: flag }),

@@ -73,7 +73,13 @@ export const taskSchemas = {
     tasks,
   }),
   CanceledTasks: object({ items: { type: "array", items: object({ id: name, phase: text }) } }),
-  Heartbeat: object({ leaseUntil: time, cancel: names, preempt: names, fenced: names }),
+  Heartbeat: object({
+    leaseUntil: time,
+    leaseMs: ms,
+    cancel: names,
+    preempt: names,
+    fenced: names,
+  }),
   EffectState: object({ standing: { enum: ["begun", "done", "in_doubt"] }, receipt: anyJson }),
   PushRequest: request(
     {

@@ -19,6 +19,9 @@ const RETRY_MS = { least: 2, most: 5 };
 /** One that is further behind will not have come in that time. */
 const RETRY_LAG_MS = 50;
 
+/** How long the detector waits for what it holds. */
+const LOOK_MS = 5_000;
+
 /** How long one that belongs to another database, or takes writes, is left alone. */
 const REFUSED_MS = 10_000;
 
@@ -110,6 +113,14 @@ export class Replica {
     }
   }
 
+  /** What it holds, whether reads go there or not. Throws where it is none of main's, or slow to answer. */
+  look<T>(read: (caller: Caller) => Promise<T>): Promise<T> {
+    const caller = this.#callerFor({ scopes: null, isAnyFresh: true });
+    return withDeadline({ what: "The look at the replica", timeoutMs: LOOK_MS }, () =>
+      read(caller),
+    );
+  }
+
   async #attempt<T>(
     wanted: CopyRead<T>,
     caller: Caller,
@@ -132,7 +143,7 @@ export class Replica {
   }
 
   /** Calls that are refused where the replica does not have what they must see. */
-  #callerFor<T>({ scopes, isAnyFresh }: CopyRead<T>): Caller {
+  #callerFor({ scopes, isAnyFresh }: Pick<CopyRead<unknown>, "scopes" | "isAnyFresh">): Caller {
     const { reader, seen } = this.#options;
     return {
       call: async (operation, values) => {

@@ -16,6 +16,7 @@ import type { Consistency, SessionToken } from "../../state/request.ts";
 import { isCut, stepsSeen, versionSeen } from "../../state/session-token.ts";
 import type { ScopeStatus, HistoryEntry, StateSummary, Version } from "../../state/state.ts";
 import type { ScopeStep } from "../sql/copy-standing.ts";
+import { digestsOf, stateDigests } from "../sql/compare-copies.ts";
 import { listStates } from "../sql/list-states.ts";
 import { readHistory } from "../sql/read-history.ts";
 import { readScope } from "../sql/read-scope.ts";
@@ -83,6 +84,10 @@ export function replicatedStore(options: ReplicatedOptions): StateStore {
         return counter.figures;
       },
       open: (reason, ms) => replica.open(reason, ms),
+      copy: {
+        digests: (after, limit) => replica.look((caller) => stateDigests(caller, after, limit)),
+        digestsOf: (stateNos) => replica.look((caller) => digestsOf(caller, stateNos)),
+      },
     },
     close: () => (closing ??= closeAll()),
   };

@@ -33,7 +33,7 @@ const COPIED_SCOPE = {
   writes: false,
 } as const satisfies Operation;
 
-const STANDING = ["promoted_step", "pending_step", "hold", "broken"] as const;
+const STANDING = ["promoted_step", "pending_step", "hold", "broken", "suspect"] as const;
 
 const COPY_STANDING = {
   fn: "copy_standing",
@@ -146,7 +146,7 @@ export async function readStandings(
 ): Promise<CopyStanding[]> {
   const { namespace = null, scope = null } = after ?? {};
   const rows = await reader.call(COPIED_SCOPES, { namespace, scope, limit });
-  return rows.map((row) => standingOf(row, { namespace: text(row, 4), scope: text(row, 5) }));
+  return rows.map((row) => standingOf(row, { namespace: text(row, 5), scope: text(row, 6) }));
 }
 
 function standingOf(row: Row, name: ScopeName): CopyStanding {
@@ -156,6 +156,7 @@ function standingOf(row: Row, name: ScopeName): CopyStanding {
     pendingStep: bigint(row, 1),
     hold: boolean(row, 2),
     broken: row[3] ?? null,
+    isSuspect: boolean(row, 4),
   };
 }
 

@@ -1,0 +1,126 @@
+import { Detector } from "../fsck/detector.ts";
+import type { DetectorFigures } from "../fsck/detector.ts";
+import type { Logger } from "../service/log-port.ts";
+import { AgentRuntimeError } from "../state/errors.ts";
+import { CHECK_NAMES } from "../state/fsck.ts";
+import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
+import type { ReplicaCopy, RollbackCopy } from "../state/fsck-ports.ts";
+import { checkNamespace, checkScope } from "../state/identifiers.ts";
+import type { StateStore } from "../state/ports.ts";
+import { quote } from "../state/quote.ts";
+import type { Directory } from "./directory.ts";
+import type { Limits } from "./limits.ts";
+import { memoryCopyOf } from "./memory-copy.ts";
+import type { StateCache } from "./state-cache.ts";
+
+/** How long a replica is not read that was found to differ, where no sweep says so anew. */
+const DISTRUST_MS = 60_000;
+
+/** When the detector looks by itself, and which copy it knows beside this process's memory and the replica. */
+export interface FsckSettings {
+  /** Milliseconds between two looks at what was touched; 0: it looks only when it is asked to. */
+  readonly sweepMs: number;
+  /** States that the rolling scrub looks at in a second; 0: it does not run. */
+  readonly statesPerSecond: number;
+  readonly rollback?: RollbackCopy;
+}
+
+interface FsckParts {
+  readonly store: Pick<StateStore, "fsck" | "replica">;
+  readonly cache: StateCache;
+  readonly directory: Directory;
+  readonly limits: Limits;
+  readonly log: Logger;
+}
+
+const DEFAULT_PAGE = 100;
+
+/** The confusion detector behind the face of the state manager: what comes in is checked here. */
+export class Fsck {
+  readonly #parts: FsckParts;
+  readonly #detector: Detector;
+  readonly #isOn: boolean;
+
+  constructor(parts: FsckParts, settings: FsckSettings = { sweepMs: 0, statesPerSecond: 0 }) {
+    this.#parts = parts;
+    this.#isOn = settings.sweepMs > 0;
+    this.#detector = new Detector({
+      store: parts.store.fsck,
+      copies: {
+        replica: replicaCopyOf(parts.store, settings.sweepMs),
+        rollback: settings.rollback ?? null,
+        memory: memoryCopyOf(parts.cache, parts.directory),
+      },
+      sweepMs: settings.sweepMs,
+      statesPerSecond: settings.statesPerSecond,
+      log: parts.log,
+    });
+  }
+
+  /** Whether it looks by itself. */
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
+  get figures(): DetectorFigures {
+    return this.#detector.figures;
+  }
+
+  start(): void {
+    if (this.#isOn) this.#detector.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#detector.stop();
+  }
+
+  async run(options: FsckOptions): Promise<FsckReport> {
+    checkNames(options);
+    const unknown = options.checks?.find((check) => !CHECK_NAMES.includes(check));
+    if (unknown !== undefined) {
+      throw new AgentRuntimeError(
+        "INVALID_REQUEST",
+        `There is no check ${quote(unknown)}; there are ${CHECK_NAMES.join(", ")}.`,
+        { field: "checks" },
+      );
+    }
+    return this.#detector.run(options);
+  }
+
+  async findings(options: FindingsOptions): Promise<Findings> {
+    checkNames(options);
+    const limit = this.#limitOf(options.limit);
+    const items = await this.#parts.store.fsck.findings({
+      namespace: options.namespace ?? (options.scope === undefined ? null : "default"),
+      scope: options.scope ?? null,
+      open: options.all !== true,
+      before: options.before ?? null,
+      limit,
+    });
+    const { runs } = this.#detector;
+    return items.length < limit ? { items, runs } : { items, runs, next: String(items.at(-1)!.no) };
+  }
+
+  #limitOf(limit = Math.min(DEFAULT_PAGE, this.#parts.limits.pageItems)): number {
+    const { pageItems } = this.#parts.limits;
+    if (Number.isInteger(limit) && limit >= 1 && limit <= pageItems) return limit;
+    throw new AgentRuntimeError(
+      "INVALID_LIMIT",
+      `A page has 1 to ${pageItems} items, not ${limit}.`,
+    );
+  }
+}
+
+function replicaCopyOf(
+  { replica }: Pick<StateStore, "replica">,
+  sweepMs: number,
+): ReplicaCopy | null {
+  if (replica === null) return null;
+  const distrustMs = sweepMs === 0 ? DISTRUST_MS : 1_000 + 2 * sweepMs;
+  return { ...replica.copy, distrust: (reason) => replica.open(reason, distrustMs) };
+}
+
+function checkNames({ namespace, scope }: { namespace?: string; scope?: string }): void {
+  if (namespace !== undefined) checkNamespace(namespace);
+  if (scope !== undefined) checkScope(scope);
+}

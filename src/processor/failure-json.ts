@@ -1,0 +1,31 @@
+import type { JsonObject } from "../state/json.ts";
+import { ChildFailed } from "./interruption.ts";
+
+/** What a message may have at most: it is stored, and told to the parent. */
+const MESSAGE_CHARACTERS = 2_000;
+
+/** What a handler threw, as the error of its task: without its stack, which says more than readers may know. */
+export function failureJson(thrown: unknown): JsonObject {
+  if (!(thrown instanceof Error)) return { message: messageOf(thrown) };
+  const { code } = thrown as { readonly code?: unknown };
+  return {
+    name: clip(thrown.name),
+    message: clip(thrown.message),
+    ...(typeof code === "string" || typeof code === "number" ? { code } : {}),
+    ...(thrown instanceof ChildFailed ? { child: thrown.id, phase: thrown.phase } : {}),
+  };
+}
+
+function messageOf(thrown: unknown): string {
+  if (typeof thrown === "string") return clip(thrown);
+  try {
+    return clip(`the handler threw ${JSON.stringify(thrown) ?? String(thrown)}`);
+  } catch {
+    return "the handler threw what is no JSON";
+  }
+}
+
+/** No text that a database refuses. */
+function clip(text: unknown): string {
+  return String(text).slice(0, MESSAGE_CHARACTERS).toWellFormed().replaceAll("\0", "\uFFFD");
+}

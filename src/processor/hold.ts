@@ -1,0 +1,187 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { backoffMs } from "../service/backoff.ts";
+import { AgentRuntimeError } from "../state/errors.ts";
+import type { Json } from "../state/json.ts";
+import type { FailReport, Reported, TaskFace } from "../state/task-face.ts";
+import type { Task, Wait } from "../state/task.ts";
+import { RunInterrupted } from "./interruption.ts";
+import type { InterruptionReason } from "./interruption.ts";
+
+/** The pauses before what got no answer is asked again. */
+const RETRY = { firstMs: 50, maxMs: 5_000 };
+
+/** How a handler said that its task ended. */
+export interface Verdict {
+  readonly report: "fail" | "reject";
+  readonly body: Pick<FailReport, "error" | "retry" | "retryAfterMs">;
+}
+
+/** One task in the hands of one worker, from its claim until it is given back or taken away. */
+export class Hold {
+  readonly task: Task;
+  readonly tasks: TaskFace;
+  readonly incarnation: string;
+  readonly where: { readonly namespace?: string };
+  readonly #over = new AbortController();
+  readonly #preempted = new AbortController();
+  #resumePoint: Json | undefined;
+  #interruption: RunInterrupted | undefined;
+  #isHeld = true;
+  #isStopping = false;
+  #verdict: Verdict | undefined;
+
+  constructor(
+    tasks: TaskFace,
+    task: Task,
+    { incarnation, namespace }: { readonly incarnation: string; readonly namespace?: string },
+  ) {
+    this.tasks = tasks;
+    this.task = task;
+    this.incarnation = incarnation;
+    this.where = namespace === undefined ? {} : { namespace };
+    this.#resumePoint = task.resumePoint;
+  }
+
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  get preempted(): AbortSignal {
+    return this.#preempted.signal;
+  }
+
+  get resumePoint(): Json | undefined {
+    return this.#resumePoint;
+  }
+
+  /** Whether somebody must still say what became of the task. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** Why the run is over; undefined while it is not. */
+  get interruption(): RunInterrupted | undefined {
+    return this.#interruption;
+  }
+
+  get verdict(): Verdict | undefined {
+    return this.#verdict;
+  }
+
+  /** Throws where the run is over. */
+  check(): void {
+    if (this.#interruption !== undefined) throw this.#interruption;
+  }
+
+  /** What the call answers, asked again while there is no answer; where the task was taken away the run is over. */
+  async do<T>(call: () => Promise<T>): Promise<T> {
+    this.check();
+    for (let failures = 1; ; failures++) {
+      try {
+        const answer = await call();
+        this.check();
+        return answer;
+      } catch (error) {
+        this.check();
+        if (isFenced(error)) throw this.interrupt("fenced", { cause: error });
+        if (!mayPass(error)) throw error;
+      }
+      await this.#rest(backoffMs(failures, RETRY, Math.random()));
+      this.check();
+    }
+  }
+
+  async checkpoint(resumePoint?: Json): Promise<void> {
+    const { id, epoch } = this.task;
+    const point = resumePoint === undefined ? {} : { resumePoint };
+    const report = { ...this.where, ...point, epoch };
+    const isStopping = this.#isStopping;
+    const { wanted, phase } = await this.do(() =>
+      isStopping ? this.tasks.release(id, report) : this.tasks.checkpoint(id, report),
+    );
+    if (resumePoint !== undefined) this.#resumePoint = resumePoint;
+    if (phase === "canceled") throw this.interrupt("canceled", { isHeld: false });
+    if (wanted === "cancel") throw this.interrupt("canceled");
+    if (isStopping) throw this.interrupt("stopped");
+    if (wanted === "suspended") throw this.interrupt("preempted");
+  }
+
+  /** Gives the task back until that is there: ends the run in any case. */
+  async wait(wait: Wait): Promise<never> {
+    const { id, epoch } = this.task;
+    const { phase } = await this.do(() => this.tasks.wait(id, { ...this.where, epoch, wait }));
+    if (phase === "canceled") throw this.interrupt("canceled", { isHeld: false });
+    throw this.interrupt("waiting");
+  }
+
+  /** Ends the run as the handler says. */
+  end(report: Verdict["report"], body: Verdict["body"]): never {
+    this.check();
+    this.#verdict = { report, body };
+    throw this.interrupt("ended");
+  }
+
+  /** The next checkpoint is awaited; `isStopping`: it gives the task back in any case. */
+  askForCheckpoint({ isStopping = false } = {}): void {
+    this.#isStopping ||= isStopping;
+    this.#preempted.abort(new RunInterrupted(isStopping ? "stopped" : "preempted"));
+  }
+
+  /** The run is over, and its signal says why; the first reason stays. */
+  interrupt(
+    reason: InterruptionReason,
+    { cause, isHeld = reason === "canceled" || reason === "ended" }: Interrupting = {},
+  ): RunInterrupted {
+    if (this.#interruption === undefined) {
+      this.#interruption = new RunInterrupted(reason, cause === undefined ? {} : { cause });
+      this.#over.abort(this.#interruption);
+    }
+    this.#isHeld &&= isHeld;
+    return this.#interruption;
+  }
+
+  /** How the task ended, told until it is taken; undefined where it was taken away. */
+  async tell(
+    report: () => Promise<Reported>,
+    { signal, onLost }: { readonly signal: AbortSignal; readonly onLost: () => void },
+  ): Promise<Reported | undefined> {
+    for (let failures = 1; this.#isHeld; failures++) {
+      try {
+        const told = await report();
+        this.#isHeld = false;
+        return told;
+      } catch (error) {
+        if (isFenced(error)) {
+          this.interrupt("fenced", { cause: error });
+          return undefined;
+        }
+        if (!mayPass(error)) throw error;
+        // What was claimed with it may be held now, and nobody here knows of it.
+        if (error instanceof AgentRuntimeError && error.facts.mayHaveHappened !== false) onLost();
+      }
+      const ms = backoffMs(failures, RETRY, Math.random());
+      await sleep(ms, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return undefined;
+    }
+    return undefined;
+  }
+
+  async #rest(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.signal }).catch(() => undefined);
+  }
+}
+
+interface Interrupting {
+  readonly cause?: unknown;
+  /** Whether the task is still this worker's. */
+  readonly isHeld?: boolean;
+}
+
+function isFenced(error: unknown): boolean {
+  return error instanceof AgentRuntimeError && ["EPOCH_FENCED", "TASK_ENDED"].includes(error.code);
+}
+
+/** A database that is away comes back, and a scope on hold is released, or goes back, which fences. */
+function mayPass(error: unknown): boolean {
+  return error instanceof AgentRuntimeError && (error.retryable || error.code === "SCOPE_ON_HOLD");
+}

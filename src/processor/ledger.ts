@@ -1,0 +1,67 @@
+import { AgentRuntimeError } from "../state/errors.ts";
+import type { Json } from "../state/json.ts";
+import type { EffectState } from "../state/task-face.ts";
+import type { Hold } from "./hold.ts";
+
+/** Before the keys of what a run notes for itself; effects of handlers may not begin so. */
+const OWN = "run.";
+
+/** What a task did outside, and what its runs noted: it stays whatever becomes of the run. */
+export class Ledger {
+  readonly #hold: Hold;
+  #ownKeys: Promise<Set<string>> | undefined;
+
+  constructor(hold: Hold) {
+    this.#hold = hold;
+  }
+
+  /** How an effect stands, which begins where nobody began it. */
+  begin(key: string, options: { readonly again?: boolean } = {}): Promise<EffectState> {
+    if (key.startsWith(OWN)) {
+      const why = `the key of an effect may not begin with "${OWN}"; what runs note for themselves does`;
+      throw new AgentRuntimeError("INVALID_REQUEST", why, { field: "key" });
+    }
+    return this.#effect({ key, ...options });
+  }
+
+  async record(key: string, receipt: Json): Promise<Json> {
+    return (await this.#effect({ key, receipt })).receipt;
+  }
+
+  /** What was noted first under this name. */
+  async note<Value extends Json>(name: string, value: Value): Promise<Value> {
+    return (await this.record(OWN + name, value)) as Value;
+  }
+
+  /**
+   * How many answers there were when this question was put, now or in an earlier run.
+   *
+   * A rollback takes answers away, and not what was noted: a question that was put after more than there
+   * are is put anew, under the next number.
+   */
+  async placeOf(name: string, answers: number): Promise<number> {
+    const keys = await (this.#ownKeys ??= this.#readOwnKeys());
+    for (let round = 1; ; round++) {
+      const numbered = round === 1 ? name : `${name}~${round}`;
+      if (keys.has(OWN + `${name}~${round + 1}`)) continue;
+      const { after } = await this.note(numbered, { after: answers });
+      keys.add(OWN + numbered);
+      if (after <= answers) return after;
+    }
+  }
+
+  async #readOwnKeys(): Promise<Set<string>> {
+    const { task, tasks, where } = this.#hold;
+    const { effects } = await this.#hold.do(() => tasks.get(task.id, where));
+    return new Set(effects.flatMap(({ key }) => (key.startsWith(OWN) ? [key] : [])));
+  }
+
+  #effect(report: {
+    readonly key: string;
+    readonly receipt?: Json;
+    readonly again?: boolean;
+  }): Promise<EffectState> {
+    const { task, tasks, where } = this.#hold;
+    return this.#hold.do(() => tasks.effect(task.id, { ...report, ...where, epoch: task.epoch }));
+  }
+}

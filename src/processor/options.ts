@@ -1,0 +1,84 @@
+import { randomUUID } from "node:crypto";
+import { hostname } from "node:os";
+import { AgentRuntimeError } from "../state/errors.ts";
+import { checkId, checkNamespace, checkScope, checkType } from "../state/identifiers.ts";
+import { checkFields } from "../state/nearest.ts";
+
+export interface ProcessorOptions {
+  /** Handlers that run at a time; default 8. */
+  readonly concurrency?: number;
+  /** Only tasks of these kinds; unsaid: of any. */
+  readonly kinds?: readonly string[];
+  /** Only these stacks; unsaid: any. */
+  readonly stacks?: readonly string[];
+  readonly namespace?: string;
+  /** Who works, for people to read; unsaid: the host and the process. */
+  readonly worker?: string;
+  /** How long `stop` lets handlers come to a checkpoint or to their end; default 10,000. */
+  readonly drainMs?: number;
+  /** How long one claim waits for something to do before the next; default 20,000. */
+  readonly waitMs?: number;
+}
+
+const FIELDS = [
+  "concurrency",
+  "kinds",
+  "stacks",
+  "namespace",
+  "worker",
+  "drainMs",
+  "waitMs",
+] as const satisfies readonly (keyof ProcessorOptions)[];
+
+const MAX_CONCURRENCY = 1_000;
+const MAX_DRAIN_MS = 86_400_000;
+/** A service refuses more. */
+const MAX_WAIT_MS = 60_000;
+
+export interface CheckedOptions {
+  readonly concurrency: number;
+  readonly kinds: readonly string[];
+  readonly stacks: readonly string[];
+  readonly namespace: string | undefined;
+  readonly worker: string;
+  readonly drainMs: number;
+  readonly waitMs: number;
+}
+
+/** @throws {AgentRuntimeError} INVALID_*, UNKNOWN_FIELD. */
+export function checkOptions(options: ProcessorOptions): CheckedOptions {
+  checkFields(options, FIELDS, "the options");
+  const { kinds = [], stacks = [], namespace, worker = ownName() } = options;
+  for (const [field, list] of Object.entries({ kinds, stacks }))
+    if (!Array.isArray(list)) throw invalid(field, "must be an array");
+  return {
+    concurrency: whole(options.concurrency ?? 8, "concurrency", { from: 1, to: MAX_CONCURRENCY }),
+    kinds: kinds.map((kind) => checkType(kind)),
+    stacks: stacks.map((stack) => checkScope(stack)),
+    namespace: namespace === undefined ? undefined : checkNamespace(namespace),
+    worker: checkId(worker),
+    drainMs: whole(options.drainMs ?? 10_000, "drainMs", { from: 0, to: MAX_DRAIN_MS }),
+    waitMs: whole(options.waitMs ?? 20_000, "waitMs", { from: 0, to: MAX_WAIT_MS }),
+  };
+}
+
+function ownName(): string {
+  const host = hostname()
+    .replaceAll(/[^A-Za-z0-9.-]/g, "-")
+    .slice(0, 100);
+  return `${host || randomUUID()}.${process.pid}`;
+}
+
+function whole(
+  value: unknown,
+  field: string,
+  { from, to }: { readonly from: number; readonly to: number },
+): number {
+  if (Number.isSafeInteger(value) && Number(value) >= from && Number(value) <= to)
+    return Number(value);
+  throw invalid(field, `must be a whole number from ${from} to ${to}`);
+}
+
+function invalid(field: string, must: string): AgentRuntimeError {
+  return new AgentRuntimeError("INVALID_REQUEST", `${field} ${must}`, { field });
+}

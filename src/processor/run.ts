@@ -1,0 +1,205 @@
+import { systemClock } from "../service/clock.ts";
+import { AgentRuntimeError } from "../state/errors.ts";
+import type { Json } from "../state/json.ts";
+import type { FailReport, PushRequest } from "../state/task-face.ts";
+import type { Task } from "../state/task.ts";
+import { ChildFailed } from "./interruption.ts";
+import type { Hold } from "./hold.ts";
+import { Ledger } from "./ledger.ts";
+
+/** A child to push; its parent is the task that runs. */
+export interface ChildRequest extends Omit<
+  PushRequest,
+  "id" | "parent" | "parentEpoch" | "idempotencyKey" | "namespace"
+> {
+  /** Unsaid: the same stack. */
+  readonly stack?: string;
+}
+
+export interface EffectOptions {
+  /**
+   * What to do where an earlier run began it and nobody knows how far it came: `fail` (default) throws
+   * EFFECT_IN_DOUBT; `again` does it again; a function looks, and answers its receipt, or undefined
+   * where nothing was done: then it is done now.
+   */
+  readonly inDoubt?: "fail" | "again" | (() => Promise<Json | undefined>);
+}
+
+/** What an effect may hand on to whom it asks, so that the other side knows it again. */
+export interface EffectContext {
+  /** The same for each try of this effect. */
+  readonly idempotencyKey: string;
+  readonly signal: AbortSignal;
+}
+
+type Wait = { readonly timeoutMs?: number };
+
+/**
+ * What a handler does with its task. Whatever it does here holds only while the task is its own: once the
+ * run is over, every call throws RunInterrupted, and what the handler returns is not looked at.
+ *
+ * A handler is run again from its start, with `task.resumePoint` where its last checkpoint was. Keys
+ * say which child, effect, sleep or question of the earlier run is meant.
+ */
+export class Run {
+  readonly #hold: Hold;
+  readonly #ledger: Ledger;
+
+  constructor(hold: Hold) {
+    this.#hold = hold;
+    this.#ledger = new Ledger(hold);
+  }
+
+  /** Aborts when the run is over; its reason is a RunInterrupted. */
+  get signal(): AbortSignal {
+    return this.#hold.signal;
+  }
+
+  /** Aborts when something newer waits, or the processor stops: make a checkpoint soon. */
+  get preempted(): AbortSignal {
+    return this.#hold.preempted;
+  }
+
+  /** Where the task goes on, as far as it is known. */
+  get resumePoint(): Json | undefined {
+    return this.#hold.resumePoint;
+  }
+
+  /**
+   * Keeps where the task goes on; unsaid, where it was.
+   *
+   * @throws {RunInterrupted} where something newer came: the task goes on from here after it.
+   */
+  checkpoint(resumePoint?: Json): Promise<void> {
+    return this.#hold.checkpoint(resumePoint);
+  }
+
+  /** Pushes a child; where an earlier run did, answers that one. It may run at once, or beside this one. */
+  async push(key: string, { stack, ...request }: ChildRequest = {}): Promise<Task> {
+    const { task, tasks, where } = this.#hold;
+    this.#hold.check();
+    const id = childId(task, key);
+    try {
+      return await this.#hold.do(() =>
+        tasks.push(stack ?? task.stack, {
+          ...request,
+          ...where,
+          id,
+          parent: task.id,
+          parentEpoch: task.epoch,
+        }),
+      );
+    } catch (error) {
+      if (!(error instanceof AgentRuntimeError) || error.code !== "ALREADY_EXISTS") throw error;
+      const there = await this.#hold.do(() => tasks.get(id, where));
+      if (there.parent !== task.id) throw error;
+      return there;
+    }
+  }
+
+  /**
+   * The result of a child, which is pushed where it was not yet. Until it has ended the task waits: then this
+   * throws RunInterrupted, and answers in the run after it.
+   *
+   * @throws {ChildFailed} where it failed, was canceled or rejected.
+   */
+  async child(key: string, request: ChildRequest = {}): Promise<Json> {
+    const { task, tasks, where } = this.#hold;
+    const id = childId(task, key);
+    const end = task.results.find((result) => result.from === "task" && result.id === id);
+    if (end?.from === "task") {
+      const told = end.isLarge === true ? await this.#hold.do(() => tasks.get(id, where)) : end;
+      if (end.phase === "completed") return told.result ?? null;
+      throw new ChildFailed(told);
+    }
+    await this.push(key, request);
+    return await this.#hold.wait({ for: "child", children: [id] });
+  }
+
+  /**
+   * Does something outside once: what `act` answers is its receipt, and is answered by every later run.
+   *
+   * @throws {AgentRuntimeError} EFFECT_IN_DOUBT, see `options.inDoubt`. What `act` throws leaves it in doubt.
+   */
+  async effect<Receipt extends Json | undefined | void>(
+    key: string,
+    act: (context: EffectContext) => Promise<Receipt> | Receipt,
+    { inDoubt = "fail" }: EffectOptions = {},
+  ): Promise<Receipt> {
+    const known = await this.#ledger.begin(key);
+    if (known.standing === "done") return known.receipt as Receipt;
+    if (known.standing === "in_doubt") {
+      const found = typeof inDoubt === "function" ? await inDoubt() : undefined;
+      if (found !== undefined) return (await this.#ledger.record(key, found)) as Receipt;
+      if (inDoubt === "fail") throw doubt(this.#hold.task.id, key);
+      await this.#ledger.begin(key, { again: true });
+    }
+    this.#hold.check();
+    const idempotencyKey = `${this.#hold.task.id}/${key}`;
+    const receipt = await act({ idempotencyKey, signal: this.signal });
+    return (await this.#ledger.record(key, receipt ?? null)) as Receipt;
+  }
+
+  /** Gives the task back until the time is over; holds no worker meanwhile. In the run after it, answers at once. */
+  async sleep(key: string, ms: number): Promise<void> {
+    const now = systemClock.now();
+    const { until } = await this.#ledger.note(`sleep.${key}`, { until: now + ms });
+    // The time rings by the clock of the database; this one only tells whether it was to ring by now.
+    if (until > now) await this.#hold.wait({ for: "timer", ms: Math.ceil(until - now) });
+  }
+
+  /** What a person gave for it, once they did; until then the task is `input_required`. */
+  waitForInput(key: string, options: Wait & { readonly prompt?: Json } = {}): Promise<Json> {
+    return this.#ask(key, { ...options, for: "input" });
+  }
+
+  /** The same for a permission, with the phase `auth_required`. */
+  waitForAuth(key: string, options: Wait & { readonly prompt?: Json } = {}): Promise<Json> {
+    return this.#ask(key, { ...options, for: "auth" });
+  }
+
+  /** The data of the first event of this name, which may have come before. */
+  async waitForEvent(name: string, options: Wait = {}): Promise<Json> {
+    const event = this.#hold.task.results.find(
+      (result) => result.from === "event" && result.name === name,
+    );
+    if (event?.from === "event") return event.data;
+    return await this.#hold.wait({ ...options, for: "event", name });
+  }
+
+  /** Ends the run: the task has failed, and is tried again where its policy, and `retry`, allow. */
+  fail(error: Json, options: Pick<FailReport, "retry" | "retryAfterMs"> = {}): never {
+    return this.#hold.end("fail", { error, ...options });
+  }
+
+  /** Ends the run: the task will not be done. */
+  reject(error: Json): never {
+    return this.#hold.end("reject", { error });
+  }
+
+  /** Answers carry no key: the one that came after the question was put is its own. */
+  async #ask(
+    key: string,
+    wait: Wait & { readonly for: "input" | "auth"; readonly prompt?: Json },
+  ): Promise<Json> {
+    const answers = this.#hold.task.results.flatMap((result) =>
+      result.from === "input" ? [result.data] : [],
+    );
+    const place = await this.#ledger.placeOf(`input.${key}`, answers.length);
+    if (place < answers.length) return answers[place]!;
+    return await this.#hold.wait(wait);
+  }
+}
+
+function childId(task: Task, key: string): string {
+  return `${task.id}.${key}`;
+}
+
+function doubt(id: string, key: string): AgentRuntimeError {
+  return new AgentRuntimeError(
+    "EFFECT_IN_DOUBT",
+    `an earlier run of ${JSON.stringify(id)} began the effect ${JSON.stringify(key)} and never told how it ended; ` +
+      `look whether it was done, and say in "inDoubt" how to find out`,
+    { mayHaveHappened: true },
+  );
+}

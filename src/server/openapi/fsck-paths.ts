@@ -1,0 +1,28 @@
+import type { JsonObject } from "../../state/json.ts";
+import { answers, body, countQuery, json, LIMIT, NAMESPACE, query } from "./parts.ts";
+
+/** `/v1/fsck`. */
+export const fsckPaths: JsonObject = {
+  "/v1/fsck": {
+    get: {
+      operationId: "getFindings",
+      summary: "What the confusion detector found, newest first",
+      parameters: [
+        query("scope", "Only this scope."),
+        query("all", "`true`: also those that are settled.", { enum: ["true", "false"] }),
+        LIMIT,
+        countQuery("before", "`next` of the page before."),
+        NAMESPACE,
+      ],
+      responses: answers({ 200: json("One page, and how the newest runs went.", "Findings") }),
+    },
+    post: {
+      operationId: "runFsck",
+      summary: "Look now; say what could be done (`plan`), or do what is proven (`fix`)",
+      description: "Needs a token with the role `operator`, where there are tokens.",
+      parameters: [NAMESPACE],
+      requestBody: body("FsckRequest"),
+      responses: answers({ 200: json("What is open, or was settled.", "FsckReport") }),
+    },
+  },
+};

@@ -1,0 +1,108 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { StateManager } from "../../src/manager/state-manager.ts";
+import { serve } from "../server/serve.ts";
+import type { Served } from "../server/serve.ts";
+import { describeOnHomes, testHomes } from "../support/homes.ts";
+import { proofLength } from "../support/length.ts";
+import { openBench } from "../support/manager.ts";
+import type { Bench } from "../support/manager.ts";
+import { until } from "../support/until.ts";
+import { startWorker } from "./worker.ts";
+import type { Way, WorkerProcess } from "./worker.ts";
+
+const LEASE_MS = 4_000;
+const BLOCK_MS = proofLength({ short: 10_000, full: 60_000 });
+const PATIENT = { timeoutMs: 120_000 };
+
+// The thread and its calls are the same on each.
+const [direct] = testHomes();
+
+describeOnHomes(
+  "the lease of a processor",
+  (home) => {
+    let bench: Bench;
+    let manager: StateManager;
+    let served: Served;
+    let folder: string;
+
+    beforeAll(async () => {
+      bench = await openBench(home);
+      manager = bench.openManager({ tasks: { leaseMs: LEASE_MS } });
+      served = await serve(manager);
+      folder = await mkdtemp(join(tmpdir(), "art-worker-"));
+    });
+
+    afterAll(async () => {
+      await served.close();
+      await bench.close();
+      await rm(folder, { recursive: true, force: true });
+    });
+
+    const ways = (): Way[] => [
+      { service: served.url },
+      { database: bench.database.url, leaseMs: LEASE_MS },
+    ];
+
+    async function phaseOf(id: string): Promise<string> {
+      return (await manager.tasks.get(id)).phase;
+    }
+
+    test(
+      "is kept by a handler that blocks the event loop for much longer than it lasts",
+      { timeout: BLOCK_MS + 2 * PATIENT.timeoutMs },
+      async () => {
+        const workers = await Promise.all(
+          ways().map((way) => startWorker(way, join(folder, "blocked"))),
+        );
+        const pushed = await Promise.all(
+          ["a", "b"].map((stack) =>
+            manager.tasks.push(stack, { kind: "block", input: { ms: BLOCK_MS } }),
+          ),
+        );
+        await until(async () => {
+          const phases = await Promise.all(pushed.map(({ id }) => phaseOf(id)));
+          return phases.every((phase) => phase === "completed");
+        }, PATIENT);
+        for (const { id } of pushed)
+          expect(await manager.tasks.get(id)).toMatchObject({ result: "blocked", epoch: 1n });
+        await Promise.all(workers.map((worker) => worker.kill()));
+      },
+    );
+
+    test(
+      "is lost by a process that is frozen; what it does afterwards is refused",
+      { timeout: 3 * PATIENT.timeoutMs },
+      async () => {
+        const gate = join(folder, "gate");
+        const frozen: { id: string; worker: WorkerProcess }[] = [];
+        for (const [index, way] of ways().entries()) {
+          const stack = `stack-${index}`;
+          const worker = await startWorker({ ...way, stacks: [stack] }, join(folder, "frozen"));
+          const input = { halt: 4, gate };
+          const id = `frozen-${index}`;
+          await manager.tasks.push(stack, { id, kind: "steps", input });
+          await worker.says(new RegExp(`step ${id} 4`));
+          process.kill(worker.pid, "SIGSTOP");
+          frozen.push({ id, worker });
+        }
+        const heir = manager.startLifoTaskProcessor(({ resumePoint }) => resumePoint);
+        for (const { id } of frozen) {
+          await until(async () => (await phaseOf(id)) === "completed", PATIENT);
+          expect(await manager.tasks.get(id)).toMatchObject({ result: { step: 3 }, epoch: 3n });
+        }
+        await heir.stop();
+        await writeFile(gate, "");
+        for (const { id, worker } of frozen) {
+          process.kill(worker.pid, "SIGCONT");
+          await worker.says(new RegExp(`end ${id} 1 fenced`));
+          await worker.kill();
+          expect(await manager.tasks.get(id)).toMatchObject({ result: { step: 3 }, epoch: 3n });
+        }
+      },
+    );
+  },
+  [direct!],
+);
