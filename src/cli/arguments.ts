@@ -7,7 +7,7 @@ const MAX_BIGINT = 2n ** 63n - 1n;
 /** A parser of whole numbers within bounds, for an option of commander. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    const value = /^-?\d{1,15}$/.test(text) ? Number(text) : NaN;
     if (value >= min && value <= max) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
   };

@@ -25,7 +25,7 @@ export type OwnerName = Exclude<ServerName, "readonly">;
 const CREATE_TIMEOUT_MS = 120_000;
 
 const REMEDY: Readonly<Record<OwnerName, string>> = {
-  main: "restore the data directory from a backup, or name another with --data-dir",
+  main: "rebuild it from the rollback server (`agent_runtime state restore --from rollback`), restore a backup, or name another directory with --data-dir",
   rollback:
     "move that folder away, and a new rollback database is made; what it held comes again from main's history",
 };

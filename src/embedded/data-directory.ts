@@ -99,6 +99,14 @@ export async function recordServers(dataDir: string, names: readonly ServerName[
   await writeMarker(dataDir, { layout: LAYOUT, servers: [...new Set([...known, ...names])] });
 }
 
+/** Notes that the database of a server is no longer here, and is to be made anew. */
+export async function forgetServer(dataDir: string, name: ServerName): Promise<void> {
+  const marker = await readMarker(dataDir);
+  if (marker?.servers.includes(name) !== true) return;
+  const servers = marker.servers.filter((each) => each !== name);
+  await writeMarker(dataDir, { ...marker, servers });
+}
+
 /** The one form of a refusal: what is wrong, then what to do. */
 export function refuse(wrong: string, remedy: string, cause?: unknown): AgentRuntimeError {
   return new AgentRuntimeError("DATA_DIRECTORY", `${wrong}: ${remedy}`, { cause });

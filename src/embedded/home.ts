@@ -13,6 +13,7 @@ import { settingsFor, superviseServer } from "./launch.ts";
 import type { Launch } from "./launch.ts";
 import { endLeftovers } from "./leftovers.ts";
 import { lockDirectory } from "./lock.ts";
+import { refuseRenewing } from "./renewing.ts";
 import { dropReplicaSlot, openReplica } from "./replica.ts";
 import { openRunFolder } from "./run-folder.ts";
 import type { ServerStatus } from "./server-status.ts";
@@ -32,6 +33,8 @@ export interface EmbeddedOptions {
   readonly sharedBuffersMiB?: number;
   /** Every connection to that server was cut; it answers again. */
   readonly onServerRestarted?: (name: ServerName) => void;
+  /** What is done to the directory once it is ours, before main is looked at, which may be damaged. */
+  readonly beforeMain?: (tools: ClusterTools) => Promise<void>;
 }
 
 /** PostgreSQL servers that live and end with this process, and their data directory. */
@@ -99,8 +102,12 @@ async function open(
     endsWithUs: identity.deathWatch.length > 0,
   };
   log.debug(facts, "opening the embedded databases");
-  await checkCluster(tools, "main"); // Refuse before touching anything.
+  if (options.beforeMain === undefined) {
+    await refuseRenewing(dataDir);
+    await checkCluster(tools, "main"); // Refuse before touching anything.
+  }
   const runFolder = await takeLock(tools, undo);
+  await options.beforeMain?.(tools);
   const launch: Launch = {
     tools,
     runFolder,

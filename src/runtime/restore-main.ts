@@ -1,8 +1,11 @@
 import { randomUUID } from "node:crypto";
+import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isDataApi } from "../config/database-kinds.ts";
 import type { Config } from "../config/options.ts";
+import { openRenewedHome } from "../embedded/renew-main.ts";
 import { systemClock } from "../service/clock.ts";
+import { silentLog } from "../service/log.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type {
   CopiedTo,
@@ -12,7 +15,7 @@ import type {
   RestoreSource,
 } from "../state/restore-port.ts";
 import type { ScopeName } from "../state/rollback-port.ts";
-import type { Address } from "../supabase/connection.ts";
+import type { Address, ConnectionOptions } from "../supabase/connection.ts";
 import { prepareSchema } from "../supabase/prepare-schema.ts";
 import { openRestoreSource } from "../supabase/rollback/restore-source.ts";
 import { RestoredMain } from "../supabase/rollback/restored-main.ts";
@@ -24,6 +27,8 @@ import type { Judgement, RestoreUntil, ScopeLoss } from "./restore-scope.ts";
 
 /** What came of rebuilding main. */
 export interface RestoreReport extends RestoredCounts {
+  /** Where the former main of an embedded home was put; null: nothing was moved. */
+  readonly movedTo: string | null;
   readonly until: RestoreUntil;
   /** By the lost main's clock: all that it had committed by then was copied. What came after may be lost unseen. Null: not known. */
   readonly copiedUntil: Date | null;
@@ -36,8 +41,13 @@ export interface RestoreReport extends RestoredCounts {
   readonly losses: readonly ScopeLoss[];
 }
 
+/** What the databases say of it. */
+type CopiedReport = Omit<RestoreReport, "movedTo">;
+
 export interface RestoreCall {
   readonly until: RestoreUntil;
+  /** Whether a main that is there, in an embedded home, may be put aside. */
+  readonly mayMoveMain?: boolean;
   /** How long a service that holds the lease of the follower is waited for; default 40,000. */
   readonly leaseWaitMs?: number;
   readonly signal: AbortSignal;
@@ -58,14 +68,15 @@ const LEASE_PAUSE_MS = 250;
 
 /**
  * Rebuilds main, which was lost, from the rollback database: into an empty one, page by page. A run that ended early goes
- * on when it is called again; until one came to its end no service opens that main.
+ * on when it is called again; until one came to its end no service opens that main. In an embedded home what is left of
+ * the former main is put aside, and a new one made.
  *
- * @throws {AgentRuntimeError} INVALID_CONFIG: one of the two is not configured, or main is a Data API. RESTORE_REFUSED:
- *   main is not empty, or a service follows it. UNAVAILABLE, SCHEMA_MISMATCH.
+ * @throws {AgentRuntimeError} INVALID_CONFIG: there is no rollback database, or main is a Data API. RESTORE_REFUSED:
+ *   main is not empty, or a service follows it. UNAVAILABLE, SCHEMA_MISMATCH, DATA_DIRECTORY.
  */
 export async function restoreMain(config: Config, call: RestoreCall): Promise<RestoreReport> {
-  const main = mainAddress(config);
   const rollback = databaseAddress(config, "rollback");
+  if (config.supabase.main === "") return await restoreEmbedded(config, rollback, call);
   if (rollback === null) {
     throw new AgentRuntimeError(
       "INVALID_CONFIG",
@@ -73,32 +84,43 @@ export async function restoreMain(config: Config, call: RestoreCall): Promise<Re
       { field: "supabase.rollback" },
     );
   }
-  return await restoreFrom(rollback, main, call);
-}
-
-function mainAddress({ supabase }: Config): Address {
-  if (supabase.main === "") {
-    throw new AgentRuntimeError(
-      "INVALID_CONFIG",
-      "There is no main to restore into: name an empty database in `supabase.main`.",
-      { field: "supabase.main" },
-    );
-  }
-  if (isDataApi(supabase.main)) {
+  if (isDataApi(config.supabase.main)) {
     throw new AgentRuntimeError(
       "INVALID_CONFIG",
       "A restore makes the schema of main, which a Data API cannot: name the database itself in `supabase.main`, as postgres://..., with its owner's login.",
       { field: "supabase.main" },
     );
   }
-  return { url: supabase.main };
+  return { ...(await restoreFrom(rollback, { url: config.supabase.main }, call)), movedTo: null };
+}
+
+/** @param given a rollback database that is none of the home's servers; null: it is one of them. */
+async function restoreEmbedded(
+  { dataDir, embedded }: Config,
+  given: DatabaseAddress | null,
+  call: RestoreCall,
+): Promise<RestoreReport> {
+  const { home, movedTo, finish } = await openRenewedHome({
+    dataDir: path.resolve(dataDir),
+    binaries: embedded.binaries,
+    withRollback: given === null,
+    mayMoveMain: call.mayMoveMain === true,
+    log: silentLog,
+  });
+  try {
+    const report = await restoreFrom(given ?? home.address("rollback"), home.address("main"), call);
+    await finish();
+    return { ...report, movedTo };
+  } finally {
+    await home.close();
+  }
 }
 
 async function restoreFrom(
   rollback: DatabaseAddress,
   main: Address,
   call: RestoreCall,
-): Promise<RestoreReport> {
+): Promise<CopiedReport> {
   const way = { connectTimeoutMs: CONNECT_TIMEOUT_MS, statementTimeoutMs: STATEMENT_TIMEOUT_MS };
   const source = { ...way, address: rollback, lanes: 1, readers: 1 };
   await prepareSchema(source, "rollback");
@@ -106,23 +128,36 @@ async function restoreFrom(
   try {
     const lease = await Lease.take(copies, call);
     try {
-      const copied = await copies.copiedTo();
-      const order = orderOf(call.until, copied);
-      const { main: target, start } = await RestoredMain.open({ ...way, address: main }, order);
-      try {
-        const restore = new Restore({ copies, target, lease, copied, call });
-        const report = start.report ?? (await restore.fill(start.after));
-        await restore.tellCopies();
-        await target.finish();
-        return reportOf(report);
-      } finally {
-        await target.close();
-      }
+      return await restoreUnder(lease, { copies, main: { ...way, address: main }, call });
     } finally {
       await lease.release();
     }
   } finally {
     await copies.close();
+  }
+}
+
+async function restoreUnder(
+  lease: Lease,
+  way: {
+    readonly copies: RestoreSource;
+    readonly main: ConnectionOptions;
+    readonly call: RestoreCall;
+  },
+): Promise<CopiedReport> {
+  const { copies, main, call } = way;
+  const copied = await copies.copiedTo();
+  const { main: target, start } = await RestoredMain.open(main, orderOf(call.until, copied));
+  try {
+    const restore = new Restore({ copies, target, lease, copied, call });
+    const report = start.report ?? (await restore.fill(start.after));
+    if (!start.isDone) {
+      await restore.tellCopies();
+      await target.finish();
+    }
+    return reportOf(report);
+  } finally {
+    await target.close();
   }
 }
 
@@ -216,7 +251,7 @@ class Restore {
       else isThere = !isSame(page.at(-1)!, after!);
     });
     const counts = await target.putTasks(call.signal);
-    const report: RestoreReport = {
+    const report: CopiedReport = {
       ...counts,
       until: call.until,
       copiedUntil: copied.settledAt,
@@ -308,13 +343,13 @@ type StoredLoss = {
     : ScopeLoss[Name];
 };
 
-interface StoredReport extends Omit<RestoreReport, "copiedUntil" | "losses"> {
+interface StoredReport extends Omit<CopiedReport, "copiedUntil" | "losses"> {
   readonly copiedUntil: string | null;
   readonly losses: readonly StoredLoss[];
 }
 
 /** Steps and versions are numbers of any size again. */
-function reportOf(text: string): RestoreReport {
+function reportOf(text: string): CopiedReport {
   const report = JSON.parse(text) as StoredReport;
   const whole = (value: string | null): bigint | null => (value === null ? null : BigInt(value));
   return {

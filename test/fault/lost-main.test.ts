@@ -93,7 +93,7 @@ describe("main lost altogether under load", () => {
 
   test(
     "is rebuilt up to what was copied, and the losses are the truth",
-    { timeout: 240_000 },
+    { timeout: 300_000 },
     async () => {
       const rollback = await openServer();
       const told = await loseMain(rollback);
@@ -165,7 +165,7 @@ describe("main lost altogether under load", () => {
 
   test(
     "and again while it was rebuilt: it goes on where it stopped",
-    { timeout: 240_000 },
+    { timeout: 300_000 },
     async () => {
       const rollback = await openServer();
       await loseMain(rollback);

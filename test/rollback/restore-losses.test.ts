@@ -219,6 +219,7 @@ test("one that was interrupted goes on; until then nobody opens what is half the
   const report = await restoreInto(database, pair.rollback);
   expect(report).toMatchObject({ scopes: 450, losses: [{ scope: "s001", restoredStep: 1n }] });
   expect(await loggedIn(main, "s.id <> 's001'")).toEqual(copied);
+  expect(await restoreInto(database, pair.rollback)).toEqual(report);
   await expectSound(main);
   await migrate(connectionTo(database.adminUrl));
 });

@@ -36,7 +36,11 @@ export interface Pair {
 
 /** Makes the pair: main from the template, the rollback database anew. */
 export async function openPair(home: TestHome): Promise<Pair> {
-  const bench = await openBench(home);
+  return await pairOn(await openBench(home), home);
+}
+
+/** The pair of a main that is there, and that it closes as well. */
+export async function pairOn(bench: Bench, home: TestHome): Promise<Pair> {
   const database = await home.createDatabase();
   await migrate(connectionTo(database.adminUrl), "rollback");
   const admin = openSql(database.adminUrl);

@@ -2,16 +2,19 @@
 -- nobody else on it. Until the last of it is there the books of migrations hold a step that no program knows: none opens it.
 
 -- Begins, or goes on: p_order says what is restored from where; another one is refused. Answers {"refused": why}, or
--- {"after": {"namespace", "scope"}, "report"}: the last scope that is there, null: none is; and, once all is there, what came of it.
+-- {"after": {"namespace", "scope"}, "report", "done"}: the last scope that is there, null: none is; once all is there, what came of
+-- it; and whether it came to its end.
 create or replace function agent_state.begin_restore(p_order text, p_program text)
 returns json language plpgsql as $$
 declare
   v_under_way json := (select m.value from agent_state.meta m where m.name = 'restore');
+  v_done      json := (select m.value from agent_state.meta m where m.name = 'restored');
 begin
   if v_under_way is not null then
     if v_under_way ->> 'order' <> p_order then return json_build_object('refused', 'other', 'order', v_under_way ->> 'order'); end if;
     return json_build_object('after', v_under_way -> 'after', 'report', v_under_way ->> 'report');
   end if;
+  if v_done ->> 'order' = p_order then return json_build_object('after', null, 'report', v_done ->> 'report', 'done', true); end if;
   if exists (select from agent_state.states) or exists (select from agent_state.changes) or exists (select from agent_state.scopes) then
     return json_build_object('refused', 'not empty', 'states', (select count(*) from agent_state.states));
   end if;

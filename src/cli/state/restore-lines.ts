@@ -2,6 +2,7 @@ import type { RestoreReport } from "../../runtime/restore-main.ts";
 import type { ScopeLoss } from "../../runtime/restore-scope.ts";
 import { formatTable } from "../print/table.ts";
 import type { Column } from "../print/table.ts";
+import { printable } from "../print/text.ts";
 
 /** More would only scroll by; `--json` has all. */
 const MOST_LOSSES = 200;
@@ -17,9 +18,10 @@ const COLUMNS: readonly Column<ScopeLoss>[] = [
 
 /** What came of a restore, for people. */
 export function restoreLines(report: RestoreReport, width: number | undefined): string[] {
-  const { scopes, states, changes, tasks, begunTasks, losses } = report;
+  const { scopes, states, changes, tasks, begunTasks, losses, movedTo } = report;
   const shown = losses.slice(0, MOST_LOSSES);
   return [
+    ...(movedTo === null ? [] : [printable(`what was left of main is in ${movedTo}`)]),
     `restored ${scopes} scopes: ${states} states, ${changes} changes, ${tasks} tasks`,
     ...(losses.length === 0 ? ["nothing that the rollback database knows of is lost"] : []),
     ...(shown.length === 0 ? [] : formatTable(COLUMNS, shown, width)),

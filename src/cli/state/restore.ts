@@ -16,6 +16,7 @@ interface RestoreFlags extends HomeFlags {
   readonly fromBackup?: string;
   readonly from?: "rollback";
   readonly promoted?: true;
+  readonly moveMain?: true;
 }
 
 /** Adds `restore`: a home out of what was kept of it, or main out of the rollback database. */
@@ -29,6 +30,7 @@ export function addRestore(group: Command, terminal: Terminal): void {
         .conflicts("fromBackup"),
     )
     .option("--promoted", "with --from: only up to the step that a rollback would restore")
+    .option("--move-main", "with --from: put a main that is there, in an embedded home, aside")
     .option("--from-backup <folder>", "what `backup` made; it is read through first")
     .action((flags: RestoreFlags) => restore(flags, terminal));
   withExamples(withHomeOptions(command), [
@@ -44,7 +46,9 @@ async function restore(flags: RestoreFlags, terminal: Terminal): Promise<void> {
   if (fromBackup === undefined) {
     throw new UsageError("say what from: --from rollback, or --from-backup FOLDER");
   }
-  if (flags.promoted === true) throw new UsageError("--promoted goes with --from rollback");
+  if (flags.promoted === true || flags.moveMain === true) {
+    throw new UsageError("--promoted and --move-main go with --from rollback");
+  }
   await restoreBackup(fromBackup, flags, terminal);
 }
 
@@ -54,7 +58,7 @@ async function restoreMain(flags: RestoreFlags, terminal: Terminal): Promise<voi
   const until = flags.promoted === true ? "promoted" : "newest";
   const report = await withProgress(
     terminal,
-    (call) => module.restoreMain(config, { until, ...call }),
+    (call) => module.restoreMain(config, { until, mayMoveMain: flags.moveMain === true, ...call }),
     (scopes) => `${scopes} scopes`,
   );
   const text = flags.json

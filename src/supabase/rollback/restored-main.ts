@@ -18,6 +18,8 @@ export interface RestoreStart {
   readonly after: ScopeName | null;
   /** What came of it, where all is there; else null. */
   readonly report: string | null;
+  /** Whether that run came to its end. */
+  readonly isDone: boolean;
 }
 
 /** A scope whose log is there, and what else was said of it. */
@@ -94,7 +96,7 @@ export class RestoredMain {
       "select agent_state.begin_restore($1, $2) as answer",
       [order, packageVersion()],
     );
-    const { refused: why, states, after = null, report = null } = row!.answer;
+    const { refused: why, states, after = null, report = null, done = false } = row!.answer;
     if (why === "not empty") {
       throw refused(
         `Main is not empty: it has ${states} states. A restore never writes over them; name an empty database in \`supabase.main\`.`,
@@ -106,7 +108,7 @@ export class RestoredMain {
           "Go on with what was chosen then, or name an empty database in `supabase.main`.",
       );
     }
-    return { after, report };
+    return { after, report, isDone: done };
   }
 
   /** Puts a page of the log in, and proves it there. */
@@ -200,6 +202,7 @@ interface BeginAnswer {
   readonly states?: number;
   readonly after?: ScopeName | null;
   readonly report?: string | null;
+  readonly done?: boolean;
 }
 
 function refused(sentence: string): AgentRuntimeError {

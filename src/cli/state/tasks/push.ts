@@ -1,0 +1,77 @@
+import { Option } from "commander";
+import type { Command } from "commander";
+import { PREEMPTS } from "../../../state/task.ts";
+import type { Preempt } from "../../../state/task.ts";
+import { wholeNumber } from "../../arguments.ts";
+import { UsageError } from "../../failure.ts";
+import { given } from "../../given.ts";
+import { withExamples } from "../../help.ts";
+import { toJson } from "../../print/json.ts";
+import { printable } from "../../print/text.ts";
+import { readJson } from "../../read-input.ts";
+import { callOptions, withClient, withServiceOptions } from "../../service-options.ts";
+import type { ServiceOptions } from "../../service-options.ts";
+import { writeLine } from "../../terminal.ts";
+import type { Terminal } from "../../terminal.ts";
+
+interface PushFlags extends ServiceOptions {
+  readonly input?: string;
+  readonly id?: string;
+  readonly kind?: string;
+  readonly priority?: number;
+  readonly preempt?: Preempt;
+  readonly delayMs?: number;
+  readonly parent?: string;
+  readonly deadline?: string;
+  readonly attempts?: number;
+  readonly actor?: string;
+  readonly key?: string;
+}
+
+const MAX_PRIORITY = 1_000_000;
+
+/** Adds `push`: one more task, on top of an agent's stack. */
+export function addPush(group: Command, terminal: Terminal): void {
+  const command = group
+    .command("push")
+    .description("push a task on an agent's stack: the newest runs first")
+    .argument("<agent>", "which stack, normally an agent")
+    .option("--input <json>", "what it is about: JSON, @FILE, or - for standard input")
+    .option("--id <id>", "its id; unsaid, one is made")
+    .option("--kind <kind>", "what sort of work it is; workers claim by it")
+    .option("--priority <n>", "higher goes first", wholeNumber(-MAX_PRIORITY, MAX_PRIORITY))
+    .addOption(
+      new Option("--preempt <how>", "when it interrupts what it arrives above").choices(PREEMPTS),
+    )
+    .option("--delay-ms <n>", "it arrives so many milliseconds from now", wholeNumber(0, 2 ** 47))
+    .option("--parent <id>", "the task that is told how it ended")
+    .option("--deadline <time>", "it fails when this passes before it has ended")
+    .option("--attempts <n>", "how often it is tried at most", wholeNumber(1, 1_000))
+    .option("--actor <name>", "who pushes it")
+    .option("--key <key>", "with the same key it is pushed once")
+    .action(async (stack: string, flags: PushFlags) => {
+      const { id, kind, priority, preempt, delayMs, parent, actor } = flags;
+      const retry = flags.attempts === undefined ? undefined : { maxAttempts: flags.attempts };
+      const input = flags.input === undefined ? undefined : await readJson(flags.input, terminal);
+      const deadline = flags.deadline === undefined ? undefined : timeOf(flags.deadline);
+      const task = await withClient(flags, (client) =>
+        client.tasks.push(stack, {
+          ...callOptions(terminal),
+          ...given({ id, kind, priority, preempt, delayMs, parent, actor, retry, input, deadline }),
+          ...given({ idempotencyKey: flags.key }),
+        }),
+      );
+      const text = `pushed ${task.id} on ${task.stack}: ${task.phase}`;
+      await writeLine(terminal.stdout, flags.json ? toJson(task) : printable(text));
+    });
+  withExamples(withServiceOptions(command), [
+    [`agent_runtime state push agent-1 --input '{"goal":"book a flight"}'`, "one more task"],
+    ["agent_runtime state push agent-1 --preempt now --input @urgent.json", "interrupt at once"],
+  ]);
+}
+
+function timeOf(text: string): Date {
+  const time = new Date(text);
+  if (!Number.isNaN(time.getTime())) return time;
+  throw new UsageError("--deadline is a time like 2030-01-31T12:00:00Z");
+}
