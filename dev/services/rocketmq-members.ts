@@ -70,7 +70,6 @@ function brokerAt({ folder, ports, overrides }: Place): Member {
     autoCreateTopicEnable: false,
     autoCreateSubscriptionGroup: false,
     enableCompaction: false,
-    timerWheelEnable: false, // nothing is sent for later, and it costs while nothing happens
     mappedFileSizeCommitLog: 64 * MIB,
     mappedFileSizeConsumeQueue: 600_000,
     mappedFileSizeTimerLog: 10 * MIB,
