@@ -163,7 +163,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       ...(replica === null ? {} : { replica: { ...way, address: replica } }),
       log,
     });
-    const bus = openBus(config);
+    const bus = openBus(config, log);
     let messages: Messages | null = null;
     const manager = new StateManager({
       store,

@@ -26,6 +26,7 @@ import { addDead } from "./state/tasks/dead.ts";
 import { addPush } from "./state/tasks/push.ts";
 import { addStack } from "./state/tasks/stack.ts";
 import { addCancel, addInput, addRetry, addTask } from "./state/tasks/task.ts";
+import { addTopics } from "./state/topics.ts";
 import { addWatch } from "./state/watch.ts";
 import { writeLine } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
@@ -123,6 +124,7 @@ function buildProgram(terminal: Terminal): Command {
   addDead(state, terminal);
   state.commandsGroup("Many states:");
   addList(state, terminal);
+  addTopics(state, terminal);
   addWatch(state, terminal);
   addExport(state, terminal);
   addImport(state, terminal);

@@ -121,6 +121,19 @@ export function folder(words: readonly string[] = []): Kind<string> {
   };
 }
 
+/** A file, or "" for none; a relative one becomes absolute. */
+export function file(): Kind<string> {
+  const domain = '"" or a file';
+  return {
+    domain,
+    parse(raw, { cwd }) {
+      if (typeof raw !== "string" || raw.includes("\0")) return refused(`must be ${domain}`);
+      return accepted(raw === "" || isAbsolute(raw) ? raw : resolve(cwd, raw));
+    },
+    show: (value) => value,
+  };
+}
+
 const ADDRESS = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:[\]/@]+)):(\d{1,5})$/;
 
 /** Where to listen. */
@@ -147,6 +160,35 @@ export function topicName(): Kind<string> {
       const fits = typeof raw === "string" && /^[A-Za-z0-9_%-]{1,120}$/.test(raw);
       return fits ? accepted(raw) : refused(`must be ${domain}`);
     },
+    show: (value) => value,
+  };
+}
+
+/** Addresses of servers of which any will do; as text, with commas or semicolons between them. */
+export function addresses(): Kind<readonly string[]> {
+  const domain = "HOST:PORT, several with commas between them";
+  return {
+    domain,
+    parse(raw) {
+      const list: unknown = typeof raw === "string" ? raw.split(/[;,]/) : raw;
+      if (!Array.isArray(list)) return refused(`must be ${domain}`);
+      const said = list.map((each) => (typeof each === "string" ? each.trim() : ""));
+      const named = said.length === 1 && said[0] === "" ? [] : said;
+      const fits = named.every((each) => ADDRESS.test(each) && Number(/\d+$/.exec(each)) <= 65_535);
+      return fits ? accepted(named) : refused(`must be ${domain}`);
+    },
+    show: (value) => [...value],
+  };
+}
+
+/** A text of any kind that has no line break; empty where there is none. */
+export function line(): Kind<string> {
+  return {
+    domain: "text on one line",
+    parse: (raw) =>
+      typeof raw === "string" && !/[\0\r\n]/.test(raw)
+        ? accepted(raw)
+        : refused("must be text on one line"),
     show: (value) => value,
   };
 }

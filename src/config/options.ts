@@ -2,7 +2,18 @@ import type { Json } from "../state/json.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../service/log.ts";
 import { authTokens } from "./auth-tokens.ts";
 import { dataApiKey, databaseUrl } from "./database-kinds.ts";
-import { address, choice, folder, integer, selection, toggle, topicName } from "./kinds.ts";
+import {
+  address,
+  addresses,
+  choice,
+  file,
+  folder,
+  integer,
+  line,
+  selection,
+  toggle,
+  topicName,
+} from "./kinds.ts";
 import type { Kind } from "./kinds.ts";
 
 /** One setting: everything that parsing, `--help`, `--print-config` and docs/config.md say of it. */
@@ -202,10 +213,49 @@ export const OPTIONS = {
     sentence:
       "The part of the time in which the rollback database is kept up while writes wait for main; 100 never leaves it behind.",
   }),
-  messages: option(choice(["none", "in-process"]), {
+  messages: option(choice(["none", "in-process", "rocketmq"]), {
     default: "none",
     sentence:
       "What carries changes out and updates in. `in-process` is for programs that use the library: it ends with the process.",
+  }),
+  "rocketmq.endpoints": option(addresses(), {
+    default: [],
+    aliases: ["ROCKETMQ_ENDPOINTS"],
+    sentence: "The proxies of a RocketMQ 5, by their gRPC port; any of them answers for all.",
+  }),
+  "rocketmq.nameservers": option(addresses(), {
+    default: [],
+    aliases: ["ROCKETMQ_NAMESERVER_ADDRS"],
+    sentence: "Its name servers; only `topics create` asks them.",
+  }),
+  "rocketmq.accessKey": option(line(), {
+    default: "",
+    sentence: "The user, where its access is controlled (ACL 2.0). Empty: anybody may.",
+  }),
+  "rocketmq.secretKey": option(line(), {
+    default: "",
+    secret: true,
+    sentence: `The secret of \`rocketmq.accessKey\`. ${PREFER_VARIABLE}`,
+  }),
+  "rocketmq.tls": option(toggle(), {
+    default: false,
+    sentence: "Whether connections to the proxies are encrypted.",
+  }),
+  "rocketmq.tlsAuthority": option(file(), {
+    default: "",
+    sentence:
+      "The file, in PEM, of the authority that signed the proxies' certificate. Empty: those that Node trusts.",
+  }),
+  "rocketmq.requestTimeoutMs": option(integer(1_000, TEN_MINUTES_MS), {
+    default: 10_000,
+    unit: "milliseconds",
+    sentence: "How long one call may take; a receive may also wait for messages.",
+  }),
+  "rocketmq.queues": option(integer(1, 1_024), {
+    default: 16,
+    unit: "queues",
+    sentence:
+      "How many queues `topics create` gives a topic: consumers work on so many scopes side by side at most.",
   }),
   "rocketmq.stateTopic": option(topicName(), {
     default: "agent_state_changes",

@@ -30,6 +30,21 @@ export const RELATIONS: readonly Relation[] = [
           "set auth.tokens (or AGENT_RUNTIME_AUTH_TOKENS), or listen on 127.0.0.1",
   },
   {
+    keys: ["messages", "rocketmq.endpoints"],
+    broken: ({ messages, rocketmq }) =>
+      messages !== "rocketmq" || rocketmq.endpoints.length > 0
+        ? undefined
+        : "messages is rocketmq, and nothing says where that is: set rocketmq.endpoints " +
+          "(or ROCKETMQ_ENDPOINTS) to HOST:PORT of its proxy",
+  },
+  {
+    keys: ["rocketmq.accessKey", "rocketmq.secretKey"],
+    broken: ({ rocketmq }) =>
+      (rocketmq.accessKey === "") === (rocketmq.secretKey === "")
+        ? undefined
+        : "rocketmq.accessKey and rocketmq.secretKey are set together or not at all",
+  },
+  {
     keys: ["limits.bodyBytes", "limits.dataBytes"],
     broken: ({ limits }) =>
       limits.bodyBytes >= limits.dataBytes

@@ -4,6 +4,7 @@ import { Intake } from "../intake/intake.ts";
 import { MESSAGE_BYTES } from "../intake/parse-update.ts";
 import type { StateManager } from "../manager/state-manager.ts";
 import { Relay } from "../relay/relay.ts";
+import { openRocketmqBus } from "./rocketmq.ts";
 import type { Logger } from "../service/log-port.ts";
 import { exposeMessages } from "../service/message-metrics.ts";
 import type { Metrics } from "../service/metrics.ts";
@@ -15,8 +16,9 @@ import type { StateStore } from "../state/ports.ts";
 const RECEIVE = { awaitMs: 10_000, invisibleMs: 30_000, batchSize: 16 };
 
 /** The bus of a configuration; null where it has none. */
-export function openBus(config: Config): MessageBus | null {
-  return config.messages === "none" ? null : new InProcessBus();
+export function openBus(config: Config, log: Logger): MessageBus | null {
+  if (config.messages === "none") return null;
+  return config.messages === "rocketmq" ? openRocketmqBus(config, log) : new InProcessBus();
 }
 
 /** What carries changes out and updates in. */

@@ -31,6 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "processor",
     "follower",
     "bus",
+    "rocketmq",
     "relay",
     "intake",
     "supabase",

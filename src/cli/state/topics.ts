@@ -1,0 +1,42 @@
+import type { Command } from "commander";
+import { loadConfig } from "../../config/load.ts";
+import { given } from "../given.ts";
+import { withExamples } from "../help.ts";
+import { toJson } from "../print/json.ts";
+import { CLIENT_VARIABLES } from "../service-options.ts";
+import { writeLine } from "../terminal.ts";
+import type { Terminal } from "../terminal.ts";
+
+interface TopicsOptions {
+  readonly config?: string;
+  readonly json?: true;
+}
+
+/** Adds `topics create`: what the service needs of a RocketMQ. */
+export function addTopics(group: Command, terminal: Terminal): void {
+  const topics = group.command("topics").description("prepare RocketMQ for the service");
+  const create = topics
+    .command("create")
+    .description("make the topics and the group of consumers that the configuration names")
+    .option("--config <file>", "unsaid: agent_runtime.yaml, where there is one")
+    .option("--json", "print JSON for programs")
+    .action((options: TopicsOptions) => createTopics(options, terminal));
+  withExamples(create, [
+    [
+      "ROCKETMQ_NAMESERVER_ADDRS=localhost:9876 agent_runtime state topics create",
+      "before the first start",
+    ],
+  ]);
+}
+
+async function createTopics(
+  { config: file, json }: TopicsOptions,
+  { cwd, env, stdout }: Terminal,
+): Promise<void> {
+  const config = loadConfig({ env, cwd, otherVariables: CLIENT_VARIABLES, ...given({ file }) });
+  const { prepareTopics } = await import("../../runtime/rocketmq.ts");
+  const { brokers, made, kept } = await prepareTopics(config);
+  if (json) return writeLine(stdout, toJson({ brokers, made, kept }));
+  for (const name of made) await writeLine(stdout, `made ${name}`);
+  for (const name of kept) await writeLine(stdout, `${name} is there`);
+}

@@ -1,0 +1,107 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import type { RocketmqAddress } from "../../dev/services/rocketmq.ts";
+import { RocketmqBus } from "../../src/rocketmq/bus.ts";
+import type { IncomingMessage } from "../../src/state/message-bus.ts";
+import { runProgram, startService } from "../support/child.ts";
+import { ROCKETMQ_START_MS, adminOf, brokerOf, closing } from "../support/rocketmq.ts";
+import { connectionTo, rocketmqOf } from "../support/rocketmq.ts";
+import { until } from "../support/until.ts";
+
+vi.setConfig({ testTimeout: 300_000 });
+
+const LONG = { timeoutMs: 120_000 };
+
+let address: RocketmqAddress;
+let cwd: string;
+let env: Readonly<Record<string, string>>;
+beforeEach(async (context) => {
+  address = await rocketmqOf(context);
+  cwd = mkdtempSync(join(tmpdir(), "art-rocketmq-service-"));
+  onTestFinished(() => rmSync(cwd, { recursive: true, force: true }));
+  const own = String(process.hrtime.bigint());
+  env = {
+    AGENT_RUNTIME_MESSAGES: "rocketmq",
+    AGENT_RUNTIME_ROCKETMQ_QUEUES: "4",
+    AGENT_RUNTIME_ROCKETMQ_UPDATES_TOPIC: `updates-${own}`,
+    ROCKETMQ_ENDPOINTS: address.endpoint,
+    ROCKETMQ_NAMESERVER_ADDRS: address.nameserver,
+    ROCKETMQ_STATE_TOPIC: `changes-${own}`,
+    ROCKETMQ_CONSUMER_GROUP: `service-${own}`,
+  };
+}, ROCKETMQ_START_MS);
+
+async function createTopics(): Promise<{ made: string[]; kept: string[] }> {
+  const { code, stdout, stderr } = await runProgram(["state", "topics", "create", "--json"], {
+    cwd,
+    env,
+  });
+  expect(code, stderr).toBe(0);
+  return JSON.parse(stdout) as { made: string[]; kept: string[] };
+}
+
+test("topics create makes what is missing, puts right what is wrong, and leaves the rest", async () => {
+  const [changes, updates] = [
+    env["ROCKETMQ_STATE_TOPIC"]!,
+    env["AGENT_RUNTIME_ROCKETMQ_UPDATES_TOPIC"]!,
+  ];
+  const group = env["ROCKETMQ_CONSUMER_GROUP"]!;
+  const names = [`topic ${changes}`, `topic ${updates}`, `group ${group}`];
+  expect(await createTopics()).toMatchObject({ made: names, kept: [] });
+  expect(await createTopics()).toMatchObject({ made: [], kept: names });
+  const admin = adminOf(address);
+  const broker = await brokerOf(admin);
+  await admin.putGroup(broker, { name: group, isOrdered: false, retries: 16 });
+  expect(await createTopics()).toMatchObject({ made: [`group ${group}`] });
+  expect(await admin.topic(broker, changes)).toEqual({ name: changes, type: "FIFO", queues: 4 });
+  expect(await admin.group(broker, group)).toMatchObject({ isOrdered: true });
+});
+
+test("a change goes out, and an update comes in, over a real RocketMQ", async () => {
+  await createTopics();
+  const bus = closing(new RocketmqBus(connectionTo(address)));
+  const topic = env["ROCKETMQ_STATE_TOPIC"]!;
+  const group = `readers-${topic}`;
+  const admin = adminOf(address);
+  await admin.putGroup(await brokerOf(admin), { name: group, isOrdered: true, retries: 1_000 });
+  const consumer = bus.openConsumer({
+    topic,
+    group,
+    awaitMs: 500,
+    invisibleMs: 60_000,
+    batchSize: 1,
+  });
+  const { child, url } = await startService([], { cwd, env, ...LONG });
+  onTestFinished(async () => void (await child.kill("SIGTERM")));
+
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ type: "task", data: { n: 1 }, scope: "agent 7" });
+  const put = await fetch(`${url}/v1/states/out`, { method: "PUT", headers, body });
+  expect(put.status).toBe(201);
+  expect(await next(consumer)).toMatchObject({ subject: "out", data: { id: "out", version: "1" } });
+
+  const update = {
+    specversion: "1.0",
+    id: "one",
+    source: "test",
+    type: "dev.agentruntime.state.update.v1",
+    data: { id: "in", type: "task", data: { came: "in" }, scope: "agent 7" },
+  };
+  await bus.producer.send({
+    topic: env["AGENT_RUNTIME_ROCKETMQ_UPDATES_TOPIC"]!,
+    group: "agent 7",
+    body: Buffer.from(JSON.stringify(update)),
+  });
+  expect(await next(consumer)).toMatchObject({ subject: "in", data: { data: { came: "in" } } });
+
+  async function next(from: typeof consumer): Promise<unknown> {
+    const message: IncomingMessage = await until(async () => {
+      const [one] = await from.receive();
+      if (one !== undefined) await from.acknowledge(one);
+      return one;
+    }, LONG);
+    return JSON.parse(Buffer.from(message.body).toString());
+  }
+});
