@@ -5,6 +5,7 @@ const shared = {
   pool: "forks", // a test may kill, exit or block its process
   testTimeout: 120_000,
   hookTimeout: 180_000,
+  expect: { poll: { timeout: 60_000 } },
 } as const;
 
 // Two projects, so that unit tests alone start no server: `npx vitest run --project unit`.

@@ -41,7 +41,7 @@ test("it says its address on one line, answers there, and stops at SIGTERM witho
     const info = (await (await fetch(`${again.url}/v1/info`)).json()) as { parts: Parts };
     return ["main", "readonly", "rollback"].map((name) => info.parts[name]?.health);
   };
-  await expect.poll(healths, { timeout: 20_000 }).toEqual(["ok", "ok", "ok"]);
+  await expect.poll(healths, { timeout: 60_000 }).toEqual(["ok", "ok", "ok"]);
   expect(await again.child.kill("SIGINT")).toEqual({ code: 0, signal: null });
 }, 120_000);
 

@@ -13,7 +13,7 @@ import type { KeyedChangeset } from "./ledger.ts";
 import { startLoad } from "./load.ts";
 import { randomFrom } from "./random.ts";
 
-const CUTS = proofLength({ short: 30, full: 300 });
+const CUTS = proofLength({ short: 15, full: 300 });
 /** What a caller waits, what a call of the API may take, and how late a timer may be on a busy machine. */
 const CALL_MS = 300;
 const STATEMENT_MS = 2_000;

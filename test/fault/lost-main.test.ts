@@ -18,7 +18,7 @@ import { startLoad } from "./load.ts";
 import { missingPostgres, PrivatePostgres } from "./private-postgres.ts";
 
 const WRITERS = 32;
-const acknowledged = proofLength({ short: 800, full: 20_000 });
+const acknowledged = proofLength({ short: 400, full: 20_000 });
 
 /** A scope in a report for programs. */
 interface Loss {

@@ -21,7 +21,7 @@ import type { PrivateTrio } from "./private-trio.ts";
 import { fillUp, mountDisk } from "./small-disk.ts";
 
 const AWAY_MS = proofLength({ short: 3_000, full: 60_000 });
-const KILLS = proofLength({ short: 3, full: 20 });
+const KILLS = proofLength({ short: 2, full: 20 });
 const WRITERS = 24;
 const SOME = 200;
 const READS = proofLength({ short: 40, full: 400 });
@@ -63,8 +63,12 @@ describe("three databases, of which one fails", () => {
 
   afterAll(() => trio.close());
 
-  async function serve(rollbackUrl = trio.rollback.url): Promise<RunningService> {
+  async function serve(
+    rollbackUrl = trio.rollback.url,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<RunningService> {
     const env = {
+      ...settings,
       AGENT_RUNTIME_SUPABASE_MAIN: trio.main.url,
       AGENT_RUNTIME_SUPABASE_READONLY: trio.readonly.url,
       AGENT_RUNTIME_SUPABASE_ROLLBACK: rollbackUrl,
@@ -191,7 +195,9 @@ describe("three databases, of which one fails", () => {
     "a rollback database that stands still is told of, and does not hold up a service that stops",
     { timeout },
     async () => {
-      const service = await serve();
+      // It is told of once a statement was given up.
+      const settings = { AGENT_RUNTIME_SUPABASE_STATEMENT_TIMEOUT_MS: "5000" };
+      const service = await serve(trio.rollback.url, settings);
       const load = write(clientOf(service));
       await ledger.more(SOME);
       trio.rollback.freeze();

@@ -369,6 +369,6 @@ describeOnHomes("a rollback", (home) => {
     const tookMs = performance.now() - from;
     expect(states).toHaveLength(1_000);
     expect((await manager.getState(`${scope}-999`)).data).toMatchObject({ data: "old" });
-    expect(tookMs).toBeLessThan(1_000);
+    expect(tookMs).toBeLessThan(10_000);
   });
 });

@@ -9,7 +9,7 @@ import type { Bench } from "../support/manager.ts";
 import { until } from "../support/until.ts";
 import { anyHome, firstOfEach, openRelay, RecordingProducer } from "./parts.ts";
 
-const LIFES = proofLength({ short: 12, full: 100 });
+const LIFES = proofLength({ short: 6, full: 100 });
 
 let bench: Bench;
 let manager: StateManager;

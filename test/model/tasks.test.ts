@@ -13,7 +13,7 @@ import { auditDatabase } from "./audit.ts";
 import { ENDS, isAbove, STACKS, TaskModel } from "./task-model.ts";
 import type { ModelTask } from "./task-model.ts";
 
-const numRuns = proofLength({ short: 60, full: 600 });
+const numRuns = proofLength({ short: 25, full: 600 });
 const WORKERS = ["v", "w"] as const;
 const REPORTS = [
   "checkpoint",

@@ -36,7 +36,7 @@ describe("a replica that does not serve", () => {
     expect(await untilNotInUse(manager)).toMatch(/does not answer/);
     const from = performance.now();
     expect(await servedBy()).toBe("main");
-    expect(performance.now() - from).toBeLessThan(200);
+    expect(performance.now() - from).toBeLessThan(5_000);
     pair.readonly.thaw();
     await untilInUse(manager);
     expect(await servedBy()).toBe("readonly");

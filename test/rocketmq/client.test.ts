@@ -95,7 +95,7 @@ test(
 );
 
 describe("starting and stopping", () => {
-  const cycles = proofLength({ short: 10, full: 100 });
+  const cycles = proofLength({ short: 4, full: 100 });
   const unhandled: unknown[] = [];
   const note = (error: unknown): void => void unhandled.push(error);
   beforeAll(() => void process.on("unhandledRejection", note));

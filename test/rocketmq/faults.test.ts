@@ -38,6 +38,9 @@ const FAULTS: readonly ((rocketmq: Rocketmq) => Promise<void>)[] = [
   },
 ];
 
+/** All of them in the long form; the short one kills the broker and freezes the proxy. */
+const TRIED = proofLength({ short: FAULTS.filter((_, index) => index % 2 === 0), full: FAULTS });
+
 /** Sends 0, 1, 2 ... in a group, each until the bus has it, as long as it is told to. */
 async function sendAll(bus: RocketmqBus, topic: string, run: Sending): Promise<number> {
   let sent = 0;
@@ -133,7 +136,7 @@ test("members are killed and frozen: every message comes, in order in its group,
     await until(() => progress >= from + 3 * GROUPS.length, { timeoutMs: 120_000 });
   };
   for (let round = 0; round < ROUNDS; round += 1) {
-    for (const fault of FAULTS) {
+    for (const fault of TRIED) {
       await goesOn();
       await fault(rocketmq);
     }
