@@ -37,7 +37,9 @@ export type {
   FsckReport,
   FsckRun,
 } from "./state/fsck.ts";
+export type { FactSink } from "./state/fact-sink.ts";
 export type { Json, JsonObject } from "./state/json.ts";
+export type { Fact, FactSource, LifecycleFact } from "./state/lifecycle-fact.ts";
 export type {
   AppendRequest,
   CallOptions,
