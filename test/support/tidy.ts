@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   follower: ["service", "state"],
   embedded: ["service", "state"],
   rocketmq: ["service", "state"],
+  dragonfly: ["service", "state"],
   tasks: ["service", "state"],
   bus: ["service", "state"],
   relay: ["service", "state"],
@@ -32,6 +33,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "follower",
     "bus",
     "rocketmq",
+    "dragonfly",
     "relay",
     "intake",
     "supabase",
@@ -48,6 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const OWNER: Readonly<Record<string, string>> = {
   "@grpc/grpc-js": "rocketmq",
   "@opentelemetry/api": "service",
+  "@redis/client": "dragonfly",
   commander: "cli",
   fastify: "server",
   pg: "supabase",
