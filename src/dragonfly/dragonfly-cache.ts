@@ -99,8 +99,7 @@ export class DragonflyCache implements SharedCache {
     const client = this.#client;
     if (client === null || this.#writes >= MAX_WRITES) return;
     this.#writes++;
-    const send = (command: readonly string[]): Promise<unknown> =>
-      client.sendCommand([...command]);
+    const send = (command: readonly string[]): Promise<unknown> => client.sendCommand([...command]);
     const values = [`${version}`, `${settled}`, text, `${ttlMs}`] as const;
     this.#inTime(() => guardedWrite(send, this.#keyOf(key), values))
       .catch((error: unknown) => this.#failed(client, error))
