@@ -7,6 +7,7 @@ import { openEmbeddedHome } from "./embedded/home.ts";
 import type { EmbeddedHome } from "./embedded/home.ts";
 import type { ServerStatus } from "./embedded/server-status.ts";
 import { StateManager } from "./manager/state-manager.ts";
+import type { LeaseThreadPlace } from "./processor/lease-thread.ts";
 import { HttpService } from "./server/listen.ts";
 import { createServer } from "./server/server.ts";
 import type { Logger } from "./service/log-port.ts";
@@ -191,10 +192,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
         messages?.relay.poke();
       },
       onClosing: async () => messages?.stop(),
-      leaseThread: {
-        entry: new URL("./runtime/lease-thread.js", import.meta.url),
-        data: { way: service, limits: config.limits } satisfies LeaseThreadWay,
-      },
+      leaseThread: leaseThreadOf({ way: service, limits: config.limits }),
       onClosed: async () => {
         await bus?.close();
         await shared?.close();
@@ -213,6 +211,10 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     await home?.close();
     throw error;
   }
+}
+
+function leaseThreadOf(data: LeaseThreadWay): LeaseThreadPlace {
+  return { entry: new URL("./runtime/lease-thread.js", import.meta.url), data };
 }
 
 /** More waiting writes than that: whoever else works on main lets them go first. */

@@ -181,14 +181,15 @@ function newClient({ url, tlsAuthority, connectTimeoutMs }: DragonflyOptions): C
     tlsAuthority === undefined
       ? {}
       : ({ tls: true, ca: readFileSync(tlsAuthority, "utf8") } as const);
-  return createClient({
+  const client: unknown = createClient({
     url,
     socket: { ...socket, ...authority },
     disableOfflineQueue: true,
     commandsQueueMaxLength: MAX_COMMANDS,
     disableClientInfo: true,
     maintNotifications: "disabled",
-  }) as Client;
+  });
+  return client as Client; // its type names all options that were given
 }
 
 function reasonOf(error: unknown): string {

@@ -1,7 +1,7 @@
 import type { Moment } from "../state/ports.ts";
 
 /** One number each: 8 MiB. States whose names fall together are only read from the database more often. */
-const SLOTS = 2 ** 20;
+const SLOTS = 2 ** 20; // a power of two
 
 /** Since the last look at the feed: no entry that is there can be known to have it. */
 const NOT_SETTLED = Number.POSITIVE_INFINITY;
@@ -14,12 +14,16 @@ const NOT_SETTLED = Number.POSITIVE_INFINITY;
  * write has to reach the cache, and one that was restored with old contents does no harm.
  */
 export class SharedFreshness {
-  readonly #needed = new Float64Array(SLOTS);
+  readonly #needed: Float64Array;
   /** Slots that were touched since the last look began, and before that. */
   #open = new Set<number>();
   readonly #closing = new Set<number>();
   #floor = NOT_SETTLED;
   #moment: Moment | null = null;
+
+  constructor(slots = SLOTS) {
+    this.#needed = new Float64Array(slots);
+  }
 
   /** The last look at the feed; null before the first: then no entry can be judged. */
   get moment(): Moment | null {
@@ -28,7 +32,7 @@ export class SharedFreshness {
 
   /** Something became of the state. */
   touch(name: string): void {
-    const slot = slotOf(name);
+    const slot = this.#slotOf(name);
     this.#needed[slot] = NOT_SETTLED;
     this.#open.add(slot);
   }
@@ -41,7 +45,7 @@ export class SharedFreshness {
 
   /** The look that began last told that the state was changed. */
   tell(name: string): void {
-    const slot = slotOf(name);
+    const slot = this.#slotOf(name);
     this.#needed[slot] = NOT_SETTLED;
     this.#closing.add(slot);
   }
@@ -64,15 +68,15 @@ export class SharedFreshness {
 
   /** Whether an entry in which this is settled has all that this process was told of the state. */
   covers(name: string, settled: number): boolean {
-    return settled >= this.#floor && settled >= this.#needed[slotOf(name)]!;
+    return settled >= this.#floor && settled >= this.#needed[this.#slotOf(name)]!;
   }
-}
 
-/** FNV-1a. */
-function slotOf(name: string): number {
-  let hash = 0x81_1c_9d_c5;
-  for (let index = 0; index < name.length; index++) {
-    hash = Math.imul(hash ^ name.charCodeAt(index), 0x01_00_01_93);
+  /** FNV-1a, folded. */
+  #slotOf(name: string): number {
+    let hash = 0x81_1c_9d_c5;
+    for (let index = 0; index < name.length; index++) {
+      hash = Math.imul(hash ^ name.charCodeAt(index), 0x01_00_01_93);
+    }
+    return (hash ^ (hash >>> 20)) & (this.#needed.length - 1);
   }
-  return (hash ^ (hash >>> 20)) & (SLOTS - 1);
 }

@@ -38,11 +38,7 @@ export class SieveCache<Key, Value> {
    * @param marks keys that count as used as well; each is taken out when the hand comes by.
    * @param onEvicted told of each key that had to make room.
    */
-  constructor(
-    bounds: CacheBounds,
-    marks: Marks<Key> = new Set(),
-    onEvicted?: (key: Key) => void,
-  ) {
+  constructor(bounds: CacheBounds, marks: Marks<Key> = new Set(), onEvicted?: (key: Key) => void) {
     this.#bounds = bounds;
     this.#marks = marks;
     this.#onEvicted = onEvicted;

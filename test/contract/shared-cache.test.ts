@@ -12,10 +12,13 @@ sharedCacheContract(
 
 // No package archive has a DragonflyDB, so that CI=true does not ask for one.
 const url = process.env["DRAGONFLY_TEST_URL"];
-if (url === undefined) {
+if (url === undefined) noDragonfly();
+else sharedCacheContract("on a real DragonflyDB", () => cacheOn(url));
+
+function noDragonfly(): void {
   describe("a shared cache: on a real DragonflyDB", () => {
     test("is named", (context) => {
       context.skip("DRAGONFLY_TEST_URL names none");
     });
   });
-} else sharedCacheContract("on a real DragonflyDB", () => cacheOn(url));
+}

@@ -45,7 +45,14 @@ export function sharedCacheContract(
     test("keeps the newest version, and of one version what was read last", async (context) => {
       const cache = await open(context);
       const version = fc.constantFrom(
-        ...[1n, 2n, 9n, 10n, 99n, 100n, 9_007_199_254_740_992n, 9_007_199_254_740_993n],
+        1n,
+        2n,
+        9n,
+        10n,
+        99n,
+        100n,
+        9_007_199_254_740_992n,
+        9_007_199_254_740_993n,
       );
       const written = fc.array(fc.record({ version, settled: fc.nat(120) }), {
         minLength: 1,

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { StateManager } from "../../src/manager/state-manager.ts";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnHomes, testHomes } from "../support/homes.ts";
+import type { TestHome } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
@@ -18,7 +19,12 @@ const NO_MEMORY = { entries: 0, bytes: 0 };
 const trouble = fc.constantFrom("lost all", "copied", "old contents are back", "nothing");
 const acts = fc.array(fc.tuple(trouble, group), { minLength: 1, maxLength: 12 });
 
-describeOnHomes("a cache that processes share", (home) => {
+// The cache does not know what kind of PostgreSQL it stands before: one is enough.
+const homes = testHomes().slice(0, 1);
+
+describeOnHomes("a cache that processes share", suite, homes);
+
+function suite(home: TestHome): void {
   let bench: Bench;
   let count = 0;
 
@@ -55,10 +61,29 @@ describeOnHomes("a cache that processes share", (home) => {
     await until(() =>
       there.getState(id).then(
         () => false,
-        (error: { code?: string }) => error.code === "GONE",
+        (error: unknown) => (error as { code?: string }).code === "GONE",
       ),
     );
     await expect(here.getState(id)).rejects.toMatchObject({ code: "GONE" });
+  });
+
+  test("does not bring back what a process was told is over, though it never knew the state", async (context) => {
+    const redis = await redisOf(context);
+    const admin = await adminOf(redis);
+    const options = { cache: NO_MEMORY, pollMs: 3 };
+    const here = bench.openManager({ ...options, shared: await cacheOn(redis.address.url) });
+    const there = bench.openManager({ ...options, shared: await cacheOn(redis.address.url) });
+    const id = `told-${++count}`;
+    const marker = `marker-${count}`;
+    for (const each of [id, marker]) await here.updateState(each, "note", { turn: 1 });
+    await until(async () => (await here.readState(id, {})).servedBy === "dragonfly");
+    const old = await admin.copy();
+    await until(async () => (await there.readState(marker, {})).servedBy === "dragonfly");
+    for (const each of [id, marker]) await here.updateState(each, "note", { turn: 2 });
+    await until(async () => (await there.getState(marker)).version === 2n);
+    await admin.restore(old);
+    expect(await readFrom(there, id)).toEqual({ servedBy: "main", version: 2n, data: { turn: 2 } });
+    expect(there.sharedCache!.stale).toBeGreaterThan(0);
   });
 
   test("is never older than what its session wrote or was told, whatever becomes of the cache", async (context) => {
@@ -124,4 +149,4 @@ describeOnHomes("a cache that processes share", (home) => {
     redis.thaw();
     await isInUse();
   });
-});
+}
