@@ -5,6 +5,7 @@ import type { ExitCode } from "./failure.ts";
 import { withExamples } from "./help.ts";
 import { addBackup } from "./state/backup.ts";
 import { addBench } from "./state/bench.ts";
+import { addDemo } from "./state/demo.ts";
 import { addDelete } from "./state/delete.ts";
 import { addDiff } from "./state/diff.ts";
 import { addExport } from "./state/export.ts";
@@ -103,6 +104,7 @@ function buildProgram(terminal: Terminal): Command {
   addRestore(state, terminal);
   addFsck(state, terminal);
   addBench(state, terminal);
+  addDemo(state, terminal);
   state.commandsGroup("One state:");
   addGet(state, terminal);
   addSet(state, terminal);
