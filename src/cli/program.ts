@@ -97,6 +97,11 @@ function buildProgram(terminal: Terminal): Command {
     ["agent_runtime state replay examples/tau-airline.jsonl", "let recorded agents work"],
     ["agent_runtime state set --help", "the options of one command"],
   ]);
+  addCommands(state, terminal);
+  return program;
+}
+
+function addCommands(state: Command, terminal: Terminal): void {
   state.commandsGroup("The service:");
   addServe(state, terminal);
   addMigrate(state, terminal);
@@ -133,5 +138,4 @@ function buildProgram(terminal: Terminal): Command {
   addReplay(state, terminal);
   state.commandsGroup("Messages:");
   addParked(state, terminal);
-  return program;
 }

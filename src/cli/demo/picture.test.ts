@@ -7,7 +7,7 @@ const tasks = [
     name: "A",
     run: "r",
     request: "help\u001b[2J me",
-    steps: Array(8).fill({ did: "x", outcome: 0 }),
+    steps: Array.from({ length: 8 }, () => ({ did: "x", outcome: 0 })),
   },
 ];
 

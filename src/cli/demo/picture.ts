@@ -60,20 +60,13 @@ export class Picture {
         : `✓ the service is back: process ${event.pid}`;
     }
     const { steps, request } = this.#tasks.find(({ name }) => name === event.task)!;
-    switch (event.what) {
-      case "pushed":
-        return `+ ${event.task} arrives: ${request}`;
-      case "begins":
-        return event.step === 1
-          ? `▶ ${event.task} begins`
-          : `▶ ${event.task} goes on at step ${event.step}`;
-      case "step":
-        return `  ${event.task} ${event.step} of ${steps.length}  ${event.did}`;
-      case "gives way":
-        return `‖ ${event.task} ${REASONS[event.reason] ?? event.reason}`;
-      case "ends":
-        return `■ ${event.task} is done`;
-    }
+    if (event.what === "pushed") return `+ ${event.task} arrives: ${request}`;
+    if (event.what === "step")
+      return `  ${event.task} ${event.step} of ${steps.length}  ${event.did}`;
+    if (event.what === "gives way")
+      return `‖ ${event.task} ${REASONS[event.reason] ?? event.reason}`;
+    if (event.what === "ends") return `■ ${event.task} is done`;
+    return `▶ ${event.task} ${event.step === 1 ? "begins" : `goes on at step ${event.step}`}`;
   }
 
   #stackLines(stack: readonly Task[] | null): string[] {

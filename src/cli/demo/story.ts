@@ -61,7 +61,7 @@ class Story {
   readonly #over = new AbortController();
   #heard = AbortSignal.timeout(SILENCE_MS);
   #hasCrashed = false;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(options: StoryOptions) {
     this.#options = options;
@@ -133,7 +133,7 @@ class Story {
         const { reason } = run.signal.reason as { readonly reason: string };
         await this.#tell({ what: "gives way", task: task.name, reason });
       } else {
-        this.#failure = error;
+        this.#failure = error instanceof Error ? error : new Error(String(error));
         this.#over.abort();
       }
       throw error;
