@@ -1,4 +1,5 @@
 import { isUtf8 } from "node:buffer";
+import { isNameOfChange } from "../state/change-event.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { pageLimit } from "../state/page.ts";
 import type {
@@ -45,6 +46,7 @@ export class ParkedMessages implements ParkedFace {
   async redrive(number: bigint, options: ParkedOptions = {}): Promise<Committed> {
     const { store, commit, limits } = this.#options;
     const { message, body } = await this.#read(number, options);
+    if (isNameOfChange(message.messageId)) throw isCommitted(message);
     const { asked } = readUpdate(body, message.messageId, limits);
     try {
       if (asked instanceof AgentRuntimeError) throw asked;
@@ -72,6 +74,13 @@ export class ParkedMessages implements ParkedFace {
     if (found === null) throw notFound(number);
     return found;
   }
+}
+
+function isCommitted({ number, topic }: ParkedMessage): AgentRuntimeError {
+  return new AgentRuntimeError(
+    "INVALID_REQUEST",
+    `Number ${number} is no update: it is a change that is committed, and that ${topic} would not take. Consumers see that it is missing and read the state; discard it.`,
+  );
 }
 
 function cursorOf(after: string): bigint {

@@ -1,33 +1,27 @@
 import { randomUUID } from "node:crypto";
 import { systemClock } from "../service/clock.ts";
-import type { Logger } from "../service/log-port.ts";
 import { Loop } from "../service/loop.ts";
-import { changeMessage } from "../state/change-event.ts";
 import { comparePositions, FEED_START } from "../state/cursor.ts";
-import type { MessageProducer } from "../state/message-bus.ts";
 import { PAGE_BYTES } from "../state/page.ts";
 import type { ChangeFeed, FeedPosition, FeedRow } from "../state/ports.ts";
 import { PARTITIONS } from "../state/relay-port.ts";
 import type { RelayPartition, RelayStore } from "../state/relay-port.ts";
 import type { Change } from "../state/state.ts";
+import { sendChange } from "./change-sender.ts";
+import type { ChangeSenderOptions } from "./change-sender.ts";
 import { sendInGroups } from "./send-in-groups.ts";
 
-export interface RelayOptions {
+export interface RelayOptions extends ChangeSenderOptions {
   readonly relay: RelayStore;
   readonly feed: Pick<ChangeFeed, "bounds">;
   /** Puts the document of a row of the log together. */
   readonly readChange: (row: FeedRow) => Promise<Change>;
-  readonly producer: MessageProducer;
-  readonly topic: string;
-  /** A message that would be larger carries the digest and the version in place of the document. */
-  readonly maxInlineBytes: number;
   /** Messages that are sent side by side; of one scope never two. */
   readonly concurrency: number;
   /** How soon changes that other processes committed are seen. */
   readonly pollMs: number;
   /** How long another service waits for this one when it does not answer; default 15,000. */
   readonly leaseMs?: number;
-  readonly log: Logger;
 }
 
 /** ok: all was sent. behind: not yet. waiting: others send. unavailable: see `reason`. */
@@ -41,6 +35,9 @@ export interface RelayFigures {
   /** Messages that the bus took, and sends that failed, since this process started. */
   readonly sent: number;
   readonly failed: number;
+  /** Changes that the bus would never take: those that went out without their document, and those that were parked. */
+  readonly reduced: number;
+  readonly parked: number;
   /** Messages on their way at the moment. */
   readonly inFlight: number;
   /** Changes of all services that were not sent yet, counted up to 10,000, and how long the oldest of them waits. */
@@ -75,7 +72,7 @@ export class Relay {
   #backlogAt = 0;
   #health: RelayHealth = "behind";
   #reason: string | undefined;
-  #sent = 0;
+  readonly #fates = { sent: 0, reduced: 0, parked: 0 };
   #failed = 0;
   #inFlight = 0;
   #gaps = 0;
@@ -106,8 +103,10 @@ export class Relay {
     return {
       health: this.#health,
       partitions: this.#held.length,
-      sent: this.#sent,
+      sent: this.#fates.sent + this.#fates.reduced,
       failed: this.#failed,
+      reduced: this.#fates.reduced,
+      parked: this.#fates.parked,
       inFlight: this.#inFlight,
       ...this.#backlog,
       gaps: this.#gaps,
@@ -194,13 +193,12 @@ export class Relay {
   }
 
   async #send(rows: readonly FeedRow[], signal: AbortSignal): Promise<void> {
-    const { producer, readChange, concurrency } = this.#options;
+    const { readChange, concurrency } = this.#options;
     await sendInGroups(scopesOf(rows), { concurrency, signal }, async (row, ended) => {
-      const message = changeMessage(await readChange(row), this.#options);
+      const change = await readChange(row);
       this.#inFlight += 1;
       try {
-        await producer.send(message, ended);
-        this.#sent += 1;
+        this.#fates[await sendChange(change, this.#options, ended)] += 1;
       } catch (error) {
         this.#failed += 1;
         throw error;

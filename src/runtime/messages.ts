@@ -47,6 +47,7 @@ export function startMessages(
     feed: store.feed,
     readChange: (row) => manager.readChange(row),
     producer: bus.producer,
+    parked: store.parked,
     topic: rocketmq.stateTopic,
     maxInlineBytes: rocketmq.maxInlineBytes,
     concurrency: rocketmq.sendConcurrency,

@@ -6,6 +6,8 @@ export interface RelayFigures {
   readonly partitions: number;
   readonly sent: number;
   readonly failed: number;
+  readonly reduced: number;
+  readonly parked: number;
   readonly inFlight: number;
   readonly changesBehind: number;
   readonly lagMs: number;
@@ -42,6 +44,11 @@ export function exposeMessages(
   ]);
   relay("sent_total", "counter", ["Changes that the bus took.", (f) => f.sent]);
   relay("failed_total", "counter", ["Sends that failed.", (f) => f.failed]);
+  relay("reduced_total", "counter", [
+    "Changes that the bus took only without their document.",
+    (f) => f.reduced,
+  ]);
+  relay("parked_total", "counter", ["Changes that the bus will never take.", (f) => f.parked]);
   relay("in_flight", "gauge", ["Messages on their way.", (f) => f.inFlight]);
   relay("changes_behind", "gauge", ["Changes that wait, up to 10,000.", (f) => f.changesBehind]);
   relay("lag_seconds", "gauge", ["How long the oldest of them waits.", (f) => f.lagMs / 1_000]);

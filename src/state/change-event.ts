@@ -40,6 +40,18 @@ export function changeMessage(change: Change, options: ChangeEventOptions): Outg
   };
 }
 
+const PARKED_PREFIX = "change ";
+
+/** By which a change is known that could not be sent: no name of a message that came in looks like it. */
+export function nameOfChange({ namespace, scope, step, id }: Change): string {
+  return `${PARKED_PREFIX}${namespace}/${scope}/${step}/${id}`;
+}
+
+/** Whether a parked message is a change that could not be sent, and not an update that came in. */
+export function isNameOfChange(messageId: string): boolean {
+  return messageId.startsWith(PARKED_PREFIX);
+}
+
 /** Which messages come one after the other: those of one scope. */
 export function scopeGroup(namespace: string, scope: string): string {
   return namespace === "default" ? scope : `${namespace}/${scope}`;

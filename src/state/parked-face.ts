@@ -19,7 +19,7 @@ export interface ParkedDetails extends ParkedMessage {
   readonly encoding: "utf8" | "base64";
 }
 
-/** Updates that came over the message bus and could never be applied. */
+/** Updates that came over the message bus and could never be applied, and changes that it would not take. */
 export interface ParkedFace {
   /** The oldest first. */
   list(options?: ParkedListOptions): Promise<Page<ParkedMessage>>;

@@ -29,11 +29,12 @@ export interface Told {
 
 /**
  * A double of a bus that only records: no broker is behind it. `fate` says what becomes of a message:
- * refused before it was taken, or after, as where the answer is lost.
+ * refused before it was taken, or after, as where the answer is lost; or refused for good.
  */
 export class RecordingProducer implements MessageProducer {
   readonly messages: OutgoingMessage[] = [];
-  fate: (message: OutgoingMessage) => "taken" | "refused" | "taken, answer lost" = () => "taken";
+  fate: (message: OutgoingMessage) => "taken" | "refused" | "never" | "taken, answer lost" = () =>
+    "taken";
   /** Resolves before a message is taken. */
   before: (message: OutgoingMessage, signal?: AbortSignal) => Promise<void> = async () => {};
   /** Of one group, the most that were on their way at the same time. */
@@ -52,6 +53,9 @@ export class RecordingProducer implements MessageProducer {
     try {
       await this.before(message, signal);
       const fate = this.fate(message);
+      if (fate === "never") {
+        throw new AgentRuntimeError("PAYLOAD_TOO_LARGE", "the bus will never take this");
+      }
       if (fate !== "refused") this.messages.push(message);
       if (fate !== "taken") throw new AgentRuntimeError("UNAVAILABLE", "the bus is away");
     } finally {
@@ -93,6 +97,7 @@ export function openRelay(
     relay: store.relay,
     feed: store.feed,
     readChange: (row) => manager.readChange(row),
+    parked: store.parked,
     topic: TOPIC,
     maxInlineBytes: 262_144,
     concurrency: 8,

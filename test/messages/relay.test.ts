@@ -7,7 +7,7 @@ import { proofLength } from "../support/length.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 import { until } from "../support/until.ts";
-import { anyHome, firstOfEach, openRelay, RecordingProducer } from "./parts.ts";
+import { anyHome, firstOfEach, openRelay, RecordingProducer, toldBy } from "./parts.ts";
 
 const LIFES = proofLength({ short: 6, full: 100 });
 
@@ -137,6 +137,43 @@ test("while the bus is away writes go on, the backlog is told, and it drains aft
   producer.fate = () => "taken";
   await until(() => relay.figures.health === "ok" && relay.figures.changesBehind === 0);
   expect(firstOfEach(producer.told())).toEqual(await committed());
+});
+
+test("what the bus will never take goes out small, else is parked, and blocks nothing behind it", async () => {
+  const producer = new RecordingProducer();
+  producer.fate = (message) => {
+    const { id, version, data } = toldBy(message);
+    if (id === "large") return data === undefined ? "taken" : "never";
+    return id === "illegal" && version === "1" ? "never" : "taken";
+  };
+  for (const n of [1, 2]) {
+    await manager.updateState("large", "note", { n, text: "x".repeat(100) }, { scope: "team" });
+    await manager.updateState("illegal", "note", { n }, { scope: "team" });
+  }
+  const relay = startRelay({ producer });
+  await until(() => relay.figures.health === "ok" && relay.figures.changesBehind === 0);
+  expect(producer.told().map(({ id, version }) => `${id} ${version}`)).toEqual([
+    "large 1",
+    "large 2",
+    "illegal 2",
+  ]);
+  expect(relay.figures).toMatchObject({ sent: 3, reduced: 2, parked: 1 });
+
+  const { items } = await manager.parked.list();
+  expect(items).toMatchObject([
+    {
+      topic: "changes",
+      group: "team",
+      messageId: "change default/team/2/illegal",
+      code: "PAYLOAD_TOO_LARGE",
+      detail: "the bus will never take this",
+    },
+  ]);
+  const { number } = items[0]!;
+  expect(JSON.parse((await manager.parked.get(number)).body)).not.toHaveProperty("data.data");
+  await expect(manager.parked.redrive(number)).rejects.toMatchObject({ code: "INVALID_REQUEST" });
+  expect((await manager.parked.list()).items).toEqual(items);
+  await manager.parked.discard(number);
 });
 
 test("two services share the partitions; one that is killed is followed when its lease ends", async () => {

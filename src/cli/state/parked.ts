@@ -33,7 +33,7 @@ const COLUMNS: readonly Column<ParkedMessage>[] = [
 export function addParked(group: Command, terminal: Terminal): void {
   const command = group
     .command("parked")
-    .description("messages that came over the message bus and could not be applied");
+    .description("messages that could not be applied, and changes that could not be sent");
   addList(command, terminal);
   addShow(command, terminal);
   addRedrive(command, terminal);
