@@ -21,6 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   relay: ["service", "state"],
   intake: ["service", "state"],
   spool: ["service", "state"],
+  lifecycle: ["service", "state"],
   processor: ["service", "state"],
   fsck: ["service", "state"],
   manager: ["tasks", "processor", "fsck", "intake", "supabase", "service", "state"],
