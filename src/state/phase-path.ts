@@ -1,4 +1,4 @@
-import { lifecycleOf } from "../state/lifecycle.ts";
+import { lifecycleOf } from "./lifecycle.ts";
 
 /**
  * The phases on the shortest legal way to `to`, without `from`; undefined where there is none.
