@@ -13,6 +13,7 @@ import { addGet } from "./state/get.ts";
 import { addHistory } from "./state/history.ts";
 import { addHold, addRelease } from "./state/hold.ts";
 import { addImport } from "./state/import.ts";
+import { addLifecycle } from "./state/lifecycle.ts";
 import { addList } from "./state/list.ts";
 import { addMigrate } from "./state/migrate.ts";
 import { addParked } from "./state/parked.ts";
@@ -131,5 +132,6 @@ function buildProgram(terminal: Terminal): Command {
   addReplay(state, terminal);
   state.commandsGroup("Messages:");
   addParked(state, terminal);
+  addLifecycle(state, terminal);
   return program;
 }

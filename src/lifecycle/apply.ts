@@ -63,7 +63,7 @@ function tellPod(pod: Pod, fact: LifecycleFact): Pod {
     case "postStart":
       return { ...pod, started: earliest(pod.started, at) };
     case "ready":
-      return { ...pod, ready: earliest(pod.ready, at) };
+      return { ...pod, readyAt: earliest(pod.readyAt, at) };
     case "preStop": {
       const stopping = earliest(pod.stopping, at);
       // A hook without a container speaks of one that goes; the API server says that the pod is to go.

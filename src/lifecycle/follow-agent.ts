@@ -81,7 +81,8 @@ function isNextRun(before: AgentPod, now: AgentPod): boolean {
 }
 
 function path(from: string, to: string): readonly string[] {
-  return phasePath("agent", { from, to }) ?? [];
+  // It is busy where a task of it is worked on, and only then.
+  return phasePath("agent", { from, to, avoid: ["busy"] }) ?? [];
 }
 
 function agentPod(pod: Pod, { incarnation, observed }: Standing): AgentPod {

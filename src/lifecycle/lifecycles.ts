@@ -147,7 +147,7 @@ export class Lifecycles {
       const phase = was === null ? null : standingOf(was).observed;
       pod = apply(was, fact);
       if (pod === was) return "doubled";
-      const isLate = was?.seen != null && fact.at < was.seen && standingOf(pod).observed === phase;
+      const isLate = fact.at < (was?.seen ?? "") && standingOf(pod).observed === phase;
       if (!isLate) return "applied";
       pod = noteLate(pod, fact);
       return "late";

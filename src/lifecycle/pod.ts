@@ -73,7 +73,7 @@ export interface Pod {
   readonly requested: string | null;
   readonly scheduled: string | null;
   readonly started: string | null;
-  readonly ready: string | null;
+  readonly readyAt: string | null;
   readonly stopping: string | null;
   readonly evicted: string | null;
   readonly evictedFor: string | null;
@@ -132,7 +132,7 @@ export function newPod(podUid: string, podName: string, namespace: string): Pod 
     requested: null,
     scheduled: null,
     started: null,
-    ready: null,
+    readyAt: null,
     stopping: null,
     evicted: null,
     evictedFor: null,

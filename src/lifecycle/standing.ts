@@ -48,7 +48,7 @@ export function standingOf(pod: Pod): Standing {
   const main = mainOf(pod);
   const attempt = main.map(currentAttempt).find((each) => each !== undefined);
   const began = attempt === undefined ? "" : beganAt(attempt);
-  const readyAt = [pod.ready, attempt?.ready, ...main.map(({ hints }) => hints.ready)];
+  const readyAt = [pod.readyAt, attempt?.ready, ...main.map(({ hints }) => hints.ready)];
   const isReady = readyAt.some((at) => typeof at === "string" && at >= began);
   return {
     observed,
@@ -114,7 +114,7 @@ function waiting(live: readonly Run[]): { readonly reason?: string } {
 /** Before any of its containers began. */
 function earlyPhase(pod: Pod): ObservedPhase {
   if (pod.stopping !== null) return "stopping";
-  if (pod.started !== null || pod.ready !== null) return "running";
+  if (pod.started !== null || pod.readyAt !== null) return "running";
   if (currentAttempt(pod.sandbox) !== undefined) return "creating";
   return pod.scheduled === null ? "requested" : "pending";
 }

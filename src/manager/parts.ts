@@ -4,6 +4,7 @@ import { MESSAGE_BYTES } from "../intake/read-event.ts";
 import { factKind } from "../lifecycle/fact-event.ts";
 import { LifecycleFacts } from "../lifecycle/lifecycle-facts.ts";
 import { Lifecycles } from "../lifecycle/lifecycles.ts";
+import type { LifecycleFigures } from "../lifecycle/lifecycles.ts";
 import type { Loop } from "../service/loop.ts";
 import { silentLog } from "../service/log.ts";
 import { Metrics } from "../service/metrics.ts";
@@ -118,7 +119,7 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     changes: new ChangeReader(store),
     recovery,
     tasks,
-    ...openMessages(options, { owner, tasks, limits }),
+    ...openMessages(options, { owner, tasks, limits, metrics }),
     fsck,
     loops: [fsck, followForeignChanges({ store, cache, reader, pollMs, log }), upkeep],
   };
@@ -127,13 +128,19 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
 /** What comes in from elsewhere, and what it means. */
 function openMessages(
   { store, bus, lifecycleTopic = "agent_lifecycle_events", log = silentLog }: ManagerOptions,
-  { owner, tasks, limits }: Pick<Parts, "tasks" | "limits"> & { readonly owner: Owner },
+  {
+    owner,
+    tasks,
+    limits,
+    metrics,
+  }: Pick<Parts, "tasks" | "limits" | "metrics"> & { readonly owner: Owner },
 ): Pick<Parts, "parked" | "lifecycle" | "lifecycles" | "kinds"> {
   const lifecycles = new Lifecycles({
     states: owner,
     endLeases: (namespace, ended) => tasks.endLeases(namespace, ended),
     log,
   });
+  exposeLifecycle(metrics, () => lifecycles.figures);
   const bounds = { ...limits, bodyBytes: MESSAGE_BYTES };
   const kinds = {
     updates: updateKind(owner.commit, bounds),
@@ -147,6 +154,22 @@ function openMessages(
     lifecycles,
     kinds,
   };
+}
+
+function exposeLifecycle(metrics: Metrics, figures: () => LifecycleFigures): void {
+  const facts = { name: "agent_runtime_lifecycle_facts_total", type: "counter" } as const;
+  metrics.expose({ ...facts, help: "Facts about pods, by what they told." }, () => {
+    const { applied, late, doubled } = figures();
+    return [
+      { labels: { told: "new" }, value: applied },
+      { labels: { told: "late" }, value: late },
+      { labels: { told: "nothing new" }, value: doubled },
+    ];
+  });
+  const released = { name: "agent_runtime_lifecycle_released_total", type: "counter" } as const;
+  metrics.expose({ ...released, help: "Tasks taken from workers whose pod ended." }, () => [
+    { labels: {}, value: figures().released },
+  ]);
 }
 
 function openBatcher(options: ManagerOptions, onFlush: (units: number) => void): Batcher {
