@@ -29,10 +29,17 @@ export interface RocketmqTools {
   readonly jars: string;
 }
 
+/** The server that stands in for DragonflyDB. */
+export interface RedisBinary {
+  readonly missing?: never;
+  readonly file: string;
+}
+
 export interface Parts {
   readonly postgres: PostgresBinaries | Missing;
   readonly pgbouncer: PgbouncerBinary | Missing;
   readonly rocketmq: RocketmqTools | Missing;
+  readonly redis: RedisBinary | Missing;
 }
 
 export function findParts(): Parts;

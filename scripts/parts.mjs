@@ -1,5 +1,5 @@
 // The parts of the system that the tests run on and npm does not bring: PostgreSQL's own binaries,
-// PgBouncer, and what runs a RocketMQ. Finds them; installs what is missing where it may (root, on Debian or the like).
+// PgBouncer, Redis, and what runs a RocketMQ. Finds them; installs what is missing where it may (root, on Debian or the like).
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
@@ -13,7 +13,12 @@ const policyFile = "/usr/sbin/policy-rc.d";
 
 /** Where each part is, or why it is not there. */
 export function findParts() {
-  return { postgres: findPostgres(), pgbouncer: findPgbouncer(), rocketmq: findRocketmq() };
+  return {
+    postgres: findPostgres(),
+    pgbouncer: findPgbouncer(),
+    rocketmq: findRocketmq(),
+    redis: findRedis(),
+  };
 }
 
 /** Installs what is missing, if this is root on a system with apt-get, and says so; then finds again. */
@@ -25,6 +30,7 @@ export function provideParts() {
   const packages = [
     ...(isHere(parts.postgres) ? [] : ["postgresql"]),
     ...(isHere(parts.pgbouncer) ? [] : ["pgbouncer"]),
+    ...(isHere(parts.redis) ? [] : ["redis-server"]),
     ...(isHere(parts.rocketmq) ? [] : ["default-jre-headless", "maven"]),
   ];
   console.error(`installing ${packages.join(" and ")} (apt-get) ...`);
@@ -69,6 +75,12 @@ function findRocketmq() {
   return { missing: "Java and Maven (apt-get install default-jre-headless maven)" };
 }
 
+function findRedis() {
+  const file = onPath("redis-server");
+  if (file !== undefined) return { file };
+  return { missing: "a Redis (apt-get install redis-server)" };
+}
+
 function onPath(name) {
   const folders = (process.env.PATH ?? "").split(path.delimiter);
   return folders.map((folder) => path.join(folder, name)).find((file) => fs.existsSync(file));
@@ -93,7 +105,7 @@ function apt(...args) {
 
 /**
  * Runs `work` while packages may not start their services: Debian's would otherwise start a
- * PostgreSQL and a PgBouncer of the system, which nobody asked for.
+ * PostgreSQL, a PgBouncer and a Redis of the system, which nobody asked for.
  */
 function withoutServices(work) {
   const before = fs.existsSync(policyFile);

@@ -86,6 +86,7 @@ export class Rocketmq {
         `-Drmq.logback.configurationFile=${logging}`,
         `-Drocketmq.home.dir=${this.folder}`,
         `-Duser.home=${this.folder}`,
+        `-Djava.io.tmpdir=${this.folder}`,
         ...javaArgs,
         "-cp",
         `${jars}/*`,
@@ -135,6 +136,7 @@ export class Rocketmq {
 /** Starts in a third of the time that a JVM made to run for months takes. */
 const SMALL_JVM = [
   "-XX:+UseSerialGC",
+  "-XX:-UsePerfData", // a file in the machine's temporary folder
   "-XX:TieredStopAtLevel=1",
   "-XX:+UnlockDiagnosticVMOptions",
   "-XX:-BytecodeVerificationRemote",

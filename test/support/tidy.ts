@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   follower: ["service", "state"],
   embedded: ["service", "state"],
   rocketmq: ["service", "state"],
+  dragonfly: ["service", "state"],
   tasks: ["service", "state"],
   bus: ["service", "state"],
   relay: ["service", "state"],
@@ -34,6 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "follower",
     "bus",
     "rocketmq",
+    "dragonfly",
     "relay",
     "intake",
     "supabase",
@@ -50,6 +52,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const OWNER: Readonly<Record<string, string>> = {
   "@grpc/grpc-js": "rocketmq",
   "@opentelemetry/api": "service",
+  "@redis/client": "dragonfly",
   commander: "cli",
   fastify: "server",
   pg: "supabase",

@@ -33,6 +33,9 @@ begin
     return query select null, null, 'lease', null, null, null::bigint;
     return;
   end if;
+  -- Nothing was acknowledged to anybody by this: what a crash of this server takes away is followed again from main, whose
+  -- writers would wait for every flush of a disk that both share.
+  perform set_config('synchronous_commit', 'off', true);
   perform agent_state.make_scopes(p_namespace, p_scope);
   perform agent_state.make_states(p_namespace, p_scope, p_id, p_type);
 

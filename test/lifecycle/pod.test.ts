@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseFact } from "../state/lifecycle-fact.ts";
-import type { LifecycleFact } from "../state/lifecycle-fact.ts";
-import { mayMove } from "../state/lifecycle.ts";
-import { apply } from "./apply.ts";
-import type { Pod } from "./pod.ts";
-import { standingOf } from "./standing.ts";
-import type { Standing } from "./standing.ts";
-import { POD_STORIES, PREPARED_STOP } from "../../test/support/pod-stories.ts";
+import { parseFact } from "../../src/state/lifecycle-fact.ts";
+import type { LifecycleFact } from "../../src/state/lifecycle-fact.ts";
+import { mayMove } from "../../src/state/lifecycle.ts";
+import { apply } from "../../src/lifecycle/apply.ts";
+import type { Pod } from "../../src/lifecycle/pod.ts";
+import { standingOf } from "../../src/lifecycle/standing.ts";
+import type { Standing } from "../../src/lifecycle/standing.ts";
+import { POD_STORIES, PREPARED_STOP } from "../support/pod-stories.ts";
 
 function podOf(facts: readonly LifecycleFact[]): Pod {
   return facts.reduce<Pod | null>(apply, null)!;
