@@ -32,7 +32,7 @@ const LAST: readonly (keyof Times)[] = ["paused", "resumed"];
  */
 export function apply(pod: Pod | null, fact: LifecycleFact): Pod {
   const before = pod ?? newPod(fact.podUid, fact.podName, fact.namespace);
-  const told = ofPod(fact) ? tellPod(before, fact) : tellContainer(before, fact);
+  const told = ofPod(fact) ? TELL[fact.fact](before, fact) : tellContainer(before, fact);
   const after = identify(told, fact);
   return pod !== null && JSON.stringify(after) === JSON.stringify(pod) ? pod : after;
 }
@@ -50,42 +50,45 @@ function ofPod({ source, container, fact }: LifecycleFact): boolean {
   return container === null && (source !== "kata" || fact === "preStop");
 }
 
-function tellPod(pod: Pod, fact: LifecycleFact): Pod {
-  const { at, reason = null } = fact;
-  switch (fact.fact) {
-    case "scheduled":
-      return { ...pod, scheduled: earliest(pod.scheduled, at) };
-    case "create": {
-      const waitingFor = greatest(pod.waitingFor, reason);
-      return { ...pod, requested: earliest(pod.requested, at), waitingFor };
-    }
-    case "start":
-    case "postStart":
-      return { ...pod, started: earliest(pod.started, at) };
-    case "ready":
-      return { ...pod, readyAt: earliest(pod.readyAt, at) };
-    case "preStop": {
-      const stopping = earliest(pod.stopping, at);
-      // A hook without a container speaks of one that goes; the API server says that the pod is to go.
-      return { ...pod, stopping, desired: fact.source === "pod" ? "deleted" : pod.desired };
-    }
-    case "exit":
-      return { ...pod, exit: better(pod.exit, exitOf(fact)) };
-    case "evicted": {
-      const evictedFor = greatest(pod.evictedFor, reason);
-      return { ...pod, evicted: earliest(pod.evicted, at), evictedFor };
-    }
-    case "nodeLost":
-      return { ...pod, nodeLost: greatest(pod.nodeLost, at) };
-    case "deleted":
-      return { ...pod, deleted: earliest(pod.deleted, at), desired: "deleted" };
-    case "paused":
-    case "resumed":
-    case "oom":
-    case "delete":
-      return { ...pod, sandbox: hinted(pod.sandbox, fact) };
-  }
-}
+type Tell = (pod: Pod, fact: LifecycleFact) => Pod;
+
+const started: Tell = (pod, { at }) => ({ ...pod, started: earliest(pod.started, at) });
+const ofSandbox: Tell = (pod, fact) => ({ ...pod, sandbox: hinted(pod.sandbox, fact) });
+
+/** What each fact tells of the pod as a whole. */
+const TELL: Readonly<Record<LifecycleFact["fact"], Tell>> = {
+  scheduled: (pod, { at }) => ({ ...pod, scheduled: earliest(pod.scheduled, at) }),
+  create: (pod, { at, reason = null }) => ({
+    ...pod,
+    requested: earliest(pod.requested, at),
+    waitingFor: greatest(pod.waitingFor, reason),
+  }),
+  start: started,
+  postStart: started,
+  ready: (pod, { at }) => ({ ...pod, readyAt: earliest(pod.readyAt, at) }),
+  // A hook without a container speaks of one that goes; the API server says that the pod is to go.
+  preStop: (pod, { at, source }) => ({
+    ...pod,
+    stopping: earliest(pod.stopping, at),
+    desired: source === "pod" ? "deleted" : pod.desired,
+  }),
+  exit: (pod, fact) => ({ ...pod, exit: better(pod.exit, exitOf(fact)) }),
+  evicted: (pod, { at, reason = null }) => ({
+    ...pod,
+    evicted: earliest(pod.evicted, at),
+    evictedFor: greatest(pod.evictedFor, reason),
+  }),
+  nodeLost: (pod, { at }) => ({ ...pod, nodeLost: greatest(pod.nodeLost, at) }),
+  deleted: (pod, { at }) => ({
+    ...pod,
+    deleted: earliest(pod.deleted, at),
+    desired: "deleted",
+  }),
+  paused: ofSandbox,
+  resumed: ofSandbox,
+  oom: ofSandbox,
+  delete: ofSandbox,
+};
 
 function tellContainer(pod: Pod, fact: LifecycleFact): Pod {
   if (fact.container === null) return { ...pod, sandbox: tellRun(pod.sandbox, fact) };

@@ -16,19 +16,19 @@ export function podOf(data: Json, podUid: string): Pod | null {
   const given = data as JsonObject;
   if (given["podUid"] !== podUid) return null;
   const like = newPod(podUid, "", "");
-  const entries = Object.entries(like).map(([name, empty]) => [name, given[name] ?? null, empty]);
-  const isWhole = entries.every(([, value, empty]) => isLike(value as Json, empty as Json));
-  if (!isWhole) return null;
-  const pod = Object.fromEntries(entries.map(([name, value]) => [name, value])) as unknown as Pod;
+  const fields = Object.keys(like) as (keyof Pod)[];
+  if (!fields.every((field) => isLike(given[field] ?? null, like[field]))) return null;
+  const told = Object.fromEntries(fields.map((field) => [field, given[field] ?? null]));
+  const pod = told as unknown as Pod;
   return DESIRED.includes(pod.desired) ? pod : { ...pod, desired: "running" };
 }
 
 /** A text or nothing where there may be a text, and otherwise the same shape, as deep as `empty` goes. */
-function isLike(value: Json, empty: Json): boolean {
+function isLike(value: Json, empty: unknown): boolean {
   if (empty === null) return value === null || ["string", "object"].includes(typeof value);
   if (Array.isArray(empty)) return Array.isArray(value);
   if (typeof empty !== "object") return typeof value === typeof empty;
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   const given = value as JsonObject;
-  return Object.entries(empty).every(([name, each]) => isLike(given[name] ?? null, each as Json));
+  return Object.entries(empty).every(([name, each]) => isLike(given[name] ?? null, each));
 }

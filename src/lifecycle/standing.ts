@@ -175,7 +175,7 @@ function isPaused(pod: Pod, container: Container, since: (at: string | null) => 
   const last = (field: "paused" | "resumed"): string =>
     all
       .map((each) => each[field])
-      .filter((at) => at !== null && since(at))
+      .filter((at): at is string => at !== null && since(at))
       .toSorted()
       .at(-1) ?? "";
   return last("paused") > last("resumed");

@@ -7,7 +7,10 @@ import { apply } from "../../src/lifecycle/apply.ts";
 import type { Pod } from "../../src/lifecycle/pod.ts";
 import { standingOf } from "../../src/lifecycle/standing.ts";
 import type { Standing } from "../../src/lifecycle/standing.ts";
+import { proofLength } from "../support/length.ts";
 import { POD_STORIES, PREPARED_STOP } from "../support/pod-stories.ts";
+
+const RUNS = proofLength({ short: 30, full: 2_000 });
 
 function podOf(facts: readonly LifecycleFact[]): Pod {
   return facts.reduce<Pod | null>(apply, null)!;
@@ -35,6 +38,7 @@ describe.each(Object.entries(POD_STORIES))("%s", (_, { facts, ends, decisive }) 
       fc.property(any, (told) => {
         expect(podOf(told)).toEqual(whole);
       }),
+      { numRuns: RUNS },
     );
   });
 
@@ -50,6 +54,7 @@ describe.each(Object.entries(POD_STORIES))("%s", (_, { facts, ends, decisive }) 
       fc.property(any, (told) => {
         expect(standing(told).observed).toBe(ends.observed);
       }),
+      { numRuns: RUNS },
     );
   });
 
@@ -70,6 +75,7 @@ describe.each(Object.entries(POD_STORIES))("%s", (_, { facts, ends, decisive }) 
           from = observed;
         }
       }),
+      { numRuns: RUNS },
     );
   });
 });
