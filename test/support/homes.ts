@@ -55,6 +55,12 @@ export function describeOnHomes(
   );
 }
 
+/** One home that is here, for what does not see which one it is. */
+export function oneHome(): TestHome[] {
+  const homes = testHomes();
+  return [homes.find(({ available }) => available === true) ?? homes[0]!];
+}
+
 /** A test that stands for those which cannot run here: skipped with the reason, failed where CI=true. */
 export function requireHere(missing: string): void {
   test("has all that it runs on", (context) => {
