@@ -5,6 +5,7 @@ import type { ExitCode } from "./failure.ts";
 import { withExamples } from "./help.ts";
 import { addBackup } from "./state/backup.ts";
 import { addBench } from "./state/bench.ts";
+import { addDemo } from "./state/demo.ts";
 import { addDelete } from "./state/delete.ts";
 import { addDiff } from "./state/diff.ts";
 import { addExport } from "./state/export.ts";
@@ -97,6 +98,11 @@ function buildProgram(terminal: Terminal): Command {
     ["agent_runtime state replay examples/tau-airline.jsonl", "let recorded agents work"],
     ["agent_runtime state set --help", "the options of one command"],
   ]);
+  addCommands(state, terminal);
+  return program;
+}
+
+function addCommands(state: Command, terminal: Terminal): void {
   state.commandsGroup("The service:");
   addServe(state, terminal);
   addMigrate(state, terminal);
@@ -104,6 +110,7 @@ function buildProgram(terminal: Terminal): Command {
   addRestore(state, terminal);
   addFsck(state, terminal);
   addBench(state, terminal);
+  addDemo(state, terminal);
   state.commandsGroup("One state:");
   addGet(state, terminal);
   addSet(state, terminal);
@@ -133,5 +140,4 @@ function buildProgram(terminal: Terminal): Command {
   state.commandsGroup("Messages:");
   addParked(state, terminal);
   addLifecycle(state, terminal);
-  return program;
 }
