@@ -23,7 +23,13 @@ export interface OpenConsumerOptions extends Omit<
 
 /** A consumer that runs. */
 export function startStateConsumer(config: Config, options: OpenConsumerOptions): StateConsumer {
-  const { group, bus: given, log = silentLog, invisibleMs = RECEIVE.invisibleMs, ...rest } = options;
+  const {
+    group,
+    bus: given,
+    log = silentLog,
+    invisibleMs = RECEIVE.invisibleMs,
+    ...rest
+  } = options;
   const bus = given ?? openRocketmqBus(config, log);
   const place = { topic: config.rocketmq.stateTopic, group };
   const inner = bus.openConsumer({ ...RECEIVE, ...place, invisibleMs });

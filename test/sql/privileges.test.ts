@@ -51,6 +51,7 @@ const tasks = [
   "answer_task",
   "cancel_task",
   "claim_tasks",
+  "end_leases",
   "heartbeat",
   "push_tasks",
   "record_effect",

@@ -23,9 +23,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   consumer: ["service", "state"],
   intake: ["consumer", "service", "state"],
   spool: ["service", "state"],
+  lifecycle: ["intake", "service", "state"],
   processor: ["service", "state"],
   fsck: ["service", "state"],
-  manager: ["tasks", "processor", "fsck", "intake", "supabase", "service", "state"],
+  manager: ["tasks", "processor", "fsck", "lifecycle", "intake", "supabase", "service", "state"],
   server: ["manager", "service", "state"],
   runtime: [
     "server",
@@ -46,7 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "state",
   ],
   cli: ["runtime", "client", "config", "service", "state"],
-  index: ["runtime", "client", "manager", "processor", "service", "state"],
+  index: ["runtime", "client", "consumer", "manager", "processor", "service", "state"],
 };
 
 /** The one folder that knows a third party's package. */
