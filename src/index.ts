@@ -21,7 +21,7 @@ export const StateConsumer = { open: openStateConsumer } as const;
 
 export type StateConsumer = Consumer;
 
-export type { ReceivedChange } from "./consumer/read-change.ts";
+export type { ReceivedChange } from "./consumer/read-received.ts";
 export type {
   ChangeContext,
   ChangeSource,
@@ -29,6 +29,7 @@ export type {
   StateConsumerFigures,
 } from "./consumer/state-consumer.ts";
 export type { OpenConsumerOptions } from "./runtime/state-consumer.ts";
+export type { RolledBack, StateTakenBack } from "./state/rolled-back-event.ts";
 export { startRuntime } from "./runtime.ts";
 export type { Runtime, Settings } from "./runtime.ts";
 export { HttpStateClient } from "./client/http-client.ts";

@@ -5,8 +5,9 @@ import type { StateFace } from "../state/face.ts";
 import type { IncomingMessage, MessageConsumer } from "../state/message-bus.ts";
 import type { HistoryEntry, Version } from "../state/state.ts";
 import { OrderedConsumer } from "./ordered-consumer.ts";
-import { readChange } from "./read-change.ts";
-import type { ReceivedChange } from "./read-change.ts";
+import type { RolledBack } from "../state/rolled-back-event.ts";
+import { readReceived } from "./read-received.ts";
+import type { Received, ReceivedChange } from "./read-received.ts";
 
 /** Versions of a state that did not come, and are not kept any more or nobody could be asked for. */
 export interface MissedVersions {
@@ -32,6 +33,8 @@ export interface StateConsumerOptions {
    * change comes again later, and those behind it in its scope after it.
    */
   readonly onChange: (change: ReceivedChange, context: ChangeContext) => void | Promise<void>;
+  /** Told that a scope went back, before the changes by which it did. Where it throws, it is told again. */
+  readonly onRolledBack?: (rolledBack: RolledBack) => void | Promise<void>;
   /**
    * Asked for versions that did not come and for documents that were too large to travel. Unsaid: the handler
    * is told which versions are missing, and such documents are absent.
@@ -113,31 +116,33 @@ export class StateConsumer {
   }
 
   async #take(message: IncomingMessage, signal: AbortSignal): Promise<"done" | "retry"> {
-    const change = this.#read(message);
-    if (change === undefined) return "done";
-    const known = this.#versions.get(nameOf(change));
-    if (known !== undefined && change.version <= known) {
-      this.#dropped += 1;
-      return "done";
-    }
+    const received = this.#read(message);
+    if (received === undefined) return "done";
     try {
-      await this.#deliver(change, known, signal);
+      if ("change" in received) await this.#takeChange(received.change, signal);
+      else if ("rolledBack" in received) await this.#options.onRolledBack?.(received.rolledBack);
       return "done";
     } catch (error) {
       if (!signal.aborted) {
-        const { id, version } = change;
+        const { keys, attempt } = message;
         this.#options.log.warn(
-          { id, version: version.toString(), attempt: message.attempt, error },
-          "a change was not worked on, and comes again",
+          { keys, attempt, error },
+          "a message was not worked on, and comes again",
         );
       }
       return "retry";
     }
   }
 
-  #read(message: IncomingMessage): ReceivedChange | undefined {
+  async #takeChange(change: ReceivedChange, signal: AbortSignal): Promise<void> {
+    const known = this.#versions.get(nameOf(change));
+    if (known !== undefined && change.version <= known) this.#dropped += 1;
+    else await this.#deliver(change, known, signal);
+  }
+
+  #read(message: IncomingMessage): Received | undefined {
     try {
-      return readChange(message.body);
+      return readReceived(message.body);
     } catch (error) {
       if (!(error instanceof AgentRuntimeError)) throw error;
       this.#unreadable += 1;

@@ -1,10 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import type { ReceivedChange } from "../../src/consumer/read-change.ts";
+import type { ReceivedChange } from "../../src/consumer/read-received.ts";
 import type { ChangeContext } from "../../src/consumer/state-consumer.ts";
 import type { StateManager } from "../../src/manager/state-manager.ts";
 import { openStateConsumer } from "../../src/runtime.ts";
 import type { OpenConsumerOptions } from "../../src/runtime/state-consumer.ts";
+import type { RolledBack } from "../../src/state/rolled-back-event.ts";
 import { changeMessage } from "../../src/state/change-event.ts";
 import type { MessageBus } from "../../src/state/message-bus.ts";
 import type { StateStore } from "../../src/state/ports.ts";
@@ -111,6 +112,37 @@ export function stateConsumerContract(name: string, open: () => Promise<Consumed
         expect(own.at(-1)!.data).toEqual(scope === scopes[0] ? null : { turn: 5 });
       }
       expect(consumer.figures).toMatchObject({ dropped: 0, missed: 0, fetched: 0, health: "ok" });
+    });
+
+    test("tells that a scope went back, before the changes by which it did", async () => {
+      const told: (RolledBack | string)[] = [];
+      const consumer = consume({
+        onChange: (change) => void told.push(`${change.id} ${change.version} ${change.kind}`),
+        onRolledBack: (rolledBack) => void told.push(rolledBack),
+      });
+      startRelay();
+      const [scope, id] = [newId(), newId()];
+      for (let turn = 1; turn <= 2; turn++) {
+        await manager.updateState(id, "note", { turn }, { scope });
+      }
+      await manager.rollback(scope, { source: "history", reason: "wrong", actor: "ann" });
+      await until(() => consumer.figures.handled === 3);
+      const [first, second, back, last] = told;
+      expect([first, second, last]).toEqual([
+        `${id} 1 update`,
+        `${id} 2 update`,
+        `${id} 3 rollback`,
+      ]);
+      expect(back).toMatchObject({
+        ...{ namespace: "default", scope, step: 3n, restoredStep: 1n, undoneStep: 2n },
+        ...{ source: "history", reason: "wrong", actor: "ann", quarantined: [2n], stateCount: 1 },
+        states: [
+          {
+            ...{ id, type: "note", version: 2n, newVersion: 3n, deleted: false },
+            diff: [{ op: "replace", path: "/turn", value: 1 }],
+          },
+        ],
+      });
     });
 
     test("drops what comes twice, and what is older than what came", async () => {
