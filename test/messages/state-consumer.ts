@@ -134,11 +134,23 @@ export function stateConsumerContract(name: string, open: () => Promise<Consumed
         `${id} 3 rollback`,
       ]);
       expect(back).toMatchObject({
-        ...{ namespace: "default", scope, step: 3n, restoredStep: 1n, undoneStep: 2n },
-        ...{ source: "history", reason: "wrong", actor: "ann", quarantined: [2n], stateCount: 1 },
+        namespace: "default",
+        scope,
+        step: 3n,
+        restoredStep: 1n,
+        undoneStep: 2n,
+        source: "history",
+        reason: "wrong",
+        actor: "ann",
+        quarantined: [2n],
+        stateCount: 1,
         states: [
           {
-            ...{ id, type: "note", version: 2n, newVersion: 3n, deleted: false },
+            id,
+            type: "note",
+            version: 2n,
+            newVersion: 3n,
+            deleted: false,
             diff: [{ op: "replace", path: "/turn", value: 1 }],
           },
         ],
