@@ -13,11 +13,13 @@ declare module "fastify" {
   interface FastifyContextConfig {
     /** Set on routes that a token needs the role operator for. */
     forOperators?: boolean;
+    /** Set on routes that need no token: they tell nothing of what is kept. */
+    isOpen?: boolean;
   }
 }
 
-/** A probe has no token, and `/` only says where to look. */
-const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/"]);
+/** A probe has no token. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
 const READING: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
@@ -33,7 +35,7 @@ export function createGate(tokens: readonly AuthToken[]): (request: FastifyReque
     const asked = header === undefined ? undefined : checkNamespace(header);
     request.namespace = asked;
     if (byDigest.size === 0) return checkHost(request);
-    if (OPEN_PATHS.has(request.url)) return;
+    if (OPEN_PATHS.has(request.url) || request.routeOptions.config.isOpen === true) return;
     const token = findToken(byDigest, request.headers.authorization);
     if (token.role === "reader" && !READING.has(request.method)) {
       throw new AgentRuntimeError(
