@@ -2,7 +2,7 @@
 import { ask, at } from "./api.mjs";
 import { gather } from "./gather.mjs";
 import { h, linkTo, show } from "./dom.mjs";
-import { ago, nothing, phasePill, pill, shorten, stateLink, title } from "./words.mjs";
+import { ago, lasting, nothing, phasePill, pill, shorten, stateLink, title } from "./words.mjs";
 
 /** Phases of tasks that live, the ones that concern people first. */
 const PHASES = [
@@ -28,10 +28,11 @@ export async function nowView(context) {
 
 class Board {
   #context;
-  #tasks = new Map(); // id → { stack, phase, at }
+  #tasks = new Map(); // id → { stack, phase, since, epoch }
   #agents = new Map(); // scope → phase
   #isPartial = false;
-  #isStale = false;
+  #isStale = false; // something may have been missed: all is read again
+  #isLoaded = false;
   #cards = new Map(); // stack → its card
   #dirty = new Set();
   #shown = [];
@@ -49,9 +50,9 @@ class Board {
 
   async load() {
     const { place, onChange } = this.#context;
+    onChange((change) => this.#note(change));
     await this.#read();
     await this.#drawAll();
-    show(this.#feed, h("li", { class: "faint" }, "Changes appear here as they happen."));
     show(
       place,
       title("Now"),
@@ -63,7 +64,8 @@ class Board {
         h("aside", { class: "card" }, h("h2", null, "Changes"), this.#feed),
       ),
     );
-    onChange((change) => this.#note(change));
+    this.#isLoaded = true;
+    if (this.#isStale) this.#redraw();
   }
 
   async #read() {
@@ -73,13 +75,18 @@ class Board {
       list({ type: "agent" }),
       ...PHASES.map(([phase]) => list({ type: "task", phase })),
     ]);
+    // What changed last, until more does; a list does not say who and why.
+    show(this.#feed);
+    const newest = [agents, ...pages].flatMap(({ items }) => items);
+    newest.sort((a, b) => (a.updatedAt < b.updatedAt ? -1 : 1));
+    for (const state of newest.slice(-FEED)) this.#tell({ ...state, at: state.updatedAt });
     this.#isPartial = [agents, ...pages].some(({ next }) => next !== undefined);
     this.#agents = new Map(agents.items.map(({ scope, phase }) => [scope, phase]));
     this.#tasks = new Map(
       pages.flatMap(({ items }) =>
         items.map((item) => [
           item.id,
-          { stack: item.scope, phase: item.phase, at: item.updatedAt },
+          { stack: item.scope, phase: item.phase, since: item.updatedAt },
         ]),
       ),
     );
@@ -152,17 +159,29 @@ class Board {
     const count = [...this.#tasks.values()].filter((task) => task.stack === stack).length;
     const phase = this.#agents.get(stack);
     show(card.querySelector(".phase"), phase === undefined ? "" : phasePill(phase));
-    const since = this.#tasks.get(items[0]?.id)?.at;
+    const since = items.length === 0 ? undefined : await this.#sinceOf(items[0]);
     show(card.querySelector(".body"), items.length === 0 ? idle() : work(items, { count, since }));
     if (known === undefined) return;
     card.classList.remove("changed");
     requestAnimationFrame(() => card.classList.add("changed"));
   }
 
+  /** Since when a task is in its phase: a checkpoint changes it and is no new beginning. */
+  async #sinceOf({ id, epoch, phase }) {
+    const known = this.#tasks.get(id);
+    if (known === undefined || known.epoch === epoch) return known?.since;
+    const path = at("v1", "states", id, "history");
+    const { items } = await ask(path, { query: { limit: 50 }, signal: this.#context.signal });
+    const end = items.findIndex((entry) => entry.phase !== phase);
+    const since = items.at(end === -1 ? -1 : Math.max(0, end - 1))?.at ?? known.since;
+    Object.assign(known, { epoch, since });
+    return since;
+  }
+
   #note(change) {
-    if (change === undefined) {
+    if (change === undefined || !this.#isLoaded) {
       this.#isStale = true;
-      this.#redraw();
+      if (this.#isLoaded) this.#redraw();
       return;
     }
     this.#tell(change);
@@ -171,7 +190,9 @@ class Board {
     const isGone = kind === "delete" || !PHASES.some(([name]) => name === phase);
     if (type === "agent") this.#agents.set(scope, phase);
     else if (isGone) this.#tasks.delete(id);
-    else this.#tasks.set(id, { stack: scope, phase, at: time });
+    else if (this.#tasks.get(id)?.phase !== phase) {
+      this.#tasks.set(id, { stack: scope, phase, since: time });
+    }
     this.#dirty.add(scope);
     this.#redraw();
   }
@@ -190,8 +211,7 @@ class Board {
     await Promise.all(dirty.map((stack) => this.#drawCard(stack)));
   }
 
-  #tell({ id, phase, kind, actor, cause, at: time }) {
-    if (this.#feed.firstElementChild?.classList.contains("faint")) show(this.#feed);
+  #tell({ id, type, scope, phase, kind = "update", actor, cause, at: time }) {
     const who = [actor, cause].filter((text) => text !== null && text !== undefined).join(": ");
     this.#feed.prepend(
       h(
@@ -201,7 +221,7 @@ class Board {
         h(
           "div",
           { class: "line" },
-          h("span", { class: "faint" }, who === "" ? kind : who),
+          h("span", { class: "faint" }, who === "" ? `${type} of ${shorten(scope, 24)}` : who),
           phase === null || phase === undefined ? pill(kind, "rest") : phasePill(phase),
         ),
       ),
@@ -250,7 +270,7 @@ function whoAndSince({ lease, attempt, runAt }, since) {
   if (runAt !== undefined) return ["arrives ", ago(runAt)];
   const tries = attempt > 1 ? `, attempt ${attempt}` : "";
   if (lease === undefined) return since === undefined ? "" : [ago(since), tries];
-  return [`${lease.worker}`, tries, since !== undefined && [", ", ago(since)]];
+  return [`${lease.worker}${tries}`, since !== undefined && [", for ", lasting(since)]];
 }
 
 function idle() {

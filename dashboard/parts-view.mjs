@@ -58,5 +58,6 @@ function textOf(key, value) {
   if (value === null) return "not known yet";
   if (key.endsWith("Ms")) return value < 1_000 ? `${Math.round(value)} ms` : spanText(value);
   if (key.endsWith("At")) return new Date(value).toLocaleTimeString();
+  if (key.endsWith("Share")) return `${Math.round(value * 100)} %`;
   return typeof value === "number" ? value.toLocaleString() : String(value);
 }

@@ -38,6 +38,10 @@ export function scopesView({ place }) {
 }
 
 export async function scopeView({ id: scope, query, place, signal, refresh, onChange }) {
+  const redraw = gather(signal, refresh);
+  onChange((change) => {
+    if (change === undefined || change.scope === scope) redraw();
+  });
   const path = at("v1", "scopes", scope);
   const [standing, states] = await Promise.all([
     ask(path, { signal }),
@@ -79,10 +83,6 @@ export async function scopeView({ id: scope, query, place, signal, refresh, onCh
       ),
     ),
   );
-  const redraw = gather(signal, refresh);
-  onChange((change) => {
-    if (change === undefined || change.scope === scope) redraw();
-  });
 }
 
 function factsOf({ step, rollbackStep, hold, quarantined }) {

@@ -11,11 +11,15 @@ const LIMIT = 200;
 export async function stackView({ id: stack, place, signal, onChange }) {
   const list = h("ol", { class: "stack" });
   const open = new Set();
+  let draws = 0;
   const draw = async () => {
+    const turn = ++draws;
     const [{ items }, scope] = await Promise.all([
       ask(at("v1", "stacks", stack), { query: { limit: LIMIT }, signal }),
       ask(at("v1", "scopes", stack), { signal }).catch(() => undefined),
     ]);
+    if (turn !== draws) return; // a newer look is under way
+    const focused = document.activeElement?.closest("[data-task]")?.dataset.task;
     show(
       list,
       scope?.hold &&
@@ -24,7 +28,13 @@ export async function stackView({ id: stack, place, signal, onChange }) {
       items.length === 0 &&
         h("li", { class: "card" }, nothing("Nothing to do.", "Its stack is empty.")),
     );
+    const again = [...list.children].find(({ dataset }) => dataset.task === focused);
+    if (focused !== undefined) again?.querySelector("summary").focus();
   };
+  const redraw = gather(signal, draw);
+  onChange((change) => {
+    if (change === undefined || change.scope === stack) redraw();
+  });
   await draw();
   show(
     place,
@@ -44,10 +54,6 @@ export async function stackView({ id: stack, place, signal, onChange }) {
     ),
     list,
   );
-  const redraw = gather(signal, draw);
-  onChange((change) => {
-    if (change === undefined || change.scope === stack) redraw();
-  });
 }
 
 function taskItem(task, { place, open, signal, refresh }) {
@@ -86,7 +92,7 @@ function taskItem(task, { place, open, signal, refresh }) {
       open.delete(task.id);
     }
   });
-  return h("li", null, details);
+  return h("li", { "data-task": task.id }, details);
 }
 
 function about({ lease, attempt, priority, runAt, createdAt }) {

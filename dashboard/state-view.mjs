@@ -3,11 +3,27 @@ import { ask, at } from "./api.mjs";
 import { gather } from "./gather.mjs";
 import { h, linkTo, show } from "./dom.mjs";
 import { diffView, jsonView } from "./json-view.mjs";
-import { ago, exactly, facts, phasePill, pill, scopeLink, table, title } from "./words.mjs";
+import {
+  ago,
+  exactly,
+  facts,
+  phasePill,
+  pill,
+  scopeLink,
+  shorten,
+  table,
+  title,
+} from "./words.mjs";
 
 const LIMIT = 25;
 
 export async function stateView({ id, query, place, signal, refresh, onChange }) {
+  const isOld = query.version !== undefined;
+  const redraw = gather(signal, refresh);
+  onChange((change) => {
+    const isShown = !isOld && query.before === undefined;
+    if (isShown && (change === undefined || change.id === id)) redraw();
+  });
   const path = at("v1", "states", id);
   const [state, history] = await Promise.all([
     ask(path, { query: { version: query.version }, signal }).catch(tombstone),
@@ -15,7 +31,6 @@ export async function stateView({ id, query, place, signal, refresh, onChange })
   ]);
   const newest = history.items[0];
   const shown = { ...newest, ...state };
-  const isOld = query.version !== undefined;
   show(
     place,
     title(
@@ -35,11 +50,6 @@ export async function stateView({ id, query, place, signal, refresh, onChange })
       historyPart({ id, query, history, path, signal }),
     ),
   );
-  const redraw = gather(signal, refresh);
-  onChange((change) => {
-    const isShown = !isOld && query.before === undefined;
-    if (isShown && (change === undefined || change.id === id)) redraw();
-  });
 }
 
 /** One that was deleted has no document, and still a history. */
@@ -66,7 +76,7 @@ function factsOf({
     ["made", createdAt && exactly(createdAt)],
     ["changed", h("span", null, ago(updatedAt ?? time))],
     ["expires", expiresAt ? exactly(expiresAt) : undefined],
-    ["digest", h("code", { class: "faint" }, digest)],
+    ["digest", h("code", { class: "faint", title: digest }, shorten(digest, 21))],
   ]);
 }
 

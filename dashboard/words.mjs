@@ -40,10 +40,21 @@ export function ago(time) {
   return h("time", { datetime: time, title: exactly(time), "data-since": time }, text);
 }
 
+/** For how long now; `tick` keeps it true. */
+export function lasting(time) {
+  const text = spanText(serverNow() - Date.parse(time));
+  return h(
+    "time",
+    { datetime: time, title: exactly(time), "data-since": time, "data-lasts": true },
+    text,
+  );
+}
+
 /** Makes the times on the page true again. */
 export function tick() {
   for (const element of document.querySelectorAll("time[data-since]")) {
-    const text = sinceText(element.dataset.since);
+    const { since, lasts } = element.dataset;
+    const text = lasts === undefined ? sinceText(since) : spanText(serverNow() - Date.parse(since));
     if (element.textContent !== text) element.textContent = text;
   }
 }
@@ -66,11 +77,11 @@ export function exactly(time) {
 
 /** An id that leads to its state, shortened in the middle where it is long. */
 export function stateLink(id) {
-  return h("a", { href: linkTo(["states", id]), class: "id", title: id }, shorten(id, 40));
+  return h("a", { href: linkTo(["states", id]), class: "id", title: id }, shorten(id, 27));
 }
 
 export function scopeLink(scope) {
-  return h("a", { href: linkTo(["scopes", scope]), class: "id", title: scope }, shorten(scope, 40));
+  return h("a", { href: linkTo(["scopes", scope]), class: "id", title: scope }, shorten(scope, 27));
 }
 
 export function shorten(text, length) {

@@ -29,10 +29,17 @@ export interface RocketmqTools {
   readonly jars: string;
 }
 
+/** A browser that tests can drive. */
+export interface BrowserBinary {
+  readonly missing?: never;
+  readonly file: string;
+}
+
 export interface Parts {
   readonly postgres: PostgresBinaries | Missing;
   readonly pgbouncer: PgbouncerBinary | Missing;
   readonly rocketmq: RocketmqTools | Missing;
+  readonly browser: BrowserBinary | Missing;
 }
 
 export function findParts(): Parts;

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { checkNamespace } from "../state/identifiers.ts";
-import { checkHost } from "./host.ts";
+import { checkHost, checkOrigin } from "./host.ts";
 import type { AuthToken } from "./options.ts";
 
 declare module "fastify" {
@@ -34,7 +34,11 @@ export function createGate(tokens: readonly AuthToken[]): (request: FastifyReque
     const header = request.headers["agent-namespace"];
     const asked = header === undefined ? undefined : checkNamespace(header);
     request.namespace = asked;
-    if (byDigest.size === 0) return checkHost(request);
+    if (byDigest.size === 0) {
+      checkHost(request);
+      checkOrigin(request);
+      return;
+    }
     if (OPEN_PATHS.has(request.url) || request.routeOptions.config.isOpen === true) return;
     const token = findToken(byDigest, request.headers.authorization);
     if (token.role === "reader" && !READING.has(request.method)) {
