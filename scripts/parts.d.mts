@@ -35,11 +35,18 @@ export interface BrowserBinary {
   readonly file: string;
 }
 
+/** The server that stands in for DragonflyDB. */
+export interface RedisBinary {
+  readonly missing?: never;
+  readonly file: string;
+}
+
 export interface Parts {
   readonly postgres: PostgresBinaries | Missing;
   readonly pgbouncer: PgbouncerBinary | Missing;
   readonly rocketmq: RocketmqTools | Missing;
   readonly browser: BrowserBinary | Missing;
+  readonly redis: RedisBinary | Missing;
 }
 
 export function findParts(): Parts;

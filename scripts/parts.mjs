@@ -1,5 +1,6 @@
 // The parts of the system that the tests run on and npm does not bring: PostgreSQL's own binaries,
-// PgBouncer, what runs a RocketMQ, and a browser. Finds them; installs what is missing where it may (root, on Debian or the like).
+// PgBouncer, Redis, what runs a RocketMQ, and a browser. Finds them; installs what is missing where it may (root, on
+// Debian or the like).
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
@@ -18,6 +19,7 @@ export function findParts() {
     pgbouncer: findPgbouncer(),
     rocketmq: findRocketmq(),
     browser: findBrowser(),
+    redis: findRedis(),
   };
 }
 
@@ -30,6 +32,7 @@ export function provideParts() {
   const packages = [
     ...(isHere(parts.postgres) ? [] : ["postgresql"]),
     ...(isHere(parts.pgbouncer) ? [] : ["pgbouncer"]),
+    ...(isHere(parts.redis) ? [] : ["redis-server"]),
     ...(isHere(parts.rocketmq) ? [] : ["default-jre-headless", "maven"]),
   ];
   // By itself: where the system has no such package, the others are installed all the same.
@@ -85,6 +88,12 @@ function findBrowser() {
   return file === undefined ? { missing: "Chromium (apt-get install chromium)" } : { file };
 }
 
+function findRedis() {
+  const file = onPath("redis-server");
+  if (file !== undefined) return { file };
+  return { missing: "a Redis (apt-get install redis-server)" };
+}
+
 function onPath(name) {
   const folders = (process.env.PATH ?? "").split(path.delimiter);
   return folders.map((folder) => path.join(folder, name)).find((file) => fs.existsSync(file));
@@ -109,7 +118,7 @@ function apt(...args) {
 
 /**
  * Runs `work` while packages may not start their services: Debian's would otherwise start a
- * PostgreSQL and a PgBouncer of the system, which nobody asked for.
+ * PostgreSQL, a PgBouncer and a Redis of the system, which nobody asked for.
  */
 function withoutServices(work) {
   const before = fs.existsSync(policyFile);

@@ -7,6 +7,7 @@ import { openEmbeddedHome } from "./embedded/home.ts";
 import type { EmbeddedHome } from "./embedded/home.ts";
 import type { ServerStatus } from "./embedded/server-status.ts";
 import { StateManager } from "./manager/state-manager.ts";
+import type { LeaseThreadPlace } from "./processor/lease-thread.ts";
 import { HttpService } from "./server/listen.ts";
 import { createServer } from "./server/server.ts";
 import type { Logger } from "./service/log-port.ts";
@@ -21,6 +22,7 @@ import { databaseAddress } from "./runtime/database-address.ts";
 import { messagesInfo, openBus, startMessages } from "./runtime/messages.ts";
 import type { Messages } from "./runtime/messages.ts";
 import { fsckInfo } from "./runtime/fsck.ts";
+import { cacheInfo, openSharedCache } from "./runtime/shared-cache.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
 import type { LeaseThreadWay } from "./runtime/lease-thread.ts";
 import type { Rollback } from "./runtime/rollback.ts";
@@ -60,6 +62,8 @@ interface Parts {
   readonly rollback: Rollback | null;
   /** What `/v1/info` says of the message bus. */
   readonly messages: () => JsonObject;
+  /** And of the caches. */
+  readonly cache: () => JsonObject;
 }
 
 /** Everything: databases, state manager, HTTP; resolves when it answers. */
@@ -164,10 +168,12 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       log,
     });
     const bus = openBus(config, log);
+    const shared = openSharedCache(config, log);
     let messages: Messages | null = null;
     const manager = new StateManager({
       store,
       ...(bus === null ? {} : { bus }),
+      ...(shared === null ? {} : { shared }),
       limits: config.limits,
       batchLimit: config.write.batchLimit,
       queueLimit: config.write.queueLimit,
@@ -186,12 +192,10 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
         messages?.relay.poke();
       },
       onClosing: async () => messages?.stop(),
-      leaseThread: {
-        entry: new URL("./runtime/lease-thread.js", import.meta.url),
-        data: { way: service, limits: config.limits } satisfies LeaseThreadWay,
-      },
+      leaseThread: leaseThreadOf({ way: service, limits: config.limits }),
       onClosed: async () => {
         await bus?.close();
+        await shared?.close();
         await rollback?.close();
         await home?.close();
       },
@@ -201,11 +205,16 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     if (bus !== null) messages = startMessages(config, bus, { manager, store, log, metrics });
     const readonly = config.supabase.readonly;
     const tellMessages = (): JsonObject => messagesInfo(messages, config);
-    return { manager, metrics, home, runsOn, readonly, rollback, messages: tellMessages };
+    const cache = (): JsonObject => cacheInfo(manager, config);
+    return { manager, metrics, home, runsOn, readonly, rollback, messages: tellMessages, cache };
   } catch (error) {
     await home?.close();
     throw error;
   }
+}
+
+function leaseThreadOf(data: LeaseThreadWay): LeaseThreadPlace {
+  return { entry: new URL("./runtime/lease-thread.js", import.meta.url), data };
 }
 
 /** More waiting writes than that: whoever else works on main lets them go first. */
@@ -277,7 +286,7 @@ async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
           .map((server) => infoOfServer(server, parts.runsOn))[0],
         ...rollbackInfo(parts.rollback),
       },
-      cache: { runsOn: "this process", health: "ok" },
+      cache: parts.cache(),
       messages: parts.messages(),
       fsck: fsckInfo(parts.manager),
     },

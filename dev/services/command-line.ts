@@ -7,12 +7,13 @@ export interface Wanted {
   readonly folder?: string;
   readonly only?: readonly ServerName[];
   readonly rocketmq: boolean;
+  readonly redis: boolean;
   readonly json: boolean;
   readonly help: boolean;
 }
 
 /** What `--help` prints. */
-export const HELP = `npm run services -- [--only NAME,...] [--rocketmq] [--folder DIR] [--json]
+export const HELP = `npm run services -- [--only NAME,...] [--rocketmq] [--redis] [--folder DIR] [--json]
 
 Starts the three databases of the full architecture on free ports of this machine, prints how to reach
 them, and runs until Ctrl-C.
@@ -24,6 +25,7 @@ them, and runs until Ctrl-C.
 
   --only     only these; what stands on postgres brings it
   --rocketmq also a RocketMQ: name server, broker and proxy; Maven fetches it once (100 MB)
+  --redis    also a Redis, in the place of a DragonflyDB
   --folder   keeps the data there, for the next start; unsaid, it goes at the end
   --json     prints one line of JSON instead of the table
 `;
@@ -35,15 +37,17 @@ export function readArguments(args: readonly string[]): Wanted {
     options: {
       folder: { type: "string" },
       only: { type: "string" },
+      redis: { type: "boolean", default: false },
       rocketmq: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
-  const { folder, only, rocketmq, json, help } = values;
+  const { folder, only, rocketmq, redis, json, help } = values;
   if (folder === "") throw new Error("--folder needs the name of a folder");
   return {
     rocketmq,
+    redis,
     json,
     help,
     ...(folder === undefined ? {} : { folder }),

@@ -4,6 +4,8 @@ import type { Parts } from "../../scripts/parts.d.mts";
 import { HELP, readArguments } from "./command-line.ts";
 import type { Wanted } from "./command-line.ts";
 import { reportJson, reportText } from "./report.ts";
+import { startRedis } from "./redis.ts";
+import type { Redis } from "./redis.ts";
 import { startRocketmq } from "./rocketmq.ts";
 import type { Rocketmq } from "./rocketmq.ts";
 import { startServices } from "./services.ts";
@@ -48,13 +50,17 @@ async function run(wanted: Wanted): Promise<void> {
     await running.stop();
     throw error;
   });
+  const redis = await openRedis(wanted, parts).catch(async (error: unknown) => {
+    await Promise.all([running.stop(), rocketmq?.stop()]);
+    throw error;
+  });
   const isKept = wanted.folder !== undefined;
-  const all = { ...running, rocketmq: rocketmq?.address };
+  const all = { ...running, rocketmq: rocketmq?.address, redis: redis?.address };
   console.log(wanted.json ? reportJson(all) : reportText(all, isKept));
   const alive = setInterval(() => undefined, 2 ** 30); // even where no server is left
   await stopped;
   clearInterval(alive);
-  await Promise.all([running.stop(), rocketmq?.stop()]);
+  await Promise.all([running.stop(), rocketmq?.stop(), redis?.stop()]);
 }
 
 async function openRocketmq(
@@ -65,6 +71,16 @@ async function openRocketmq(
   if (tools.missing !== undefined) throw new Error(`RocketMQ needs ${tools.missing}`);
   const own = folder === undefined ? {} : { folder: join(folder, "rocketmq") };
   return await startRocketmq({ tools, ...own });
+}
+
+async function openRedis(
+  { redis, folder }: Wanted,
+  { redis: binary }: Parts,
+): Promise<Redis | undefined> {
+  if (!redis) return undefined;
+  if (binary.missing !== undefined) throw new Error(`--redis needs ${binary.missing}`);
+  const own = folder === undefined ? {} : { folder: join(folder, "redis") };
+  return await startRedis({ binary, ...own });
 }
 
 function untilSignal(): Promise<void> {

@@ -2,6 +2,7 @@ import type { Missing } from "../../scripts/parts.d.mts";
 import { formatTable } from "../../src/cli/print/table.ts";
 import { urlOf } from "./address.ts";
 import type { ServerAddress } from "./address.ts";
+import type { RedisAddress } from "./redis.ts";
 import type { RocketmqAddress } from "./rocketmq.ts";
 import { SERVERS } from "./services.ts";
 import type { RunningServices, ServerName, Services } from "./services.ts";
@@ -24,10 +25,12 @@ const VARIABLES: Readonly<Partial<Record<ServerName, string>>> = {
 /** What runs, for a report. */
 export interface Reported extends Pick<RunningServices, "services" | "folder"> {
   readonly rocketmq?: RocketmqAddress | undefined;
+  readonly redis?: RedisAddress | undefined;
 }
 
 /** For people: where the servers are, and what to paste to run on them. */
-export function reportText({ services, folder, rocketmq }: Reported, isKept: boolean): string {
+export function reportText(reported: Reported, isKept: boolean): string {
+  const { services, folder, rocketmq, redis } = reported;
   const table = formatTable(
     [
       { title: "server", cell: (name) => name },
@@ -44,6 +47,7 @@ export function reportText({ services, folder, rocketmq }: Reported, isKept: boo
     ...(rocketmq === undefined
       ? []
       : ["", `RocketMQ: name server ${rocketmq.nameserver}, proxy (gRPC) ${rocketmq.endpoint}`]),
+    ...(redis === undefined ? [] : ["", `Redis, for DRAGONFLY_URL: ${redis.url}`]),
     "",
     "On them, in another terminal:",
     "",
@@ -55,7 +59,7 @@ export function reportText({ services, folder, rocketmq }: Reported, isKept: boo
 }
 
 /** For programs: one line. */
-export function reportJson({ services, folder, rocketmq }: Reported): string {
+export function reportJson({ services, folder, rocketmq, redis }: Reported): string {
   const servers = SERVERS.map((name) => {
     const found = services[name];
     const where = "missing" in found ? found : { url: urlOf(found, DATABASE) };
@@ -66,6 +70,7 @@ export function reportJson({ services, folder, rocketmq }: Reported): string {
     servers: Object.fromEntries(servers) as object,
     environment: environmentOf(services),
     ...(rocketmq === undefined ? {} : { rocketmq }),
+    ...(redis === undefined ? {} : { redis }),
   });
 }
 

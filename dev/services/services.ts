@@ -154,7 +154,7 @@ async function openFolder(wanted: string | undefined): Promise<string> {
   if (wanted === undefined) return await mkdtemp(join(tmpdir(), "art-services-"));
   const folder = resolve(wanted);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const own: readonly string[] = [...SERVERS, "lib", "rocketmq"];
+  const own: readonly string[] = [...SERVERS, "lib", "rocketmq", "redis"];
   const stranger = (await readdir(folder)).find((name) => !own.includes(name));
   if (stranger === undefined) return folder;
   throw new Error(`${folder} holds other things (${stranger}): name an empty or a new folder`);

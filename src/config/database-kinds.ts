@@ -36,6 +36,32 @@ export function databaseUrl(): Kind<string> {
   };
 }
 
+/** A DragonflyDB, or nothing. */
+export function redisUrl(): Kind<string> {
+  const domain = "a redis:// or rediss:// URL, or empty";
+  return {
+    domain,
+    parse(raw) {
+      if (raw === "") return accepted("");
+      if (typeof raw !== "string" || !/^rediss?:\/\//i.test(raw)) {
+        return refused(`must be ${domain}`);
+      }
+      const url = URL.canParse(raw) ? new URL(raw) : undefined;
+      if (url === undefined || url.hostname === "") {
+        return refused(
+          "is not a URL that can be read: write special characters " +
+            "of its password as %XX (a # as %23, a / as %2F)",
+        );
+      }
+      if (!/^(\/\d{0,4})?$/.test(url.pathname)) {
+        return refused("ends with the number of a database or with nothing");
+      }
+      return accepted(raw);
+    },
+    show: maskUrl,
+  };
+}
+
 function parseDataApi(raw: string): Parsed<string> {
   const url = URL.canParse(raw) ? new URL(raw) : undefined;
   if (url === undefined) return refused("is not a URL that can be read");

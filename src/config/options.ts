@@ -1,45 +1,11 @@
-import type { Json } from "../state/json.ts";
 import { LOG_FORMATS, LOG_LEVELS } from "../service/log.ts";
 import { authTokens } from "./auth-tokens.ts";
 import { dataApiKey, databaseUrl } from "./database-kinds.ts";
-import {
-  address,
-  addresses,
-  choice,
-  file,
-  folder,
-  integer,
-  line,
-  selection,
-  toggle,
-  topicName,
-} from "./kinds.ts";
-import type { Kind } from "./kinds.ts";
-
-/** One setting: everything that parsing, `--help`, `--print-config` and docs/config.md say of it. */
-export interface Option<Value> {
-  readonly kind: Kind<Value>;
-  /** As a file would have it. */
-  readonly default: Json;
-  /** What its number counts. */
-  readonly unit?: string;
-  readonly sentence: string;
-  /** Variables that other tools know it by, the first one that is set counts. */
-  readonly aliases?: readonly string[];
-  /** Never told in an error. */
-  readonly secret?: true;
-  /** Not on the command line, where every user of the machine could read it. */
-  readonly flagless?: true;
-}
-
-function option<Value>(kind: Kind<Value>, rest: Omit<Option<Value>, "kind">): Option<Value> {
-  return { kind, ...rest };
-}
-
-const MIB = 1024 * 1024;
-const TEN_MINUTES_MS = 600_000;
-const PREFER_VARIABLE =
-  "Prefer the variable to the flag: others on the machine can read a command line.";
+import { DRAGONFLY_OPTIONS } from "./dragonfly-options.ts";
+import { address, choice, folder, integer, selection, toggle } from "./kinds.ts";
+import { MESSAGE_OPTIONS } from "./message-options.ts";
+import { MIB, option, PREFER_VARIABLE, TEN_MINUTES_MS } from "./option.ts";
+import type { Option } from "./option.ts";
 
 /**
  * Every option there is, by its key in `agent_runtime.yaml`.
@@ -197,6 +163,8 @@ export const OPTIONS = {
     sentence: "How many bytes of documents are kept in memory for reads; 0 keeps none.",
   }),
 
+  ...DRAGONFLY_OPTIONS,
+
   "feed.pollMs": option(integer(1, 60_000), {
     default: 200,
     unit: "milliseconds",
@@ -213,75 +181,8 @@ export const OPTIONS = {
     sentence:
       "The part of the time in which the rollback database is kept up while writes wait for main; 100 never leaves it behind.",
   }),
-  messages: option(choice(["none", "in-process", "rocketmq"]), {
-    default: "none",
-    sentence:
-      "What carries changes out and updates in. `in-process` is for programs that use the library: it ends with the process.",
-  }),
-  "rocketmq.endpoints": option(addresses(), {
-    default: [],
-    aliases: ["ROCKETMQ_ENDPOINTS"],
-    sentence: "The proxies of a RocketMQ 5, by their gRPC port; any of them answers for all.",
-  }),
-  "rocketmq.nameservers": option(addresses(), {
-    default: [],
-    aliases: ["ROCKETMQ_NAMESERVER_ADDRS"],
-    sentence: "Its name servers; only `topics create` asks them.",
-  }),
-  "rocketmq.accessKey": option(line(), {
-    default: "",
-    sentence: "The user, where its access is controlled (ACL 2.0). Empty: anybody may.",
-  }),
-  "rocketmq.secretKey": option(line(), {
-    default: "",
-    secret: true,
-    sentence: `The secret of \`rocketmq.accessKey\`. ${PREFER_VARIABLE}`,
-  }),
-  "rocketmq.tls": option(toggle(), {
-    default: false,
-    sentence: "Whether connections to the proxies are encrypted.",
-  }),
-  "rocketmq.tlsAuthority": option(file(), {
-    default: "",
-    sentence:
-      "The file, in PEM, of the authority that signed the proxies' certificate. Empty: those that Node trusts.",
-  }),
-  "rocketmq.requestTimeoutMs": option(integer(1_000, TEN_MINUTES_MS), {
-    default: 10_000,
-    unit: "milliseconds",
-    sentence: "How long one call may take; a receive may also wait for messages.",
-  }),
-  "rocketmq.queues": option(integer(1, 1_024), {
-    default: 16,
-    unit: "queues",
-    sentence:
-      "How many queues `topics create` gives a topic: consumers work on so many scopes side by side at most.",
-  }),
-  "rocketmq.stateTopic": option(topicName(), {
-    default: "agent_state_changes",
-    aliases: ["ROCKETMQ_STATE_TOPIC"],
-    sentence: "The topic that every committed change is sent to.",
-  }),
-  "rocketmq.updatesTopic": option(topicName(), {
-    default: "agent_state_updates",
-    sentence: "The topic that updates come in from.",
-  }),
-  "rocketmq.consumerGroup": option(topicName(), {
-    default: "agent_state",
-    aliases: ["ROCKETMQ_CONSUMER_GROUP"],
-    sentence: "The group in which the services share the updates that come in.",
-  }),
-  "rocketmq.maxInlineBytes": option(integer(1_024, 256 * 1024), {
-    default: 256 * 1024,
-    unit: "bytes",
-    sentence:
-      "The largest message that carries its document; a larger one carries the digest and the version.",
-  }),
-  "rocketmq.sendConcurrency": option(integer(1, 1_024), {
-    default: 64,
-    unit: "messages",
-    sentence: "How many changes are sent side by side; of one scope never two.",
-  }),
+  ...MESSAGE_OPTIONS,
+
   "history.keepDays": option(integer(0, 36_500), {
     default: 0,
     unit: "days",

@@ -45,6 +45,13 @@ export const RELATIONS: readonly Relation[] = [
         : "rocketmq.accessKey and rocketmq.secretKey are set together or not at all",
   },
   {
+    keys: ["dragonfly.tlsAuthority", "dragonfly.url"],
+    broken: ({ dragonfly }) =>
+      dragonfly.tlsAuthority === "" || /^rediss:/i.test(dragonfly.url)
+        ? undefined
+        : "dragonfly.tlsAuthority is for an encrypted connection: begin dragonfly.url with rediss://",
+  },
+  {
     keys: ["limits.bodyBytes", "limits.dataBytes"],
     broken: ({ limits }) =>
       limits.bodyBytes >= limits.dataBytes

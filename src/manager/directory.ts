@@ -15,10 +15,14 @@ export interface Dates {
 interface Known {
   version: Version;
   readonly scope: string;
+  /** While this is the directory's: it was the newest version when it came, and every later one was told. */
+  era: number;
   /** Of that version; NaN where they are not known. */
   createdAtMs: number;
   expiresAt: Date | null;
 }
+
+const NO_ERA = -1;
 
 const UNKNOWN: Dates = { createdAtMs: Number.NaN, expiresAt: null };
 
@@ -31,15 +35,27 @@ const UNKNOWN: Dates = { createdAtMs: Number.NaN, expiresAt: null };
  */
 export class Directory {
   readonly #states: SieveCache<string, Known>;
+  readonly #onForgotten: ((name: string) => void) | undefined;
+  #era = 0;
 
-  /** @param entries how many states are known at most. */
-  constructor(entries = ENTRIES) {
-    this.#states = new SieveCache({ entries, bytes: entries });
+  /**
+   * @param entries how many states are known at most.
+   * @param onForgotten told the name of each state that is not known any more, or not for sure.
+   */
+  constructor(entries = ENTRIES, onForgotten?: (name: string) => void) {
+    this.#onForgotten = onForgotten;
+    this.#states = new SieveCache({ entries, bytes: entries }, undefined, onForgotten);
   }
 
   /** The newest version that was seen or written here; undefined where none is known. */
   knownVersion(key: StateKey): Version | undefined {
     return this.#states.peek(nameOf(key.namespace, key.id))?.version;
+  }
+
+  /** The same, where no newer one can be there that this process was told of. */
+  sureVersion(name: string): Version | undefined {
+    const known = this.#states.peek(name);
+    return known?.era === this.#era ? known.version : undefined;
   }
 
   /** The scope of a state; undefined where it is not known. */
@@ -57,33 +73,54 @@ export class Directory {
     const createdAtMs = row.created ? row.at.getTime() : (past?.createdAtMs ?? Number.NaN);
     const expiresAt = expiryAfter(change.expiresAt, past);
     if (known === undefined) {
-      this.#states.set(name, { version, scope, createdAtMs, expiresAt }, 1);
+      this.#states.set(name, { version, scope, era: this.#era, createdAtMs, expiresAt }, 1);
     } else if (known.version < version) {
       known.version = version;
+      known.era = this.#era;
       known.createdAtMs = createdAtMs;
       known.expiresAt = expiresAt;
     } else return null;
     return Number.isNaN(createdAtMs) ? null : { createdAtMs, expiresAt };
   }
 
-  /** The state exists, in this scope, and is at this version at least; its dates, where they are known. */
+  /** The state exists, in this scope, and is at this version at least; with its dates, it was the newest. */
   note(
     key: StateKey,
     seen: { readonly version: Version; readonly scope: string },
     dates: Dates = UNKNOWN,
+    isNewest = dates !== UNKNOWN,
   ): void {
     const name = nameOf(key.namespace, key.id);
     const known = this.#states.get(name);
+    const era = isNewest ? this.#era : NO_ERA;
     if (known === undefined) {
       const { version, scope } = seen;
       const { createdAtMs, expiresAt } = dates;
-      this.#states.set(name, { version, scope, createdAtMs, expiresAt }, 1);
-    } else raise(known, seen.version, dates);
+      this.#states.set(name, { version, scope, era, createdAtMs, expiresAt }, 1);
+      return;
+    }
+    if (isNewest && seen.version >= known.version) known.era = era;
+    raise(known, seen.version, dates);
   }
 
   /** What was seen of it was confused. */
   forget(key: StateKey): void {
-    this.#states.delete(nameOf(key.namespace, key.id));
+    const name = nameOf(key.namespace, key.id);
+    this.#states.delete(name);
+    this.#onForgotten?.(name);
+  }
+
+  /** It may have changed. */
+  doubt(key: StateKey): void {
+    const name = nameOf(key.namespace, key.id);
+    const known = this.#states.peek(name);
+    if (known !== undefined) known.era = NO_ERA;
+    this.#onForgotten?.(name);
+  }
+
+  /** Any of them may have changed. */
+  doubtAll(): void {
+    this.#era++;
   }
 
   /** The state is at this version at least; of one that is not known here, nothing is kept. */

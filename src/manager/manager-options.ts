@@ -3,6 +3,7 @@ import type { Logger } from "../service/log-port.ts";
 import type { Metrics } from "../service/metrics.ts";
 import type { Tracing } from "../service/tracing.ts";
 import type { MessageBus } from "../state/message-bus.ts";
+import type { SharedCache } from "../state/shared-cache.ts";
 import type { StateStore } from "../state/ports.ts";
 import type { FsckSettings } from "./fsck.ts";
 import type { Limits } from "./limits.ts";
@@ -20,6 +21,8 @@ export interface ManagerOptions {
   readonly writeTimeoutMs?: number;
   /** States, and bytes of them, kept in memory for reads; default 100,000 and 64 MiB. */
   readonly cache?: { readonly entries: number; readonly bytes: number };
+  /** A cache that is shared with other processes; unsaid: none. */
+  readonly shared?: SharedCache;
   /** How soon changes of other processes are seen; default 200 ms. */
   readonly pollMs?: number;
   /** Changes kept in memory for watchers; default 10,000. */

@@ -53,7 +53,7 @@ export class OwnWrites {
     const known = cache.peek(key);
     const before = known?.head.version === row.version - 1n ? known : undefined;
     if (dates === null || !isKept(change, row, before)) {
-      if (known !== undefined && known.head.version < row.version) cache.forget(key);
+      if (known !== undefined && known.head.version < row.version) cache.drop(key);
       return;
     }
     const head = headOf(key, row, dates);

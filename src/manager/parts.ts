@@ -3,6 +3,7 @@ import { MESSAGE_BYTES } from "../intake/parse-update.ts";
 import type { Loop } from "../service/loop.ts";
 import { silentLog } from "../service/log.ts";
 import { Metrics } from "../service/metrics.ts";
+import { exposeShared } from "../service/shared-cache-metrics.ts";
 import { Tracing } from "../service/tracing.ts";
 import type { ParkedFace } from "../state/parked-face.ts";
 import type { CallOptions, Changeset } from "../state/request.ts";
@@ -25,6 +26,8 @@ import { OwnWrites } from "./own-writes.ts";
 import { Queries } from "./queries.ts";
 import { Reader } from "./reader.ts";
 import type { RecoverySources } from "./roll-back.ts";
+import { SharedFreshness } from "./shared-freshness.ts";
+import { SharedReads } from "./shared-reads.ts";
 import { StateCache } from "./state-cache.ts";
 import { keepUp } from "./upkeep.ts";
 import { Writer } from "./writer.ts";
@@ -38,6 +41,8 @@ export interface Parts {
   readonly metrics: Metrics;
   readonly operations: Operations;
   readonly reader: Reader;
+  /** Null: no cache is shared with others. */
+  readonly shared: SharedReads | null;
   readonly batcher: Batcher;
   readonly writer: Writer;
   readonly queries: Queries;
@@ -61,10 +66,12 @@ export interface Owner {
 export function joinParts(options: ManagerOptions, owner: Owner): Parts {
   const { store, pollMs = 200, log = silentLog, limits = DEFAULT_LIMITS } = options;
   const metrics = options.metrics ?? new Metrics();
-  const directory = new Directory();
+  const freshness = options.shared === undefined ? null : new SharedFreshness();
+  const directory = new Directory(undefined, (name) => freshness?.touch(name));
   const bounds = options.cache ?? { entries: 100_000, bytes: KEEP_BYTES };
   const cache = new StateCache(bounds, directory);
-  const reader = new Reader(store, cache);
+  const shared = openShared(options, { freshness, directory });
+  const reader = new Reader(shared ?? store, cache);
   const recovery = { store, reader, cache, copies: options.copies ?? null };
   const tasks = openTasks(options, {
     limits,
@@ -94,12 +101,13 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
   });
   const tail = openTail(options);
   const fsck = new Fsck({ store, cache, directory, limits, log }, options.fsck);
-  expose(metrics, { batcher, tail, cache, fsck, replica: store.replica });
+  expose(metrics, { batcher, tail, cache, fsck, shared, replica: store.replica });
   return {
     limits,
     metrics,
     operations: new Operations(metrics, options.tracing ?? new Tracing(false)),
     reader,
+    shared,
     batcher,
     writer,
     queries: new Queries({ ...recovery, store, limits }),
@@ -113,7 +121,7 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
       limits: { ...limits, bodyBytes: MESSAGE_BYTES },
     }),
     fsck,
-    loops: [fsck, followForeignChanges({ store, cache, reader, pollMs, log }), upkeep],
+    loops: [fsck, followForeignChanges({ store, cache, reader, freshness, pollMs, log }), upkeep],
   };
 }
 
@@ -128,6 +136,15 @@ function openBatcher(options: ManagerOptions, onFlush: (units: number) => void):
   });
 }
 
+function openShared(
+  { store, shared }: ManagerOptions,
+  known: { readonly freshness: SharedFreshness | null; readonly directory: Directory },
+): SharedReads | null {
+  const { freshness, directory } = known;
+  if (shared === undefined || freshness === null) return null;
+  return new SharedReads({ store, shared, freshness, directory });
+}
+
 function openTail({ store, pollMs = 200, keepChanges, log = silentLog }: ManagerOptions): FeedTail {
   const keep = { keepChanges: keepChanges ?? 10_000, keepBytes: KEEP_BYTES };
   return new FeedTail({ store, pollMs, ...keep, log });
@@ -138,14 +155,17 @@ interface Exposed {
   readonly tail: FeedTail;
   readonly cache: StateCache;
   readonly fsck: Fsck;
+  readonly shared: SharedReads | null;
   readonly replica: ReadReplica | null;
 }
 
-function expose(metrics: Metrics, { batcher, tail, cache, fsck, replica }: Exposed): void {
+function expose(metrics: Metrics, parts: Exposed): void {
+  const { batcher, tail, cache, fsck, shared, replica } = parts;
   metrics.exposeQueue("write", () => batcher.length);
   metrics.exposeLanesBusy(() => batcher.busyLanes);
   metrics.exposeWatchers(() => tail.watchers);
   metrics.exposeCache("l1", () => cache.figures);
+  if (shared !== null) exposeShared(metrics, () => shared.status);
   metrics.exposeFsck(() => fsck.figures);
   if (replica !== null) metrics.exposeReplica(() => ({ ...replica.figures, ...replica.status }));
 }

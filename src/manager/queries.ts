@@ -9,7 +9,7 @@ import {
 } from "../state/identifiers.ts";
 import { withDeadline } from "../service/deadline.ts";
 import { isFull } from "../state/page.ts";
-import type { CopyName, ReadNeed, StateKey, StateStore, StoredState } from "../state/ports.ts";
+import type { FoundState, ReadNeed, StateKey, StateStore, StoredState } from "../state/ports.ts";
 import { pageLimit } from "../state/page.ts";
 import { quote } from "../state/quote.ts";
 import { isCut, versionSeen } from "../state/session-token.ts";
@@ -53,7 +53,7 @@ export interface QueriesOptions {
 /** A state, and which copy answered. */
 export interface ReadState {
   readonly state: State;
-  readonly servedBy: "l1" | CopyName;
+  readonly servedBy: "l1" | FoundState["servedBy"];
 }
 
 /** Everything that only reads. */

@@ -83,8 +83,10 @@ export class StateCache {
   /** Keeps what the database answered to a reader, unless something newer is known. */
   put(stored: StoredState): void {
     const { text, deleted } = stored;
-    if (deleted || text === null) this.note(stored, stored);
-    else this.putText(summaryOf(stored), text, true);
+    if (deleted || text === null) {
+      this.#directory.note(stored, stored, undefined, true);
+      this.#dropBefore(stored, stored.version);
+    } else this.putText(summaryOf(stored), text, true);
   }
 
   /** Keeps a state whose document is at hand as text. */
@@ -123,6 +125,12 @@ export class StateCache {
 
   /** The document may be out of date, whatever its version says. */
   forget(key: StateKey): void {
+    this.#directory.doubt(key);
+    this.drop(key);
+  }
+
+  /** The document is not worth keeping. */
+  drop(key: StateKey): void {
     const name = nameOf(key.namespace, key.id);
     this.#answers.delete(name);
     this.#entries.delete(name);
@@ -135,13 +143,14 @@ export class StateCache {
 
   /** All documents may be out of date. */
   clear(): void {
+    this.#directory.doubtAll();
     this.#answers.clear();
     this.#entries.clear();
   }
 
   #dropBefore(key: StateKey, version: Version): void {
     const entry = this.peek(key);
-    if (entry !== undefined && entry.head.version < version) this.forget(key);
+    if (entry !== undefined && entry.head.version < version) this.drop(key);
   }
 
   #keep(entry: CachedState): void {

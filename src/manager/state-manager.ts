@@ -48,6 +48,7 @@ import { prepareChangeset, prepareWrite } from "./prepare.ts";
 import type { Queries, ReadState } from "./queries.ts";
 import type { Reader } from "./reader.ts";
 import { holdScope, releaseScope, rollBack } from "./roll-back.ts";
+import type { SharedStatus } from "./shared-reads.ts";
 import { watchChanges } from "./watch.ts";
 
 /** The state of agents, tasks and whatever they need, in one database: versioned, durable, watched. */
@@ -161,6 +162,11 @@ export class StateManager implements StateFace {
   /** The replica that serves reads; null where main alone does. */
   get replica(): ReadReplica | null {
     return this.#options.store.replica;
+  }
+
+  /** How the cache does that is shared with other processes; null where there is none. */
+  get sharedCache(): SharedStatus | null {
+    return this.#parts.shared?.status ?? null;
   }
 
   /** What messages travel on; null where there is no bus. */

@@ -26,6 +26,7 @@ export interface CacheBounds {
 export class SieveCache<Key, Value> {
   readonly #bounds: CacheBounds;
   readonly #marks: Marks<Key>;
+  readonly #onEvicted: ((key: Key) => void) | undefined;
   readonly #entries = new Map<Key, Entry<Value>>();
   /** A live iterator of a Map survives deletions and sees what is added: it is the hand. */
   #hand: MapIterator<[Key, Entry<Value>]>;
@@ -33,10 +34,14 @@ export class SieveCache<Key, Value> {
   #hits = 0;
   #misses = 0;
 
-  /** @param marks keys that count as used as well; each is taken out when the hand comes by. */
-  constructor(bounds: CacheBounds, marks: Marks<Key> = new Set()) {
+  /**
+   * @param marks keys that count as used as well; each is taken out when the hand comes by.
+   * @param onEvicted told of each key that had to make room.
+   */
+  constructor(bounds: CacheBounds, marks: Marks<Key> = new Set(), onEvicted?: (key: Key) => void) {
     this.#bounds = bounds;
     this.#marks = marks;
+    this.#onEvicted = onEvicted;
     this.#hand = this.#entries.entries();
   }
 
@@ -136,6 +141,7 @@ export class SieveCache<Key, Value> {
       }
       this.#entries.delete(key);
       this.#bytes -= entry.bytes;
+      this.#onEvicted?.(key);
       return;
     }
   }

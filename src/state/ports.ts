@@ -128,7 +128,7 @@ export interface WantedState extends StateKey {
 /** The state as it is, tombstones included; null where it never was; and who said so. */
 export interface FoundState {
   readonly state: StoredState | null;
-  readonly servedBy: CopyName;
+  readonly servedBy: CopyName | "dragonfly";
 }
 
 /** Who answered the reads that a replica might have, since this process started. */
@@ -246,6 +246,18 @@ export interface ForeignChanges {
   readonly complete: boolean;
   /** Where to go on. */
   readonly next: FeedPosition;
+  /** When this was read. */
+  readonly moment: Moment;
+}
+
+/** A moment of main, in ids of transactions. */
+export interface Moment {
+  /** Names main since its server was started: moments of one run compare, those of two do not. */
+  readonly run: string;
+  /** Transactions below this had ended: whoever reads later sees what they did. */
+  readonly settled: number;
+  /** No transaction at or above this had begun. */
+  readonly next: number;
 }
 
 /** What keeps the store small. */

@@ -56,11 +56,12 @@ returns json language sql stable security definer set search_path = pg_catalog, 
 $$;
 
 -- Which states others than this writer changed since a position, up to which version. The first row
--- has no id: its version counts the changes looked at (a full page means that there were more), and
--- its head is how far that looked.
+-- has no id: its version counts the changes looked at (a full page means that there were more), its
+-- head is how far that looked, and it names the moment: `run` this server since it was started, with what
+-- it holds; transactions below `settled` had ended, and none at or above `next` had begun.
 create or replace function agent_state_api.foreign_changes(
   p_writer integer, p_xid bigint, p_scope_no bigint, p_step bigint, p_position integer, p_limit integer)
-returns table (namespace text, id text, version bigint, head bigint)
+returns table (namespace text, id text, version bigint, head bigint, run text, settled bigint, next bigint)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
   set enable_seqscan = off set jit = off as $$
 #variable_conflict use_column
@@ -71,9 +72,11 @@ begin
      where (l.feed_xid, l.scope_no, l.step, l.position) > (p_xid::text::xid8, p_scope_no, p_step, p_position)
        and l.feed_xid < pg_snapshot_xmin(pg_current_snapshot()) and l.writer <> p_writer
      limit p_limit)
-  select null, null, (select count(*) from seen), agent_state.feed_head()
+  select null, null, (select count(*) from seen), agent_state.feed_head(),
+         md5((select b.lineage from agent_state_api.feed_bounds() b) || '.' || extract(epoch from pg_postmaster_start_time())),
+         pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint
   union all
-  select s.namespace, s.id, c.version, null
+  select s.namespace, s.id, c.version, null, null, null, null
     from (select n.state_no, max(n.version) as version from seen n group by n.state_no) c
     join agent_state.states s on s.state_no = c.state_no;
 end $$;

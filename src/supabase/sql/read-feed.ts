@@ -23,7 +23,7 @@ const READ_FEED = {
 const FOREIGN_CHANGES = {
   fn: "foreign_changes",
   parameters: { writer: "integer", ...POSITION, limit: "integer" },
-  columns: ["namespace", "id", "version", "head"],
+  columns: ["namespace", "id", "version", "head", "run", "settled", "next"],
   writes: false,
 } as const satisfies Operation;
 
@@ -87,6 +87,11 @@ export async function readForeignChanges(
     })),
     complete: Number(summary![2]) < page.limit,
     next: startOf(bigint(summary!, 3)),
+    moment: {
+      run: text(summary!, 4),
+      settled: Number(bigint(summary!, 5)),
+      next: Number(bigint(summary!, 6)),
+    },
   };
 }
 

@@ -1,0 +1,208 @@
+import { readFileSync } from "node:fs";
+import { createClient } from "@redis/client";
+import { withDeadline } from "../service/deadline.ts";
+import type { Logger } from "../service/log-port.ts";
+import { Loop } from "../service/loop.ts";
+import { AgentRuntimeError } from "../state/errors.ts";
+import type { SharedCache, SharedEntry } from "../state/shared-cache.ts";
+import { guardedWrite } from "./guarded-write.ts";
+
+export interface DragonflyOptions {
+  /** `redis://` or `rediss://`, with user, password and database where they are needed. */
+  readonly url: string;
+  /** A file in PEM: the authority that signed the server's certificate; unsaid: those that Node trusts. */
+  readonly tlsAuthority?: string;
+  /** Before every key, so that several systems can share a server. */
+  readonly prefix: string;
+  readonly ttlMs: number;
+  readonly entryBytes: number;
+  /** How long a call may take; after that its reader goes on without. */
+  readonly timeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly log: Logger;
+}
+
+/** Of the keys' form and the entries'. */
+const FORMAT = 1;
+
+/** So many calls in a row without an answer, and the connection is given up. */
+const MAX_FAILURES = 3;
+/** Writes that wait for an answer; more are left undone. */
+const MAX_WRITES = 1_000;
+const MAX_COMMANDS = 20_000;
+const CHECK_EVERY_MS = 1_000;
+
+type Client = ReturnType<typeof createClient>;
+
+/**
+ * The shared cache in a DragonflyDB, or in anything else that speaks Redis's protocol.
+ *
+ * Nothing waits for it: while it cannot be reached it has nothing, and what it does not answer in time it
+ * does not have. A connection on which calls fail is given up, and made anew in the background.
+ */
+export class DragonflyCache implements SharedCache {
+  readonly #options: DragonflyOptions;
+  readonly #loop: Loop;
+  #client: Client | null = null;
+  #trouble: string | null = "it was not reached yet";
+  #failures = 0;
+  #errors = 0;
+  #writes = 0;
+  #isClosed = false;
+
+  constructor(options: DragonflyOptions) {
+    this.#options = options;
+    this.#loop = new Loop({
+      name: "shared cache",
+      pauseMs: CHECK_EVERY_MS,
+      runOnce: async () => {
+        await (this.#client === null ? this.#connect() : this.#check(this.#client));
+        return false;
+      },
+      log: options.log,
+    });
+    this.#loop.start();
+  }
+
+  get ttlMs(): number {
+    return this.#options.ttlMs;
+  }
+
+  get entryBytes(): number {
+    return this.#options.entryBytes;
+  }
+
+  get trouble(): string | null {
+    return this.#trouble;
+  }
+
+  get errors(): number {
+    return this.#errors;
+  }
+
+  async get(keys: readonly string[]): Promise<(SharedEntry | undefined)[]> {
+    const client = this.#client;
+    if (client === null) return keys.map(() => undefined);
+    const ask = (key: string): Promise<unknown> =>
+      client.sendCommand(["HMGET", this.#keyOf(key), "v", "s", "d"]);
+    try {
+      const answers = await this.#inTime(() => Promise.all(keys.map(ask)));
+      this.#failures = 0;
+      return answers.map(entryOf);
+    } catch (error) {
+      this.#failed(client, error);
+      return keys.map(() => undefined);
+    }
+  }
+
+  put(key: string, { version, settled, text }: SharedEntry, ttlMs: number): void {
+    const client = this.#client;
+    if (client === null || this.#writes >= MAX_WRITES) return;
+    this.#writes++;
+    const send = (command: readonly string[]): Promise<unknown> => client.sendCommand([...command]);
+    const values = [`${version}`, `${settled}`, text, `${ttlMs}`] as const;
+    this.#inTime(() => guardedWrite(send, this.#keyOf(key), values))
+      .catch((error: unknown) => this.#failed(client, error))
+      .finally(() => this.#writes--);
+  }
+
+  /** Safe twice. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#giveUp("it is closed");
+    await this.#loop.stop();
+  }
+
+  #keyOf(key: string): string {
+    return `${this.#options.prefix}${FORMAT}:${key}`;
+  }
+
+  #inTime<T>(call: () => Promise<T>): Promise<T> {
+    return withDeadline({ what: "The cache's answer", timeoutMs: this.#options.timeoutMs }, call);
+  }
+
+  async #connect(): Promise<void> {
+    const { connectTimeoutMs } = this.#options;
+    const client = newClient(this.#options);
+    // Each failure also rejects what waited for it; without a listener it would end the process.
+    client.on("error", (error: unknown) => this.#lost(client, error));
+    try {
+      await withDeadline({ what: "Connecting to the cache", timeoutMs: connectTimeoutMs }, () =>
+        client.connect(),
+      );
+      await this.#inTime(() => client.sendCommand(["PING"]));
+    } catch (error) {
+      client.destroy();
+      this.#trouble = reasonOf(error);
+      throw error;
+    }
+    if (this.#isClosed) return client.destroy();
+    this.#client = client;
+    this.#failures = 0;
+    this.#trouble = null;
+    this.#options.log.info({}, "the shared cache serves reads");
+  }
+
+  async #check(client: Client): Promise<void> {
+    try {
+      await this.#inTime(() => client.sendCommand(["PING"]));
+    } catch (error) {
+      this.#failed(client, error);
+    }
+  }
+
+  #failed(client: Client, error: unknown): void {
+    this.#errors++;
+    this.#failures++;
+    if (client === this.#client && this.#failures >= MAX_FAILURES) this.#lost(client, error);
+  }
+
+  #lost(client: Client, error: unknown): void {
+    if (client !== this.#client) return;
+    const reason = reasonOf(error);
+    this.#options.log.warn({ reason }, "the shared cache serves no reads");
+    this.#giveUp(reason);
+    this.#loop.wake();
+  }
+
+  #giveUp(reason: string): void {
+    this.#trouble = reason;
+    this.#client?.destroy();
+    this.#client = null;
+  }
+}
+
+function newClient({ url, tlsAuthority, connectTimeoutMs }: DragonflyOptions): Client {
+  const socket = {
+    connectTimeout: connectTimeoutMs,
+    reconnectStrategy: false, // the loop does that; the client would try a wrong password for ever, and tell nobody
+  } as const;
+  const authority =
+    tlsAuthority === undefined
+      ? {}
+      : ({ tls: true, ca: readFileSync(tlsAuthority, "utf8") } as const);
+  const client: unknown = createClient({
+    url,
+    socket: { ...socket, ...authority },
+    disableOfflineQueue: true,
+    commandsQueueMaxLength: MAX_COMMANDS,
+    disableClientInfo: true,
+    maintNotifications: "disabled",
+  });
+  return client as Client; // its type names all options that were given
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof AgentRuntimeError) return error.message;
+  return error instanceof Error && error.message !== "" ? error.message : String(error);
+}
+
+/** Undefined where there is nothing, or what this program did not write. */
+function entryOf(answer: unknown): SharedEntry | undefined {
+  if (!Array.isArray(answer)) return undefined;
+  const [version, settled, text] = answer as readonly unknown[];
+  if (typeof version !== "string" || typeof settled !== "string" || typeof text !== "string")
+    return undefined;
+  if (!/^\d{1,19}$/.test(version) || !/^\d{1,16}$/.test(settled)) return undefined;
+  return { version: BigInt(version), settled: Number(settled), text };
+}
