@@ -1,0 +1,28 @@
+import { BaseSequencer, type TestSpecification } from "vitest/node";
+
+/** Where the files are that take longest, the longest first: one that begins last has no company at the end. */
+const LONG = [
+  "test/contract/state-face",
+  "test/bench/",
+  "test/embedded/",
+  "test/fault/",
+  "test/contract/",
+  "test/rocketmq/",
+  "test/model/",
+  "test/tasks/",
+  "test/cli/",
+  "test/",
+];
+
+/** Runs what takes long before what does not. */
+export default class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    return sorted.toSorted((left, right) => rankOf(left) - rankOf(right));
+  }
+}
+
+function rankOf({ moduleId }: TestSpecification): number {
+  const rank = LONG.findIndex((part) => moduleId.includes(`/${part}`));
+  return rank === -1 ? LONG.length : rank;
+}
