@@ -182,6 +182,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       pollMs: config.feed.pollMs,
       keepChanges: config.watch.bufferChanges,
       historyDays: config.history.keepDays,
+      tasks: config.tasks,
       fsck: { ...config.fsck, ...(rollback === null ? {} : { rollback: rollback.copies }) },
       log,
       metrics,
@@ -192,7 +193,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
         messages?.relay.poke();
       },
       onClosing: async () => messages?.stop(),
-      leaseThread: leaseThreadOf({ way: service, limits: config.limits }),
+      leaseThread: leaseThreadOf({ way: service, limits: config.limits, settings: config.tasks }),
       onClosed: async () => {
         await bus?.close();
         await shared?.close();

@@ -14,7 +14,7 @@ export function openTasks(
   },
 ): TaskManager {
   return new TaskManager({
-    ...tasks,
+    ...(tasks === undefined ? {} : { settings: tasks }),
     store: store.tasks,
     bell: store.taskBell,
     limits: parts.limits,

@@ -97,6 +97,7 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     historyDays: options.historyDays ?? 0,
     log,
     remove: owner.commit,
+    pauseMs: tasks.sweepMs,
     sweep: sweeperOf(tasks, () => upkeep.wake()),
   });
   const tail = openTail(options);

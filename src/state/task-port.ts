@@ -148,7 +148,8 @@ export interface TaskStore {
     claim: (ClaimOrder & { readonly actor?: string }) | null,
   ): Promise<{ readonly answers: ReportAnswer[]; readonly claimed: Task[] }>;
   heartbeat(namespace: string, holder: Holder): Promise<Heartbeat>;
-  sweep(limit: number): Promise<Sweep | null>;
+  /** `crashBudget`: how often in a row a task may lose its worker; default 3. */
+  sweep(limit: number, crashBudget?: number): Promise<Sweep | null>;
   cancel(
     namespace: string,
     id: string,

@@ -1,5 +1,8 @@
+import { tmpdir } from "node:os";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadConfig } from "../../src/config/load.ts";
 import type { TaskStore } from "../../src/state/task-port.ts";
+import { DEFAULT_TASK_SETTINGS } from "../../src/tasks/task-settings.ts";
 import { auditDatabase } from "../model/audit.ts";
 import { describeOnHomes } from "../support/homes.ts";
 import { openBench } from "../support/manager.ts";
@@ -164,6 +167,42 @@ describeOnHomes("tasks", (home) => {
     });
     expect((await tasks.claimOne("w")).id).toBe("a");
     await auditDatabase(bench, namespace);
+  });
+
+  test("lose their worker as often as the service allows, also where that comes back before a sweep", async () => {
+    const tasks = open();
+    try {
+      await until(async () => (await store.sweep(1_000, 1)) !== null);
+      await tasks.push(pushOf("a"));
+      for (const phase of ["ready", "confused"]) {
+        await tasks.claimOne("w");
+        await expire("w");
+        await store.heartbeat(namespace, tasks.order("w"));
+        expect(await tasks.stack()).toEqual([`a ${phase}`]);
+      }
+    } finally {
+      await sweep();
+    }
+  });
+
+  test("are held, tried and nested as the service is set", async () => {
+    expect(loadConfig({ cwd: tmpdir(), env: {} }).tasks).toEqual(DEFAULT_TASK_SETTINGS);
+    const settings = { leaseMs: 3_000, maxDepth: 1, maxAttempts: 1, backoffMs: 0 };
+    const manager = bench.openManager({ tasks: settings });
+    try {
+      const who = { namespace: `n${++count}`, worker: "w", incarnation: "1" };
+      const { leaseMs } = await manager.tasks.heartbeat("w", who);
+      expect(leaseMs).toBe(3_000);
+      await manager.tasks.push("agent", { ...who, id: "a" });
+      await manager.tasks.push("agent", { ...who, id: "a.child", parent: "a", priority: -1 });
+      const third = manager.tasks.push("agent", { ...who, parent: "a.child" });
+      await expect(third).rejects.toMatchObject({ code: "TASK_TOO_DEEP" });
+      const [task] = await manager.tasks.claim(who);
+      const report = { ...who, epoch: task!.epoch, error: "no" };
+      expect(await manager.tasks.fail("a", report)).toMatchObject({ phase: "failed" });
+    } finally {
+      await manager.close();
+    }
   });
 
   test("that fail are tried again after a while, and then are dead", async () => {
