@@ -25,6 +25,7 @@ import { fsckInfo } from "./runtime/fsck.ts";
 import { cacheInfo, openSharedCache } from "./runtime/shared-cache.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
 import type { LeaseThreadWay } from "./runtime/lease-thread.ts";
+import { tasksInfo } from "./runtime/tasks.ts";
 import type { Rollback } from "./runtime/rollback.ts";
 import { prepareSchema } from "./supabase/prepare-schema.ts";
 import { createServiceLogin, SERVICE_LOGIN } from "./supabase/service-login.ts";
@@ -290,6 +291,7 @@ async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
       cache: parts.cache(),
       messages: parts.messages(),
       fsck: fsckInfo(parts.manager),
+      tasks: tasksInfo(parts.manager),
     },
   };
 }

@@ -9,6 +9,7 @@ import type { ParkedFace } from "../state/parked-face.ts";
 import type { CallOptions, Changeset } from "../state/request.ts";
 import type { Committed } from "../state/state.ts";
 import type { ReadReplica } from "../state/ports.ts";
+import type { StackSurvey } from "../tasks/stack-survey.ts";
 import { sweeperOf } from "../tasks/sweeper.ts";
 import type { TaskManager } from "../tasks/task-manager.ts";
 import { Batcher } from "./batcher.ts";
@@ -50,6 +51,7 @@ export interface Parts {
   readonly changes: ChangeReader;
   readonly recovery: RecoverySources;
   readonly tasks: TaskManager;
+  readonly survey: StackSurvey;
   readonly parked: ParkedFace;
   readonly fsck: Fsck;
   readonly loops: readonly Pick<Loop, "start" | "stop">[];
@@ -73,9 +75,10 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
   const shared = openShared(options, { freshness, directory });
   const reader = new Reader(shared ?? store, cache);
   const recovery = { store, reader, cache, copies: options.copies ?? null };
-  const tasks = openTasks(options, {
+  const { tasks, survey } = openTasks(options, {
     limits,
     cache,
+    metrics,
     onWritten: owner.onWritten,
     onDue: () => upkeep.wake(),
   });
@@ -98,7 +101,7 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     log,
     remove: owner.commit,
     pauseMs: tasks.sweepMs,
-    sweep: sweeperOf(tasks, () => upkeep.wake()),
+    sweep: sweeperOf(tasks, survey, () => upkeep.wake()),
   });
   const tail = openTail(options);
   const fsck = new Fsck({ store, cache, directory, limits, log }, options.fsck);
@@ -116,6 +119,7 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     changes: new ChangeReader(store),
     recovery,
     tasks,
+    survey,
     parked: new ParkedMessages({
       store: store.parked,
       commit: owner.commit,

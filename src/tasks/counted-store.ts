@@ -31,7 +31,8 @@ export function countedStore(store: TaskStore, figures: TaskFigures): TaskStore 
     cancel: async (namespace, id, why) => {
       const rows = await store.cancel(namespace, id, why);
       for (const row of rows) {
-        if (row.code === null && row.phase === "canceled") figures.end(namespace, row.id, row.phase);
+        if (row.code === null && row.phase === "canceled")
+          figures.end(namespace, row.id, row.phase);
       }
       return rows;
     },

@@ -4,6 +4,7 @@ import { claimTasks } from "./claim-tasks.ts";
 import { pushTasks } from "./push-tasks.ts";
 import { readStack, readTasks } from "./read-tasks.ts";
 import { reportTasks } from "./report-tasks.ts";
+import { surveyStacks } from "./survey-stacks.ts";
 import {
   answerTask,
   cancelTask,
@@ -28,5 +29,6 @@ export function taskStoreOver(caller: Caller): TaskStore {
     recordEffect: (namespace, order) => recordEffect(caller, namespace, order),
     read: (namespace, ids) => readTasks(caller, namespace, ids),
     stack: (namespace, stack, limit) => readStack(caller, namespace, { stack, limit }),
+    survey: (after, limit) => surveyStacks(caller, after, limit),
   };
 }
