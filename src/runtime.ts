@@ -173,7 +173,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     let messages: Messages | null = null;
     const manager = new StateManager({
       store,
-      ...(bus === null ? {} : { bus }),
+      ...(bus === null ? {} : { bus, lifecycleTopic: config.rocketmq.lifecycleTopic }),
       ...(shared === null ? {} : { shared }),
       limits: config.limits,
       batchLimit: config.write.batchLimit,

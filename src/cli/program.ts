@@ -14,6 +14,7 @@ import { addGet } from "./state/get.ts";
 import { addHistory } from "./state/history.ts";
 import { addHold, addRelease } from "./state/hold.ts";
 import { addImport } from "./state/import.ts";
+import { addLifecycle } from "./state/lifecycle.ts";
 import { addList } from "./state/list.ts";
 import { addMigrate } from "./state/migrate.ts";
 import { addParked } from "./state/parked.ts";
@@ -138,4 +139,5 @@ function addCommands(state: Command, terminal: Terminal): void {
   addReplay(state, terminal);
   state.commandsGroup("Messages:");
   addParked(state, terminal);
+  addLifecycle(state, terminal);
 }

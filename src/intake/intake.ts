@@ -4,16 +4,14 @@ import type { Logger } from "../service/log-port.ts";
 import { Loop } from "../service/loop.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { IncomingMessage, MessageConsumer } from "../state/message-bus.ts";
+import type { MessageKind } from "../state/message-kind.ts";
 import type { ParkedStore } from "../state/parked-port.ts";
-import type { CallOptions, Changeset } from "../state/request.ts";
-import { readUpdate } from "./parse-update.ts";
-import type { UpdateLimits } from "./parse-update.ts";
 
 export interface IntakeOptions {
   readonly consumer: MessageConsumer;
   readonly parked: Pick<ParkedStore, "park">;
-  readonly commit: (changeset: Changeset, options: CallOptions) => Promise<unknown>;
-  readonly limits: UpdateLimits;
+  /** What its messages mean. */
+  readonly kind: MessageKind;
   /** How long a received message belongs to this service; renewed while it is worked on. */
   readonly invisibleMs: number;
   /** How often a message that failed for no known reason is tried before it is parked; default 10. */
@@ -43,7 +41,7 @@ const NO_ROOM =
 type Fate = "applied" | "parked" | "retry";
 
 /**
- * Applies the updates that come over the message bus: each scope in order, acknowledged after the commit,
+ * Applies what comes over the message bus: each scope in order, acknowledged after the commit,
  * each once however often it comes. What can never be applied is parked with its reason.
  */
 export class Intake {
@@ -136,16 +134,12 @@ export class Intake {
   }
 
   async #take(message: IncomingMessage, signal: AbortSignal): Promise<Fate> {
-    const { messageId, namespace, asked } = readUpdate(
-      message.body,
-      message.messageId,
-      this.#options.limits,
-    );
-    if (asked instanceof AgentRuntimeError) {
-      return await this.#park(message, { messageId, namespace, error: asked });
+    const { messageId, namespace, work } = this.#options.kind(message.body, message.messageId);
+    if (work instanceof AgentRuntimeError) {
+      return await this.#park(message, { messageId, namespace, error: work });
     }
     try {
-      await this.#options.commit(asked, { signal });
+      await work({ signal });
       return "applied";
     } catch (thrown) {
       const error = thrown instanceof AgentRuntimeError ? thrown : unexpected(thrown);

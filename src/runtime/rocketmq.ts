@@ -65,21 +65,36 @@ async function prepareBroker(
     if (!isRight) await admin.putTopic(broker, topic);
     done.push([`topic ${topic.name}`, !isRight]);
   }
-  const group = groupOf(rocketmq);
-  const found = await admin.group(broker, group.name);
-  const isRight = found?.isOrdered === true && found.retries >= group.retries;
-  if (!isRight) await admin.putGroup(broker, group);
-  done.push([`group ${group.name}`, !isRight]);
+  for (const group of groupsOf(rocketmq)) {
+    const found = await admin.group(broker, group.name);
+    const isRight = found?.isOrdered === true && found.retries >= group.retries;
+    if (!isRight) await admin.putGroup(broker, group);
+    done.push([`group ${group.name}`, !isRight]);
+  }
   return done;
 }
 
-function topicsOf({ stateTopic, updatesTopic, queues }: RocketmqConfig): readonly TopicConfig[] {
-  return [stateTopic, updatesTopic].map((name) => ({ name, type: "FIFO", queues }));
+function topicsOf({
+  stateTopic,
+  updatesTopic,
+  lifecycleTopic,
+  queues,
+}: RocketmqConfig): readonly TopicConfig[] {
+  return [stateTopic, updatesTopic, lifecycleTopic].map((name) => ({ name, type: "FIFO", queues }));
+}
+
+/** Who takes lifecycle facts in: a group of RocketMQ reads one set of topics. */
+export function lifecycleGroup({ consumerGroup }: Pick<RocketmqConfig, "consumerGroup">): string {
+  return `${consumerGroup}_lifecycle`;
 }
 
 /** What cannot be applied is parked in the database, so RocketMQ is not to give up before that. */
-function groupOf({ consumerGroup }: RocketmqConfig): GroupConfig {
-  return { name: consumerGroup, isOrdered: true, retries: 1_000 };
+function groupsOf(rocketmq: RocketmqConfig): readonly GroupConfig[] {
+  return [rocketmq.consumerGroup, lifecycleGroup(rocketmq)].map((name) => ({
+    name,
+    isOrdered: true,
+    retries: 1_000,
+  }));
 }
 
 function connectionOf(rocketmq: RocketmqConfig, log: Logger): ConnectionSettings {

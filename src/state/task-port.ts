@@ -44,6 +44,14 @@ export interface Holder {
   readonly leaseMs: number;
 }
 
+/** A worker whose process is gone. */
+export interface EndedWorker {
+  /** Its name, or its host's where it is called after host and process. */
+  readonly worker: string;
+  /** Whoever was heard of after that is another one. */
+  readonly before: Date;
+}
+
 export interface ClaimOrder extends Holder {
   /** Empty: any. */
   readonly stacks: readonly string[];
@@ -159,8 +167,14 @@ export interface TaskStore {
     claim: (ClaimOrder & { readonly actor?: string }) | null,
   ): Promise<{ readonly answers: ReportAnswer[]; readonly claimed: Task[] }>;
   heartbeat(namespace: string, holder: Holder): Promise<Heartbeat>;
+<<<<<<< HEAD
   /** `crashBudget`: how often in a row a task may lose its worker; default 3. */
   sweep(limit: number, crashBudget?: number): Promise<Sweep | null>;
+=======
+  /** Takes from a worker that is gone what it held; how many tasks that were. */
+  endLeases(namespace: string, ended: EndedWorker): Promise<number>;
+  sweep(limit: number): Promise<Sweep | null>;
+>>>>>>> main
   cancel(
     namespace: string,
     id: string,

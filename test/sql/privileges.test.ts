@@ -52,6 +52,7 @@ const tasks = [
   "answer_task",
   "cancel_task",
   "claim_tasks",
+  "end_leases",
   "heartbeat",
   "push_tasks",
   "record_effect",

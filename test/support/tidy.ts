@@ -22,9 +22,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   relay: ["service", "state"],
   intake: ["service", "state"],
   spool: ["service", "state"],
+  lifecycle: ["intake", "service", "state"],
   processor: ["service", "state"],
   fsck: ["service", "state"],
-  manager: ["tasks", "processor", "fsck", "intake", "supabase", "service", "state"],
+  manager: ["tasks", "processor", "fsck", "lifecycle", "intake", "supabase", "service", "state"],
   server: ["manager", "service", "state"],
   runtime: [
     "server",
