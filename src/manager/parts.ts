@@ -131,16 +131,8 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     changes: new ChangeReader(store),
     recovery,
     tasks,
-<<<<<<< HEAD
     survey,
-    parked: new ParkedMessages({
-      store: store.parked,
-      commit: owner.commit,
-      limits: { ...limits, bodyBytes: MESSAGE_BYTES },
-    }),
-=======
     ...openMessages(options, { owner, tasks, limits, metrics }),
->>>>>>> main
     fsck,
     loops: [fsck, followForeignChanges({ store, cache, reader, freshness, pollMs, log }), upkeep],
   };

@@ -39,7 +39,7 @@ export function exposeTasks(
     () => counts.preemptions,
   ]);
   add("takeovers_total", "counter", [
-    "Tasks taken from workers whose lease ran out.",
+    "Tasks taken from workers that were lost.",
     () => counts.takeovers,
   ]);
   add("fenced_writes_total", "counter", [

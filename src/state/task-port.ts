@@ -167,14 +167,10 @@ export interface TaskStore {
     claim: (ClaimOrder & { readonly actor?: string }) | null,
   ): Promise<{ readonly answers: ReportAnswer[]; readonly claimed: Task[] }>;
   heartbeat(namespace: string, holder: Holder): Promise<Heartbeat>;
-<<<<<<< HEAD
-  /** `crashBudget`: how often in a row a task may lose its worker; default 3. */
-  sweep(limit: number, crashBudget?: number): Promise<Sweep | null>;
-=======
   /** Takes from a worker that is gone what it held; how many tasks that were. */
   endLeases(namespace: string, ended: EndedWorker): Promise<number>;
-  sweep(limit: number): Promise<Sweep | null>;
->>>>>>> main
+  /** `crashBudget`: how often in a row a task may lose its worker; default 3. */
+  sweep(limit: number, crashBudget?: number): Promise<Sweep | null>;
   cancel(
     namespace: string,
     id: string,

@@ -36,6 +36,11 @@ export function countedStore(store: TaskStore, figures: TaskFigures): TaskStore 
       }
       return rows;
     },
+    endLeases: async (namespace, ended) => {
+      const count = await store.endLeases(namespace, ended);
+      figures.takeovers += count;
+      return count;
+    },
     sweep: async (limit, crashBudget) => {
       const swept = await store.sweep(limit, crashBudget);
       figures.takeovers += swept?.takenOver ?? 0;

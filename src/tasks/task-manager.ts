@@ -246,9 +246,6 @@ export class TaskManager implements TaskFace {
     );
   }
 
-<<<<<<< HEAD
-  /** Does what is due; to be called every `sweepMs`. Whether more is due already, and when the next is. */
-=======
   /** A worker's process is gone: others may have at once what it held. Answers how many tasks that were. */
   async endLeases(namespace: string, ended: EndedWorker): Promise<number> {
     const count = await this.#store.endLeases(namespace, ended);
@@ -259,8 +256,7 @@ export class TaskManager implements TaskFace {
     return count;
   }
 
-  /** Does what is due; to be called every second. Whether more is due already, and when the next is. */
->>>>>>> main
+  /** Does what is due; to be called every `sweepMs`. Whether more is due already, and when the next is. */
   async sweep(limit = 1_000): Promise<{ readonly more: boolean; readonly nextDue: Date | null }> {
     const swept = await this.#store.sweep(limit, this.#settings.crashBudget);
     if (swept === null) return { more: false, nextDue: null };

@@ -23,12 +23,8 @@ export function taskStoreOver(caller: Caller): TaskStore {
     report: (namespace, reports, claim) =>
       reportTasks(caller, namespace, { reports, claim, actor: claim?.actor ?? null }),
     heartbeat: (namespace, holder) => heartbeat(caller, namespace, holder),
-<<<<<<< HEAD
-    sweep: (limit, crashBudget = 3) => sweepTasks(caller, limit, crashBudget),
-=======
     endLeases: (namespace, ended) => endLeases(caller, namespace, ended),
-    sweep: (limit) => sweepTasks(caller, limit),
->>>>>>> main
+    sweep: (limit, crashBudget = 3) => sweepTasks(caller, limit, crashBudget),
     cancel: (namespace, id, why) => cancelTask(caller, { namespace, id }, why),
     answer: (namespace, id, event) => answerTask(caller, { namespace, id }, event),
     retry: (namespace, id, why) => retryTask(caller, { namespace, id }, why),
