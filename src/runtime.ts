@@ -27,6 +27,9 @@ import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
 import type { LeaseThreadWay } from "./runtime/lease-thread.ts";
 import { tasksInfo } from "./runtime/tasks.ts";
 import type { Rollback } from "./runtime/rollback.ts";
+import type { StateConsumer } from "./consumer/state-consumer.ts";
+import { startStateConsumer } from "./runtime/state-consumer.ts";
+import type { OpenConsumerOptions } from "./runtime/state-consumer.ts";
 import { prepareSchema } from "./supabase/prepare-schema.ts";
 import { createServiceLogin, SERVICE_LOGIN } from "./supabase/service-login.ts";
 import { openStateStore } from "./supabase/state-store.ts";
@@ -119,6 +122,16 @@ export async function openStateManager(
     cwd: process.cwd(),
   });
   return (await openParts(config, options.log ?? silentLog)).manager;
+}
+
+/** A consumer of the changes that services send, of the same settings; it runs. */
+export function openStateConsumer(settings: Settings, options: OpenConsumerOptions): StateConsumer {
+  const { config } = loadConfigWithOrigins({
+    flags: flagsOf(settings),
+    env: {},
+    cwd: process.cwd(),
+  });
+  return startStateConsumer(config, options);
 }
 
 function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>): Runtime {
