@@ -37,6 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "rocketmq",
     "dragonfly",
     "relay",
+    "lifecycle",
     "intake",
     "supabase",
     "embedded",
@@ -44,7 +45,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "service",
     "state",
   ],
-  cli: ["runtime", "client", "config", "service", "state"],
+  hook: ["spool", "service", "state"],
+  cli: ["runtime", "client", "hook", "spool", "config", "service", "state"],
   index: ["runtime", "client", "manager", "processor", "service", "state"],
 };
 
