@@ -20,7 +20,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tasks: ["service", "state"],
   bus: ["service", "state"],
   relay: ["service", "state"],
-  intake: ["service", "state"],
+  consumer: ["service", "state"],
+  intake: ["consumer", "service", "state"],
   spool: ["service", "state"],
   lifecycle: ["intake", "service", "state"],
   processor: ["service", "state"],
@@ -39,6 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "relay",
     "lifecycle",
     "intake",
+    "consumer",
     "supabase",
     "embedded",
     "config",
@@ -47,7 +49,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   hook: ["spool", "service", "state"],
   cli: ["runtime", "client", "hook", "spool", "config", "service", "state"],
-  index: ["runtime", "client", "manager", "processor", "service", "state"],
+  index: ["runtime", "client", "consumer", "manager", "processor", "service", "state"],
 };
 
 /** The one folder that knows a third party's package. */
