@@ -101,7 +101,7 @@ export class HookServer {
     } catch (error) {
       return {
         status: 400,
-        body: { code: "INVALID_REQUEST", detail: String((error as Error).message) },
+        body: { code: "INVALID_REQUEST", detail: (error as Error).message },
       };
     }
   }
