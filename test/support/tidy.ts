@@ -38,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "rocketmq",
     "dragonfly",
     "relay",
+    "lifecycle",
     "intake",
     "consumer",
     "supabase",
@@ -46,7 +47,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "service",
     "state",
   ],
-  cli: ["runtime", "client", "config", "service", "state"],
+  hook: ["spool", "service", "state"],
+  cli: ["runtime", "client", "hook", "spool", "config", "service", "state"],
   index: ["runtime", "client", "consumer", "manager", "processor", "service", "state"],
 };
 
