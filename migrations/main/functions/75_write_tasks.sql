@@ -7,7 +7,7 @@ create or replace function agent_state.write_tasks(
 returns void language plpgsql as $$
 declare
   c_bytes constant integer := 33554432;   -- each part of the document was bounded where it came in; results of children add up
-  v_count constant integer := cardinality(p_task_no);
+  v_count constant integer := coalesce(cardinality(p_task_no), 0);
   v_now    timestamptz := clock_timestamp();
   v_xid    xid8 := pg_current_xact_id();
   v_state  agent_state.states;
