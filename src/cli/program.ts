@@ -5,6 +5,7 @@ import type { ExitCode } from "./failure.ts";
 import { withExamples } from "./help.ts";
 import { addBackup } from "./state/backup.ts";
 import { addBench } from "./state/bench.ts";
+import { addDemo } from "./state/demo.ts";
 import { addDelete } from "./state/delete.ts";
 import { addDiff } from "./state/diff.ts";
 import { addExport } from "./state/export.ts";
@@ -13,6 +14,7 @@ import { addGet } from "./state/get.ts";
 import { addHistory } from "./state/history.ts";
 import { addHold, addRelease } from "./state/hold.ts";
 import { addImport } from "./state/import.ts";
+import { addLifecycle } from "./state/lifecycle.ts";
 import { addList } from "./state/list.ts";
 import { addMigrate } from "./state/migrate.ts";
 import { addParked } from "./state/parked.ts";
@@ -96,6 +98,11 @@ function buildProgram(terminal: Terminal): Command {
     ["agent_runtime state replay examples/tau-airline.jsonl", "let recorded agents work"],
     ["agent_runtime state set --help", "the options of one command"],
   ]);
+  addCommands(state, terminal);
+  return program;
+}
+
+function addCommands(state: Command, terminal: Terminal): void {
   state.commandsGroup("The service:");
   addServe(state, terminal);
   addMigrate(state, terminal);
@@ -103,6 +110,7 @@ function buildProgram(terminal: Terminal): Command {
   addRestore(state, terminal);
   addFsck(state, terminal);
   addBench(state, terminal);
+  addDemo(state, terminal);
   state.commandsGroup("One state:");
   addGet(state, terminal);
   addSet(state, terminal);
@@ -131,5 +139,5 @@ function buildProgram(terminal: Terminal): Command {
   addReplay(state, terminal);
   state.commandsGroup("Messages:");
   addParked(state, terminal);
-  return program;
+  addLifecycle(state, terminal);
 }

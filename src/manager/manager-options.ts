@@ -35,6 +35,8 @@ export interface ManagerOptions {
   readonly tasks?: { readonly leaseMs?: number; readonly maxDepth?: number };
   /** What messages travel on; unsaid: on nothing. */
   readonly bus?: MessageBus;
+  /** The topic of lifecycle facts on it; default `agent_lifecycle_events`. */
+  readonly lifecycleTopic?: string;
   /** Where processors renew their leases off the event loop; unsaid: on it. */
   readonly leaseThread?: LeaseThreadPlace;
   /** Told after everything that this process wrote to main. */

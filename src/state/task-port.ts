@@ -44,6 +44,14 @@ export interface Holder {
   readonly leaseMs: number;
 }
 
+/** A worker whose process is gone. */
+export interface EndedWorker {
+  /** Its name, or its host's where it is called after host and process. */
+  readonly worker: string;
+  /** Whoever was heard of after that is another one. */
+  readonly before: Date;
+}
+
 export interface ClaimOrder extends Holder {
   /** Empty: any. */
   readonly stacks: readonly string[];
@@ -148,6 +156,8 @@ export interface TaskStore {
     claim: (ClaimOrder & { readonly actor?: string }) | null,
   ): Promise<{ readonly answers: ReportAnswer[]; readonly claimed: Task[] }>;
   heartbeat(namespace: string, holder: Holder): Promise<Heartbeat>;
+  /** Takes from a worker that is gone what it held; how many tasks that were. */
+  endLeases(namespace: string, ended: EndedWorker): Promise<number>;
   sweep(limit: number): Promise<Sweep | null>;
   cancel(
     namespace: string,

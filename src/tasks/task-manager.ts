@@ -22,6 +22,7 @@ import type {
 } from "../state/task-face.ts";
 import type {
   ClaimOrder,
+  EndedWorker,
   PreparedPush,
   PushAnswer,
   ReportAnswer,
@@ -234,6 +235,16 @@ export class TaskManager implements TaskFace {
     return await within("The read", options, () =>
       this.#store.stack(namespace, checkScope(stack), limit),
     );
+  }
+
+  /** A worker's process is gone: others may have at once what it held. Answers how many tasks that were. */
+  async endLeases(namespace: string, ended: EndedWorker): Promise<number> {
+    const count = await this.#store.endLeases(namespace, ended);
+    if (count > 0) {
+      this.#wakeups.wake();
+      this.#options.bell?.ring();
+    }
+    return count;
   }
 
   /** Does what is due; to be called every second. Whether more is due already, and when the next is. */

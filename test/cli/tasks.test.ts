@@ -104,3 +104,11 @@ test("bad input is refused, and says what would be right", async () => {
     expect([code, stderr]).toEqual([2, expect.stringContaining(says)]);
   }
 });
+
+test("the demo tells its story on a service that runs, and leaves it alone", async () => {
+  const text = await service.output(["demo", "lifo", "--step-ms", "0"]);
+  expect(text).toContain("▶ A goes on at step 5\n");
+  expect(text).toMatch(/ {2}┌ B .*\n {2}│ C .*ready\n {2}└ A {2}●●●●○○○○ .*suspended\n/);
+  expect(text).not.toContain("killed");
+  expect(text).toContain("The order was C, B, A. A went on at step 5. 21 steps, each of them done");
+});

@@ -1,6 +1,7 @@
 import { HttpStateClient } from "../../src/client/http-client.ts";
 import { serve } from "../server/serve.ts";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnHomes, oneHome } from "../support/homes.ts";
+import type { TestHome } from "../support/homes.ts";
 import { openBench } from "../support/manager.ts";
 import { stateFaceContract } from "./state-face.ts";
 
@@ -9,7 +10,12 @@ describeOnHomes("the state manager", (home) => {
     const bench = await openBench(home);
     return { face: bench.openManager(), close: () => bench.close() };
   });
+});
 
+// HTTP stands before the library, and sees no more of the home than that does.
+describeOnHomes("the state manager behind HTTP", behindHttp, oneHome());
+
+function behindHttp(home: TestHome): void {
   stateFaceContract("the HTTP client", async () => {
     const bench = await openBench(home);
     const manager = bench.openManager();
@@ -27,4 +33,4 @@ describeOnHomes("the state manager", (home) => {
       },
     };
   });
-});
+}

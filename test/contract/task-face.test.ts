@@ -1,6 +1,7 @@
 import { HttpStateClient } from "../../src/client/http-client.ts";
 import { serve } from "../server/serve.ts";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnHomes, oneHome } from "../support/homes.ts";
+import type { TestHome } from "../support/homes.ts";
 import { openBench } from "../support/manager.ts";
 import { taskFaceContract } from "./task-face.ts";
 
@@ -9,7 +10,12 @@ describeOnHomes("tasks", (home) => {
     const bench = await openBench(home);
     return { face: bench.openManager(), close: () => bench.close() };
   });
+});
 
+// HTTP stands before the library, and sees no more of the home than that does.
+describeOnHomes("tasks behind HTTP", behindHttp, oneHome());
+
+function behindHttp(home: TestHome): void {
   taskFaceContract("the HTTP client", async () => {
     const bench = await openBench(home);
     const served = await serve(bench.openManager());
@@ -23,4 +29,4 @@ describeOnHomes("tasks", (home) => {
       },
     };
   });
-});
+}

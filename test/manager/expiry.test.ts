@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnPostgres } from "../support/homes.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 import { until } from "../support/until.ts";
 
-describeOnHomes("a state with a time to go", (home) => {
+describeOnPostgres("a state with a time to go", (home) => {
   let bench: Bench;
 
   beforeAll(async () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { StateManager } from "../../src/manager/state-manager.ts";
-import { describeOnHomes, testHomes } from "../support/homes.ts";
+import { describeOnHomes, oneHome } from "../support/homes.ts";
 import type { TestHome } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { openBench } from "../support/manager.ts";
@@ -20,7 +20,7 @@ const trouble = fc.constantFrom("lost all", "copied", "old contents are back", "
 const acts = fc.array(fc.tuple(trouble, group), { minLength: 1, maxLength: 12 });
 
 // The cache does not know what kind of PostgreSQL it stands before: one is enough.
-const homes = testHomes().slice(0, 1);
+const homes = oneHome();
 
 describeOnHomes("a cache that processes share", suite, homes);
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { TaskStore } from "../../src/state/task-port.ts";
 import { PREEMPTS } from "../../src/state/task.ts";
 import type { TaskDetails } from "../../src/state/task.ts";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnPostgres } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
@@ -105,7 +105,7 @@ const RARE: readonly (readonly Act[])[] = [
   [once("report")],
 ];
 
-describeOnHomes("tasks do what the model does", (home) => {
+describeOnPostgres("tasks do what the model does", (home) => {
   let bench: Bench;
   let store: TaskStore;
   let count = 0;

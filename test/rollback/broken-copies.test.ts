@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ScopeCopy } from "../../src/state/recovery-ports.ts";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnPostgres } from "../support/homes.ts";
 import { HandFollower, openPair } from "../support/rollback.ts";
 import type { Pair } from "../support/rollback.ts";
 
-describeOnHomes("a copy that cannot be right", (home) => {
+describeOnPostgres("a copy that cannot be right", (home) => {
   let pair: Pair;
   let hand: HandFollower;
 

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnPostgres } from "../support/homes.ts";
 import { HandFollower, openPair } from "../support/rollback.ts";
 import type { Pair } from "../support/rollback.ts";
 
-describeOnHomes("a copy", (home) => {
+describeOnPostgres("a copy", (home) => {
   let pair: Pair;
   let follower: HandFollower;
 

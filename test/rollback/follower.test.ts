@@ -2,12 +2,12 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { Follower } from "../../src/follower/follower.ts";
 import type { FollowerOptions } from "../../src/follower/follower.ts";
 import { silentLog } from "../../src/service/log.ts";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnPostgres } from "../support/homes.ts";
 import { openPair } from "../support/rollback.ts";
 import type { Pair } from "../support/rollback.ts";
 import { until } from "../support/until.ts";
 
-describeOnHomes("a follower", (home) => {
+describeOnPostgres("a follower", (home) => {
   let pair: Pair;
   const open: Follower[] = [];
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { WalkPosition } from "../../src/state/rollback-port.ts";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnPostgres } from "../support/homes.ts";
 import { openPair } from "../support/rollback.ts";
 import type { Pair } from "../support/rollback.ts";
 import { until } from "../support/until.ts";
@@ -8,7 +8,7 @@ import { until } from "../support/until.ts";
 const STATES = 1_200;
 const PAGE = { rows: 300, bytes: 8 * 1024 * 1024 };
 
-describeOnHomes("the first copy of a main", (home) => {
+describeOnPostgres("the first copy of a main", (home) => {
   let pair: Pair;
 
   beforeAll(async () => {

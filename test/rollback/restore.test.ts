@@ -3,7 +3,7 @@ import { Follower } from "../../src/follower/follower.ts";
 import type { StateManager } from "../../src/manager/state-manager.ts";
 import { silentLog } from "../../src/service/log.ts";
 import { openFollowedStore } from "../../src/supabase/rollback/followed-store.ts";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnPostgres } from "../support/homes.ts";
 import type { TestDatabase } from "../support/homes.ts";
 import { benchOn, connectionTo } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
@@ -18,7 +18,7 @@ async function firstAfter(manager: StateManager, after: string): Promise<string>
   throw new Error("the watch ended");
 }
 
-describeOnHomes("main rebuilt from the rollback database", (home) => {
+describeOnPostgres("main rebuilt from the rollback database", (home) => {
   let pair: Pair;
   let hand: HandFollower;
   const databases: TestDatabase[] = [];

@@ -6,7 +6,7 @@ import { AgentRuntimeError } from "../../src/state/errors.ts";
 import type { Json } from "../../src/state/json.ts";
 import type { PatchOperation } from "../../src/state/state.ts";
 import { deltaFor, edit, jsonValue } from "../model/json-documents.ts";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnPostgres } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
@@ -21,7 +21,7 @@ interface Case {
   readonly deltas: readonly Delta[];
 }
 
-describeOnHomes("documents in SQL", (home) => {
+describeOnPostgres("documents in SQL", (home) => {
   let bench: Bench;
 
   beforeAll(async () => {

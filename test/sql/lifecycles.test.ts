@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { LIFECYCLES, mayCreateAs, mayMove } from "../../src/state/lifecycle.ts";
 import type { PreparedUnit, StateStore } from "../../src/state/ports.ts";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnPostgres } from "../support/homes.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 
@@ -18,7 +18,7 @@ const moves: Move[] = Object.entries(LIFECYCLES).flatMap(([type, { phases }]) =>
 
 const idOf = ({ type, from, to }: Move): string => `${type}-${from ?? "new"}-${to}`;
 
-describeOnHomes("a phase", (home) => {
+describeOnPostgres("a phase", (home) => {
   let bench: Bench;
   let store: StateStore;
   let placed = 0;

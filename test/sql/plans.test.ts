@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnPostgres } from "../support/homes.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 
 // PL/pgSQL keeps a plan for as long as a connection lives. One that was made when a table was empty would
 // read all of it in each call until the table is next analysed: 100,000 creates took minutes instead of seconds.
-describeOnHomes("plans that are kept", (home) => {
+describeOnPostgres("plans that are kept", (home) => {
   let bench: Bench;
   beforeAll(async () => {
     bench = await openBench(home);
@@ -24,6 +24,7 @@ describeOnHomes("plans that are kept", (home) => {
     "agent_state_api.report_tasks",
     "agent_state_api.sweep_tasks",
     "agent_state_api.heartbeat",
+    "agent_state_api.end_leases",
   ])("%s may not read a table from end to end", async (name) => {
     const [row] = await bench.sql<{ settings: string[] | null }>(
       `select p.proconfig as settings from pg_proc p join pg_namespace n on n.oid = p.pronamespace

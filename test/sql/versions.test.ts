@@ -8,7 +8,7 @@ import { isObject } from "../../src/state/pointer.ts";
 import type { PreparedChange, PreparedUnit, StateStore } from "../../src/state/ports.ts";
 import { deltaFor, edit, jsonValue } from "../model/json-documents.ts";
 import type { Edit } from "../model/json-documents.ts";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnPostgres } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
@@ -31,7 +31,7 @@ const turns = fc.array(
   { minLength: 1, maxLength: 60 },
 );
 
-describeOnHomes("every version of a state", (home) => {
+describeOnPostgres("every version of a state", (home) => {
   let bench: Bench;
   let store: StateStore;
   let count = 0;

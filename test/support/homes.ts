@@ -55,6 +55,21 @@ export function describeOnHomes(
   );
 }
 
+/** The same on each PostgreSQL, for what a pooler before it makes no other: the contract suites go through one. */
+export function describeOnPostgres(name: string, suite: (home: TestHome) => void): void {
+  describeOnHomes(
+    name,
+    suite,
+    testHomes().filter((home) => home.name !== "pgbouncer"),
+  );
+}
+
+/** One home that is here, for what does not see which one it is. */
+export function oneHome(): TestHome[] {
+  const homes = testHomes();
+  return [homes.find(({ available }) => available === true) ?? homes[0]!];
+}
+
 /** A test that stands for those which cannot run here: skipped with the reason, failed where CI=true. */
 export function requireHere(missing: string): void {
   test("has all that it runs on", (context) => {

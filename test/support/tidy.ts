@@ -20,11 +20,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tasks: ["service", "state"],
   bus: ["service", "state"],
   relay: ["service", "state"],
-  intake: ["service", "state"],
+  consumer: ["service", "state"],
+  intake: ["consumer", "service", "state"],
   spool: ["service", "state"],
+  lifecycle: ["intake", "service", "state"],
   processor: ["service", "state"],
   fsck: ["service", "state"],
-  manager: ["tasks", "processor", "fsck", "intake", "supabase", "service", "state"],
+  manager: ["tasks", "processor", "fsck", "lifecycle", "intake", "supabase", "service", "state"],
   server: ["manager", "service", "state"],
   runtime: [
     "server",
@@ -37,6 +39,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "dragonfly",
     "relay",
     "intake",
+    "consumer",
     "supabase",
     "embedded",
     "config",
@@ -44,7 +47,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "state",
   ],
   cli: ["runtime", "client", "config", "service", "state"],
-  index: ["runtime", "client", "manager", "processor", "service", "state"],
+  index: ["runtime", "client", "consumer", "manager", "processor", "service", "state"],
 };
 
 /** The one folder that knows a third party's package. */

@@ -1,6 +1,7 @@
 import type {
   EffectAnswer,
   EffectOrder,
+  EndedWorker,
   Heartbeat,
   Holder,
   ReportAnswer,
@@ -16,6 +17,13 @@ const HEARTBEAT = {
   fn: "heartbeat",
   parameters: { namespace: "text", worker: "text", incarnation: "text", lease_ms: "integer" },
   columns: ["lease_until", "cancel", "preempt", "fenced"],
+  writes: true,
+} as const satisfies Operation;
+
+const END_LEASES = {
+  fn: "end_leases",
+  parameters: { namespace: "text", worker: "text", before: "timestamptz" },
+  columns: ["taken_over"],
   writes: true,
 } as const satisfies Operation;
 
@@ -72,6 +80,17 @@ export async function heartbeat(
   const [row] = await caller.call(HEARTBEAT, order);
   const ids = (column: number): string[] => JSON.parse(text(row!, column)) as string[];
   return { leaseUntil: date(row!, 0), cancel: ids(1), preempt: ids(2), fenced: ids(3) };
+}
+
+/** Takes from a worker that is gone what it held. */
+export async function endLeases(
+  caller: Caller,
+  namespace: string,
+  { worker, before }: EndedWorker,
+): Promise<number> {
+  const order = { namespace, worker, before };
+  const [row] = await caller.call(END_LEASES, order);
+  return Number(row![0]);
 }
 
 /** Does what is due; null where another process is at it. */

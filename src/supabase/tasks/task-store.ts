@@ -7,6 +7,7 @@ import { reportTasks } from "./report-tasks.ts";
 import {
   answerTask,
   cancelTask,
+  endLeases,
   heartbeat,
   recordEffect,
   retryTask,
@@ -21,6 +22,7 @@ export function taskStoreOver(caller: Caller): TaskStore {
     report: (namespace, reports, claim) =>
       reportTasks(caller, namespace, { reports, claim, actor: claim?.actor ?? null }),
     heartbeat: (namespace, holder) => heartbeat(caller, namespace, holder),
+    endLeases: (namespace, ended) => endLeases(caller, namespace, ended),
     sweep: (limit) => sweepTasks(caller, limit),
     cancel: (namespace, id, why) => cancelTask(caller, { namespace, id }, why),
     answer: (namespace, id, event) => answerTask(caller, { namespace, id }, event),
