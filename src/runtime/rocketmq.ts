@@ -73,22 +73,29 @@ async function prepareBroker(
   return done;
 }
 
-function topicsOf({ stateTopic, updatesTopic, queues }: RocketmqConfig): readonly TopicConfig[] {
+/** The topics that a configuration names. */
+export function topicsOf({
+  stateTopic,
+  updatesTopic,
+  queues,
+}: RocketmqConfig): readonly TopicConfig[] {
   return [stateTopic, updatesTopic].map((name) => ({ name, type: "FIFO", queues }));
 }
 
 /** What cannot be applied is parked in the database, so RocketMQ is not to give up before that. */
-function groupOf({ consumerGroup }: RocketmqConfig): GroupConfig {
+export function groupOf({ consumerGroup }: RocketmqConfig): GroupConfig {
   return { name: consumerGroup, isOrdered: true, retries: 1_000 };
 }
 
-function connectionOf(rocketmq: RocketmqConfig, log: Logger): ConnectionSettings {
+/** How a configuration speaks with RocketMQ. */
+export function connectionOf(rocketmq: RocketmqConfig, log: Logger): ConnectionSettings {
   const { endpoints, requestTimeoutMs } = rocketmq;
   const security = { ...credentialsOf(rocketmq), ...tlsOf(rocketmq) };
   return { endpoints, requestTimeoutMs, ...security, log, clock: systemClock };
 }
 
-function credentialsOf({
+/** As whom. */
+export function credentialsOf({
   accessKey,
   secretKey,
 }: RocketmqConfig): Pick<ConnectionSettings, "credentials"> {

@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   follower: ["service", "state"],
   embedded: ["service", "state"],
   rocketmq: ["service", "state"],
+  doctor: ["service", "state"],
   dragonfly: ["service", "state"],
   tasks: ["service", "state"],
   bus: ["service", "state"],
@@ -43,7 +44,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "service",
     "state",
   ],
-  cli: ["runtime", "client", "config", "service", "state"],
+  cli: ["runtime", "doctor", "client", "config", "service", "state"],
   index: ["runtime", "client", "manager", "processor", "service", "state"],
 };
 
