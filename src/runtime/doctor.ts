@@ -27,7 +27,7 @@ import { checkSchema } from "../supabase/check-schema.ts";
 import { examineDatabase } from "../supabase/examine-database.ts";
 import type { Examination } from "../supabase/examine-database.ts";
 import { openRollbackStore } from "../supabase/rollback/rollback-store.ts";
-import { readStanding } from "../supabase/sql/copy-standing.ts";
+import { readFeedBounds } from "../supabase/sql/read-feed.ts";
 import { openTransport } from "../supabase/transport.ts";
 import type { DatabaseAddress } from "../supabase/transport.ts";
 import { databaseAddress } from "./database-address.ts";
@@ -176,9 +176,7 @@ class Databases {
     if (facts.schemaFault !== null) return;
     const transport = openTransport({ ...this.#way(), address, lanes: 1, readers: 1 });
     try {
-      this.#lineage = (
-        await readStanding(transport.reader, { position: null, scopes: [] })
-      ).lineage;
+      this.#lineage = (await readFeedBounds(transport.reader)).lineage;
     } catch {
       // The grants say why it may not be asked.
     } finally {

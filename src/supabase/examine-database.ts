@@ -96,7 +96,7 @@ export async function examineDatabase(
       isPooled: server.pid !== told,
       hearsNotify:
         role === "main" && !server.is_replica ? await hearsNotify(client, options) : null,
-      hasCaughtUp: mustReach === null ? null : await catchesUp(client, mustReach),
+      hasCaughtUp: mustReach === null ? null : await catchesUp(client, server, mustReach),
       skewMs: server.at_ms - (started + ended) / 2,
       roundTripMs: ended - started,
     };
@@ -171,15 +171,21 @@ async function hearsNotify(listener: pg.Client, options: ConnectionOptions): Pro
   }
 }
 
-async function catchesUp(client: pg.Client, position: string): Promise<boolean> {
-  const deadline = systemClock.monotonicMs() + CATCH_UP_MS;
+/** One that is paused, or is no replica, is not waited for. */
+async function catchesUp(
+  client: pg.Client,
+  { is_replica: isReplica, is_paused: isPaused }: ServerRow,
+  position: string,
+): Promise<boolean> {
+  const patience = isReplica && !isPaused ? CATCH_UP_MS : 0;
+  const deadline = systemClock.monotonicMs() + patience;
   for (;;) {
     const { rows } = await client.query<{ is_there: boolean }>(
       "select pg_is_in_recovery() and pg_last_wal_replay_lsn() >= $1::pg_lsn as is_there",
       [position],
     );
     if (rows[0]!.is_there) return true;
-    if (systemClock.monotonicMs() > deadline) return false;
+    if (systemClock.monotonicMs() >= deadline) return false;
     await sleep(LOOK_AGAIN_MS);
   }
 }
