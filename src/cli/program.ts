@@ -15,6 +15,8 @@ import { addGet } from "./state/get.ts";
 import { addHistory } from "./state/history.ts";
 import { addHold, addRelease } from "./state/hold.ts";
 import { addImport } from "./state/import.ts";
+import { addHook } from "./hook.ts";
+import { addLifecycle } from "./state/lifecycle.ts";
 import { addList } from "./state/list.ts";
 import { addMigrate } from "./state/migrate.ts";
 import { addParked } from "./state/parked.ts";
@@ -100,6 +102,7 @@ function buildProgram(terminal: Terminal): Command {
     ["agent_runtime state set --help", "the options of one command"],
   ]);
   addCommands(state, terminal);
+  addHook(program, terminal);
   return program;
 }
 
@@ -141,4 +144,5 @@ function addCommands(state: Command, terminal: Terminal): void {
   addReplay(state, terminal);
   state.commandsGroup("Messages:");
   addParked(state, terminal);
+  addLifecycle(state, terminal);
 }

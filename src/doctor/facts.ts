@@ -62,12 +62,12 @@ export interface RocketmqWanted {
     readonly type: string;
     readonly queues: number;
   }[];
-  readonly group: { readonly name: string; readonly retries: number };
+  readonly groups: readonly { readonly name: string; readonly retries: number }[];
 }
 
 export interface BrokerFacts {
   readonly name: string;
   /** By their names; without those that it lacks. */
   readonly topics: ReadonlyMap<string, { readonly type: string; readonly queues: number }>;
-  readonly group: { readonly isOrdered: boolean; readonly retries: number } | null;
+  readonly groups: ReadonlyMap<string, { readonly isOrdered: boolean; readonly retries: number }>;
 }

@@ -7,16 +7,15 @@ import type {
   ParkedListOptions,
   ParkedOptions,
 } from "../state/parked-face.ts";
+import type { MessageKind } from "../state/message-kind.ts";
 import type { ParkedMessage, ParkedStore } from "../state/parked-port.ts";
-import type { CallOptions, Changeset } from "../state/request.ts";
 import type { Committed, Page } from "../state/state.ts";
-import { readUpdate } from "./parse-update.ts";
-import type { UpdateLimits } from "./parse-update.ts";
 
 export interface ParkedMessagesOptions {
   readonly store: ParkedStore;
-  readonly commit: (changeset: Changeset, options: CallOptions) => Promise<Committed>;
-  readonly limits: UpdateLimits & { readonly pageItems: number };
+  /** What the messages of a topic mean. */
+  readonly kindOf: (topic: string) => MessageKind;
+  readonly limits: { readonly pageItems: number };
 }
 
 /** What people do about messages that could not be applied. */
@@ -43,12 +42,12 @@ export class ParkedMessages implements ParkedFace {
   }
 
   async redrive(number: bigint, options: ParkedOptions = {}): Promise<Committed> {
-    const { store, commit, limits } = this.#options;
+    const { store, kindOf } = this.#options;
     const { message, body } = await this.#read(number, options);
-    const { asked } = readUpdate(body, message.messageId, limits);
+    const { work } = kindOf(message.topic)(body, message.messageId);
     try {
-      if (asked instanceof AgentRuntimeError) throw asked;
-      const committed = await commit(asked, options);
+      if (work instanceof AgentRuntimeError) throw work;
+      const committed = await work(options);
       await store.drop(message.namespace, number);
       return committed;
     } catch (error) {

@@ -9,7 +9,7 @@ import type { BrokerAddress } from "../rocketmq/admin/admin.ts";
 import { askRoute } from "../rocketmq/ask-route.ts";
 import { silentLog } from "../service/log.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
-import { connectionOf, credentialsOf, groupOf, topicsOf } from "./rocketmq.ts";
+import { connectionOf, credentialsOf, groupsOf, topicsOf } from "./rocketmq.ts";
 
 const PART = "rocketmq";
 
@@ -23,7 +23,10 @@ export async function examineRocketmq({ rocketmq }: Config): Promise<Verdict[]> 
   if (rocketmq.nameservers.length === 0) return seen;
   const { nameservers, requestTimeoutMs: timeoutMs } = rocketmq;
   const admin = new RocketmqAdmin({ nameservers, timeoutMs, ...credentialsOf(rocketmq) });
-  const wanted = { topics: topicsOf(rocketmq), group: groupOf(rocketmq) };
+  const wanted = {
+    topics: topicsOf(rocketmq),
+    groups: groupsOf({ ...rocketmq, ownGroups: [] }),
+  };
   try {
     const brokers = await admin.brokers();
     if (brokers.length === 0) return [...seen, noBroker()];
@@ -43,13 +46,16 @@ async function look(
   broker: BrokerAddress,
   wanted: RocketmqWanted,
 ): Promise<BrokerFacts> {
-  const found = await Promise.all(wanted.topics.map(({ name }) => admin.topic(broker, name)));
-  const known = found.filter((topic) => topic !== undefined);
-  return {
-    name: broker.name,
-    topics: new Map(known.map((topic) => [topic.name, topic])),
-    group: (await admin.group(broker, wanted.group.name)) ?? null,
-  };
+  const topicsThere = await Promise.all(wanted.topics.map(({ name }) => admin.topic(broker, name)));
+  const groupsThere = await Promise.all(wanted.groups.map(({ name }) => admin.group(broker, name)));
+  return { name: broker.name, topics: byName(topicsThere), groups: byName(groupsThere) };
+}
+
+function byName<Named extends { readonly name: string }>(
+  found: readonly (Named | undefined)[],
+): ReadonlyMap<string, Named> {
+  const known = found.filter((one) => one !== undefined);
+  return new Map(known.map((one) => [one.name, one]));
 }
 
 function noBroker(): Verdict {

@@ -4,6 +4,7 @@ import { dashboardRoutes } from "./dashboard.ts";
 import { fsckRoutes } from "./fsck.ts";
 import { healthRoutes } from "./health.ts";
 import { infoRoutes } from "./info.ts";
+import { lifecycleRoutes } from "./lifecycle.ts";
 import { openapiRoutes } from "./openapi.ts";
 import type { RouteContext } from "./options.ts";
 import { parkedRoutes } from "./parked.ts";
@@ -21,6 +22,7 @@ export function addRoutes(app: FastifyInstance, context: RouteContext): void {
   scopeOrderRoutes(app, context);
   taskRoutes(app, context);
   parkedRoutes(app, context);
+  lifecycleRoutes(app, context);
   watchRoutes(app, context);
   fsckRoutes(app, context);
   infoRoutes(app, context);

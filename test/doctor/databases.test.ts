@@ -11,10 +11,11 @@ import type { Diagnosis } from "./doctor.ts";
 
 const missing = missingPostgres();
 
-if (missing !== undefined) requireHere(missing);
-else describe("the doctor at three databases", suite);
-
-function suite(): void {
+describe("at three databases", () => {
+  if (missing !== undefined) {
+    requireHere(missing);
+    return;
+  }
   let trio: PrivateTrio;
   let env: Readonly<Record<string, string>>;
 
@@ -171,12 +172,12 @@ function suite(): void {
       "it has the copies of another main",
     );
   });
-}
+});
 
 const pooled = testHomes().find(({ name }) => name === "pgbouncer")!;
 
 test("a pooler in transaction mode is named, and no fault", async (context) => {
-  if (pooled.available !== true) return context.skip(`not here: ${pooled.available}`);
+  if (pooled.available !== true) context.skip(`not here: ${pooled.available}`);
   const bench = await openBench(pooled);
   onTestFinished(() => bench.close());
   const { code, findings } = await diagnose({ SUPABASE_MAIN_URL: bench.database.url });

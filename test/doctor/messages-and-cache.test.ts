@@ -28,7 +28,7 @@ test("a RocketMQ without the topics and the group is named, and so is each that 
     found: expect.stringContaining(`has no topic ${topic}`),
     remedy: expect.stringContaining("topics create"),
   });
-  expect(bare.findings.get("rocketmq, group of consumers")?.found).toContain(`no group ${group}`);
+  expect(bare.findings.get("rocketmq, groups of consumers")?.found).toContain(`no group ${group}`);
 
   expect((await run(["state", "topics", "create"], { env })).code).toBe(0);
   // The proxy hears of a new topic a little later than the broker.
@@ -39,11 +39,15 @@ test("a RocketMQ without the topics and the group is named, and so is each that 
   await admin.putGroup(broker, { name: group, isOrdered: false, retries: 1_000 });
   const unordered = await diagnose(env);
   expect(unordered.code).toBe(1);
-  expect([...unordered.findings.keys()]).toEqual(["rocketmq, group of consumers"]);
-  expect(unordered.findings.get("rocketmq, group of consumers")?.found).toContain("is not ordered");
+  expect([...unordered.findings.keys()]).toEqual(["rocketmq, groups of consumers"]);
+  expect(unordered.findings.get("rocketmq, groups of consumers")?.found).toContain(
+    "is not ordered",
+  );
   await admin.putGroup(broker, { name: group, isOrdered: true, retries: 16 });
   const impatient = await diagnose(env);
-  expect(impatient.findings.get("rocketmq, group of consumers")?.found).toContain("after 16 tries");
+  expect(impatient.findings.get("rocketmq, groups of consumers")?.found).toContain(
+    "after 16 tries",
+  );
 
   const more = await diagnose({ ...env, AGENT_RUNTIME_ROCKETMQ_QUEUES: "8" });
   expect(more.findings.get("rocketmq, topics")?.found).toContain("has 4 queues, not 8");

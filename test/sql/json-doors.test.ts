@@ -81,9 +81,11 @@ const READS: readonly [string, Record<string, unknown>][] = [
   ["read_history", { namespace: "n", id: "doc", before: null, limit: 9 }],
   ["read_migrations", {}],
   ["parked_figures", {}],
+  ["survey_stacks", { after: "0", limit: 9 }],
   ["read_parked", { namespace: "n", parked_no: null, after: "0", limit: 9 }],
   ["read_relay", { partitions: [0, 1, 2, 3], ...FROM_START, limit: 9, bytes: 1_000 }],
   ["relay_backlog", { limit: 9 }],
+  ["read_rollback", { namespace: "default", scope: "none", step: 1 }],
   ["read_rollback_plan", { namespace: "n", scope: "team", asked: "0", key: null }],
   ["read_scope", { namespace: "n", scope: "team" }],
   ["read_scope_states", { namespace: "n", scope: "team", step: null, after: null, limit: 9 }],
@@ -100,6 +102,7 @@ const EMPTY_WHERE_ALL_IS_WELL: ReadonlySet<string> = new Set([
   "list_findings",
   "missing_versions",
   "read_strays",
+  "survey_stacks",
 ]);
 
 describeOnHomes("a JSON door", (home) => {

@@ -4,16 +4,19 @@ import type { RocketmqFacts } from "../facts.ts";
 
 const REMEDY = "agent_runtime state topics create: it makes and mends them, and takes nothing away";
 
-/** Whether each broker gives the group its messages in order, and again for as long as is needed. */
+/** Whether each broker gives each group its messages in order, and again for as long as is needed. */
 export const groups: Check<RocketmqFacts> = {
-  name: "group of consumers",
-  look: ({ brokers, wanted: { group } }) => {
-    const wrong = brokers.flatMap(({ name: broker, group: found }) => {
-      if (found === null) return [`${broker} has no group ${group.name}`];
-      if (!found.isOrdered) return [`group ${group.name} on ${broker} is not ordered`];
-      if (found.retries >= group.retries) return [];
-      return [`group ${group.name} on ${broker} gives up after ${found.retries} tries`];
-    });
+  name: "groups of consumers",
+  look: ({ brokers, wanted }) => {
+    const wrong = brokers.flatMap(({ name: broker, groups: known }) =>
+      wanted.groups.flatMap(({ name, retries }) => {
+        const found = known.get(name);
+        if (found === undefined) return [`${broker} has no group ${name}`];
+        if (!found.isOrdered) return [`group ${name} on ${broker} is not ordered`];
+        if (found.retries >= retries) return [];
+        return [`group ${name} on ${broker} gives up after ${found.retries} tries`];
+      }),
+    );
     return wrong.length === 0 ? null : fault(wrong.join("; "), REMEDY);
   },
 };
