@@ -33,7 +33,7 @@ export async function examineDragonfly(
     const tries: readonly (readonly [string, () => Promise<unknown>])[] = [
       ["PING", () => send(["PING"])],
       ["EVAL", () => guardedWrite(send, key, ["1", "1", "", PROBE_MS])],
-      ["HMGET", () => send(["HMGET", key, "v", "s", "d"])],
+      ["GET", () => send(["GET", key])],
     ];
     const refused: string[] = [];
     for (const [command, attempt] of tries) {

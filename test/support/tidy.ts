@@ -38,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "bus",
     "rocketmq",
     "dragonfly",
+    "doctor",
     "relay",
     "lifecycle",
     "intake",
