@@ -92,6 +92,7 @@ const READS: readonly [string, Record<string, unknown>][] = [
   ["read_states", KEYS],
   ["read_step", { namespace: "n", scope: "team", step: "1" }],
   ["read_version", { namespace: "n", id: "doc", version: "1" }],
+  ["suspect_tasks", { limit: 9 }],
   ["verify_state", { namespace: "n", id: "doc" }],
 ];
 
@@ -103,6 +104,7 @@ const EMPTY_WHERE_ALL_IS_WELL: ReadonlySet<string> = new Set([
   "missing_versions",
   "read_strays",
   "survey_stacks",
+  "suspect_tasks",
 ]);
 
 describeOnHomes("a JSON door", (home) => {
