@@ -25,7 +25,11 @@ import { fsckInfo } from "./runtime/fsck.ts";
 import { cacheInfo, openSharedCache } from "./runtime/shared-cache.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
 import type { LeaseThreadWay } from "./runtime/lease-thread.ts";
+import { tasksInfo } from "./runtime/tasks.ts";
 import type { Rollback } from "./runtime/rollback.ts";
+import type { StateConsumer } from "./consumer/state-consumer.ts";
+import { startStateConsumer } from "./runtime/state-consumer.ts";
+import type { OpenConsumerOptions } from "./runtime/state-consumer.ts";
 import { prepareSchema } from "./supabase/prepare-schema.ts";
 import { createServiceLogin, SERVICE_LOGIN } from "./supabase/service-login.ts";
 import { openStateStore } from "./supabase/state-store.ts";
@@ -120,6 +124,16 @@ export async function openStateManager(
   return (await openParts(config, options.log ?? silentLog)).manager;
 }
 
+/** A consumer of the changes that services send, of the same settings; it runs. */
+export function openStateConsumer(settings: Settings, options: OpenConsumerOptions): StateConsumer {
+  const { config } = loadConfigWithOrigins({
+    flags: flagsOf(settings),
+    env: {},
+    cwd: process.cwd(),
+  });
+  return startStateConsumer(config, options);
+}
+
 function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>): Runtime {
   let stopping: Promise<void> | undefined;
   let announce!: () => void;
@@ -172,7 +186,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     let messages: Messages | null = null;
     const manager = new StateManager({
       store,
-      ...(bus === null ? {} : { bus }),
+      ...(bus === null ? {} : { bus, lifecycleTopic: config.rocketmq.lifecycleTopic }),
       ...(shared === null ? {} : { shared }),
       limits: config.limits,
       batchLimit: config.write.batchLimit,
@@ -182,6 +196,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       pollMs: config.feed.pollMs,
       keepChanges: config.watch.bufferChanges,
       historyDays: config.history.keepDays,
+      tasks: config.tasks,
       fsck: { ...config.fsck, ...(rollback === null ? {} : { rollback: rollback.copies }) },
       log,
       metrics,
@@ -192,7 +207,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
         messages?.relay.poke();
       },
       onClosing: async () => messages?.stop(),
-      leaseThread: leaseThreadOf({ way: service, limits: config.limits }),
+      leaseThread: leaseThreadOf({ way: service, limits: config.limits, settings: config.tasks }),
       onClosed: async () => {
         await bus?.close();
         await shared?.close();
@@ -289,6 +304,7 @@ async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
       cache: parts.cache(),
       messages: parts.messages(),
       fsck: fsckInfo(parts.manager),
+      tasks: tasksInfo(parts.manager),
     },
   };
 }

@@ -6,7 +6,7 @@ import type { ImportedState } from "./export-format.ts";
 import { given } from "./given.ts";
 import { patiently } from "./patience.ts";
 import type { Patience } from "./patience.ts";
-import { phasePath } from "./phase-path.ts";
+import { phasePath } from "../state/phase-path.ts";
 import { mapInOrder } from "./side-by-side.ts";
 
 /** One line to import. */

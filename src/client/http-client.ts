@@ -58,6 +58,7 @@ import {
   updateBody,
   writeQuery,
 } from "./encode.ts";
+import { HttpLifecycle } from "./http-lifecycle.ts";
 import { HttpParked } from "./http-parked.ts";
 import { HttpTasks } from "./http-tasks.ts";
 import { SessionMemory } from "./session-memory.ts";
@@ -82,6 +83,7 @@ type BatchAnswer = { readonly items: readonly (Wire<Committed> & { readonly stat
 export class HttpStateClient implements StateFace {
   readonly tasks: HttpTasks;
   readonly parked: HttpParked;
+  readonly lifecycle: HttpLifecycle;
   readonly #transport: Transport;
   readonly #memory = new SessionMemory();
   readonly #watchPatienceMs: number;
@@ -95,7 +97,9 @@ export class HttpStateClient implements StateFace {
     this.#watchPatienceMs = options.watchPatienceMs ?? 60_000;
     this.tasks = new HttpTasks((call, sent) => this.#call(call, sent));
     this.parked = new HttpParked((call, sent) => this.#call(call, sent));
-    this.#processors = new Processors({ tasks: this.tasks, leaseThread: leaseThreadOf(options) });
+    this.lifecycle = new HttpLifecycle((call, sent) => this.#call(call, sent));
+    const leaseThread = leaseThreadOf(options);
+    this.#processors = new Processors({ tasks: this.tasks, states: this, leaseThread });
   }
 
   /** A client; it connects at its first call. */

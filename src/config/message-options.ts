@@ -56,6 +56,10 @@ export const MESSAGE_OPTIONS = {
     default: "agent_state_updates",
     sentence: "The topic that updates come in from.",
   }),
+  "rocketmq.lifecycleTopic": option(topicName(), {
+    default: "agent_lifecycle_events",
+    sentence: "The topic that lifecycle facts come in from.",
+  }),
   "rocketmq.consumerGroup": option(topicName(), {
     default: "agent_state",
     aliases: ["ROCKETMQ_CONSUMER_GROUP"],

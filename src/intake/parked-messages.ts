@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { isNameOfChange } from "../state/change-event.ts";
+import { isNameOfSent } from "../state/change-event.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { pageLimit } from "../state/page.ts";
 import type {
@@ -8,16 +8,15 @@ import type {
   ParkedListOptions,
   ParkedOptions,
 } from "../state/parked-face.ts";
+import type { MessageKind } from "../state/message-kind.ts";
 import type { ParkedMessage, ParkedStore } from "../state/parked-port.ts";
-import type { CallOptions, Changeset } from "../state/request.ts";
 import type { Committed, Page } from "../state/state.ts";
-import { readUpdate } from "./parse-update.ts";
-import type { UpdateLimits } from "./parse-update.ts";
 
 export interface ParkedMessagesOptions {
   readonly store: ParkedStore;
-  readonly commit: (changeset: Changeset, options: CallOptions) => Promise<Committed>;
-  readonly limits: UpdateLimits & { readonly pageItems: number };
+  /** What the messages of a topic mean. */
+  readonly kindOf: (topic: string) => MessageKind;
+  readonly limits: { readonly pageItems: number };
 }
 
 /** What people do about messages that could not be applied. */
@@ -44,13 +43,13 @@ export class ParkedMessages implements ParkedFace {
   }
 
   async redrive(number: bigint, options: ParkedOptions = {}): Promise<Committed> {
-    const { store, commit, limits } = this.#options;
+    const { store, kindOf } = this.#options;
     const { message, body } = await this.#read(number, options);
-    if (isNameOfChange(message.messageId)) throw isCommitted(message);
-    const { asked } = readUpdate(body, message.messageId, limits);
+    if (isNameOfSent(message.messageId)) throw isCommitted(message);
+    const { work } = kindOf(message.topic)(body, message.messageId);
     try {
-      if (asked instanceof AgentRuntimeError) throw asked;
-      const committed = await commit(asked, options);
+      if (work instanceof AgentRuntimeError) throw work;
+      const committed = await work(options);
       await store.drop(message.namespace, number);
       return committed;
     } catch (error) {
@@ -79,7 +78,7 @@ export class ParkedMessages implements ParkedFace {
 function isCommitted({ number, topic }: ParkedMessage): AgentRuntimeError {
   return new AgentRuntimeError(
     "INVALID_REQUEST",
-    `Number ${number} is no update: it is a change that is committed, and that ${topic} would not take. Consumers see that it is missing and read the state; discard it.`,
+    `Number ${number} is no update: it tells what is committed, and topic ${topic} would not take it. Consumers see that it is missing and read the state; discard it.`,
   );
 }
 

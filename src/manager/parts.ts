@@ -1,14 +1,22 @@
 import { ParkedMessages } from "../intake/parked-messages.ts";
-import { MESSAGE_BYTES } from "../intake/parse-update.ts";
+import { updateKind } from "../intake/parse-update.ts";
+import { MESSAGE_BYTES } from "../intake/read-event.ts";
+import { factKind } from "../lifecycle/fact-event.ts";
+import { LifecycleFacts } from "../lifecycle/lifecycle-facts.ts";
+import { Lifecycles } from "../lifecycle/lifecycles.ts";
+import type { LifecycleFigures } from "../lifecycle/lifecycles.ts";
 import type { Loop } from "../service/loop.ts";
 import { silentLog } from "../service/log.ts";
 import { Metrics } from "../service/metrics.ts";
 import { exposeShared } from "../service/shared-cache-metrics.ts";
 import { Tracing } from "../service/tracing.ts";
 import type { ParkedFace } from "../state/parked-face.ts";
-import type { CallOptions, Changeset } from "../state/request.ts";
-import type { Committed } from "../state/state.ts";
+import type { LifecycleFace } from "../state/fact-sink.ts";
+import type { MessageKind } from "../state/message-kind.ts";
+import type { CallOptions, Changeset, ReadOptions } from "../state/request.ts";
+import type { Committed, State } from "../state/state.ts";
 import type { ReadReplica } from "../state/ports.ts";
+import type { StackSurvey } from "../tasks/stack-survey.ts";
 import { sweeperOf } from "../tasks/sweeper.ts";
 import type { TaskManager } from "../tasks/task-manager.ts";
 import { Batcher } from "./batcher.ts";
@@ -50,7 +58,12 @@ export interface Parts {
   readonly changes: ChangeReader;
   readonly recovery: RecoverySources;
   readonly tasks: TaskManager;
+  readonly survey: StackSurvey;
   readonly parked: ParkedFace;
+  readonly lifecycle: LifecycleFace;
+  readonly lifecycles: Lifecycles;
+  /** What the messages of each topic mean. */
+  readonly kinds: { readonly updates: MessageKind; readonly facts: MessageKind };
   readonly fsck: Fsck;
   readonly loops: readonly Pick<Loop, "start" | "stop">[];
 }
@@ -60,6 +73,7 @@ export interface Owner {
   /** Something was written: whoever waits for changes looks at once. */
   readonly onWritten: () => void;
   readonly commit: (changeset: Changeset, options?: CallOptions) => Promise<Committed>;
+  readonly getState: (id: string, options?: ReadOptions) => Promise<State>;
 }
 
 /** Makes the parts and joins them; nothing runs until the loops are started. */
@@ -73,9 +87,10 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
   const shared = openShared(options, { freshness, directory });
   const reader = new Reader(shared ?? store, cache);
   const recovery = { store, reader, cache, copies: options.copies ?? null };
-  const tasks = openTasks(options, {
+  const { tasks, survey } = openTasks(options, {
     limits,
     cache,
+    metrics,
     onWritten: owner.onWritten,
     onDue: () => upkeep.wake(),
   });
@@ -97,7 +112,8 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     historyDays: options.historyDays ?? 0,
     log,
     remove: owner.commit,
-    sweep: sweeperOf(tasks, () => upkeep.wake()),
+    pauseMs: tasks.sweepMs,
+    sweep: sweeperOf(tasks, survey, () => upkeep.wake()),
   });
   const tail = openTail(options);
   const fsck = new Fsck({ store, cache, directory, limits, log }, options.fsck);
@@ -115,14 +131,58 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     changes: new ChangeReader(store),
     recovery,
     tasks,
-    parked: new ParkedMessages({
-      store: store.parked,
-      commit: owner.commit,
-      limits: { ...limits, bodyBytes: MESSAGE_BYTES },
-    }),
+    survey,
+    ...openMessages(options, { owner, tasks, limits, metrics }),
     fsck,
     loops: [fsck, followForeignChanges({ store, cache, reader, freshness, pollMs, log }), upkeep],
   };
+}
+
+/** What comes in from elsewhere, and what it means. */
+function openMessages(
+  { store, bus, lifecycleTopic = "agent_lifecycle_events", log = silentLog }: ManagerOptions,
+  {
+    owner,
+    tasks,
+    limits,
+    metrics,
+  }: Pick<Parts, "tasks" | "limits" | "metrics"> & { readonly owner: Owner },
+): Pick<Parts, "parked" | "lifecycle" | "lifecycles" | "kinds"> {
+  const lifecycles = new Lifecycles({
+    states: owner,
+    endLeases: (namespace, ended) => tasks.endLeases(namespace, ended),
+    log,
+  });
+  exposeLifecycle(metrics, () => lifecycles.figures);
+  const bounds = { ...limits, bodyBytes: MESSAGE_BYTES };
+  const kinds = {
+    updates: updateKind(owner.commit, bounds),
+    facts: factKind((...facts) => lifecycles.apply(...facts), bounds),
+  };
+  const kindOf = (topic: string): MessageKind =>
+    topic === lifecycleTopic ? kinds.facts : kinds.updates;
+  return {
+    parked: new ParkedMessages({ store: store.parked, kindOf, limits }),
+    lifecycle: new LifecycleFacts({ lifecycles, bus: bus ?? null, topic: lifecycleTopic }),
+    lifecycles,
+    kinds,
+  };
+}
+
+function exposeLifecycle(metrics: Metrics, figures: () => LifecycleFigures): void {
+  const facts = { name: "agent_runtime_lifecycle_facts_total", type: "counter" } as const;
+  metrics.expose({ ...facts, help: "Facts about pods, by what they told." }, () => {
+    const { applied, late, doubled } = figures();
+    return [
+      { labels: { told: "new" }, value: applied },
+      { labels: { told: "late" }, value: late },
+      { labels: { told: "nothing new" }, value: doubled },
+    ];
+  });
+  const released = { name: "agent_runtime_lifecycle_released_total", type: "counter" } as const;
+  metrics.expose({ ...released, help: "Tasks taken from workers whose pod ended." }, () => [
+    { labels: {}, value: figures().released },
+  ]);
 }
 
 function openBatcher(options: ManagerOptions, onFlush: (units: number) => void): Batcher {

@@ -2,9 +2,11 @@ import { withDeadline } from "../service/deadline.ts";
 import type { LifoTaskProcessor, TaskHandler } from "../processor/lifo-task-processor.ts";
 import type { ProcessorOptions } from "../processor/options.ts";
 import { Processors } from "../processor/processors.ts";
+import type { LifecycleFigures } from "../lifecycle/lifecycles.ts";
 import type { Metrics } from "../service/metrics.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
+import type { LifecycleFace } from "../state/fact-sink.ts";
 import type { Json } from "../state/json.ts";
 import type { MessageBus } from "../state/message-bus.ts";
 import type { ParkedFace } from "../state/parked-face.ts";
@@ -35,6 +37,7 @@ import type {
   StateSummary,
   Written,
 } from "../state/state.ts";
+import type { StackFigures } from "../tasks/stack-survey.ts";
 import type { TaskManager } from "../tasks/task-manager.ts";
 import { commitAll } from "./batch.ts";
 import { closed } from "./batcher.ts";
@@ -56,6 +59,7 @@ export class StateManager implements StateFace {
   readonly metrics: Metrics;
   readonly tasks: TaskManager;
   readonly parked: ParkedFace;
+  readonly lifecycle: LifecycleFace;
   readonly #options: ManagerOptions;
   readonly #parts: Parts;
   readonly #queries: Queries;
@@ -68,13 +72,15 @@ export class StateManager implements StateFace {
     this.#parts = joinParts(options, {
       onWritten: () => this.#written(),
       commit: (changeset, call) => this.commit(changeset, call),
+      getState: (id, read) => this.getState(id, read),
     });
     this.#queries = this.#parts.queries;
     this.metrics = this.#parts.metrics;
     this.tasks = this.#parts.tasks;
     this.parked = this.#parts.parked;
+    this.lifecycle = this.#parts.lifecycle;
     const { leaseThread, log } = options;
-    this.#processors = new Processors({ tasks: this.tasks, leaseThread, log });
+    this.#processors = new Processors({ tasks: this.tasks, states: this, leaseThread, log });
     for (const loop of this.#parts.loops) loop.start();
   }
 
@@ -172,6 +178,16 @@ export class StateManager implements StateFace {
   /** What messages travel on; null where there is no bus. */
   get bus(): MessageBus | null {
     return this.#options.bus ?? null;
+  }
+
+  /** What the messages mean that come in. */
+  get messageKinds(): Parts["kinds"] {
+    return this.#parts.kinds;
+  }
+
+  /** What facts of pods came to. */
+  get lifecycleFigures(): LifecycleFigures {
+    return this.#parts.lifecycles.figures;
   }
 
   /** Where the feed stands: a watch from this cursor on sees whatever is committed after now. */
@@ -295,6 +311,11 @@ export class StateManager implements StateFace {
   /** How the confusion detector does. */
   get detector(): Pick<Fsck, "isOn" | "figures"> {
     return this.#parts.fsck;
+  }
+
+  /** How deep stacks of tasks are, and how long their lowest wait. */
+  get stackFigures(): StackFigures {
+    return this.#parts.survey.figures;
   }
 
   /** Whether the database answers; throws UNAVAILABLE where it does not. */

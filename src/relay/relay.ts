@@ -1,19 +1,22 @@
 import { randomUUID } from "node:crypto";
 import { systemClock } from "../service/clock.ts";
 import { Loop } from "../service/loop.ts";
+import { changeMessage } from "../state/change-event.ts";
 import { comparePositions, FEED_START } from "../state/cursor.ts";
 import { PAGE_BYTES } from "../state/page.ts";
 import type { ChangeFeed, FeedPosition, FeedRow } from "../state/ports.ts";
 import { PARTITIONS } from "../state/relay-port.ts";
 import type { RelayPartition, RelayStore } from "../state/relay-port.ts";
+import { rolledBackMessage } from "../state/rolled-back-event.ts";
 import type { Change } from "../state/state.ts";
-import { sendChange } from "./change-sender.ts";
-import type { ChangeSenderOptions } from "./change-sender.ts";
+import { beginsRollback, readRolledBack } from "./read-rolled-back.ts";
+import { sendOrPark } from "./send-or-park.ts";
+import type { SendOptions, Sending } from "./send-or-park.ts";
 import { sendInGroups } from "./send-in-groups.ts";
 
-export interface RelayOptions extends ChangeSenderOptions {
+export interface RelayOptions extends SendOptions {
   readonly relay: RelayStore;
-  readonly feed: Pick<ChangeFeed, "bounds">;
+  readonly feed: Pick<ChangeFeed, "bounds" | "document">;
   /** Puts the document of a row of the log together. */
   readonly readChange: (row: FeedRow) => Promise<Change>;
   /** Messages that are sent side by side; of one scope never two. */
@@ -195,17 +198,29 @@ export class Relay {
   async #send(rows: readonly FeedRow[], signal: AbortSignal): Promise<void> {
     const { readChange, concurrency } = this.#options;
     await sendInGroups(scopesOf(rows), { concurrency, signal }, async (row, ended) => {
-      const change = await readChange(row);
-      this.#inFlight += 1;
-      try {
-        this.#fates[await sendChange(change, this.#options, ended)] += 1;
-      } catch (error) {
-        this.#failed += 1;
-        throw error;
-      } finally {
-        this.#inFlight -= 1;
+      const { namespace } = row;
+      const rolledBack = beginsRollback(row) ? await readRolledBack(this.#options, row) : null;
+      if (rolledBack !== null) {
+        await this.#sendOne(
+          { namespace, write: (options) => rolledBackMessage(rolledBack, options) },
+          ended,
+        );
       }
+      const change = await readChange(row);
+      await this.#sendOne({ namespace, write: (options) => changeMessage(change, options) }, ended);
     });
+  }
+
+  async #sendOne(sending: Sending, ended: AbortSignal): Promise<void> {
+    this.#inFlight += 1;
+    try {
+      this.#fates[await sendOrPark(sending, this.#options, ended)] += 1;
+    } catch (error) {
+      this.#failed += 1;
+      throw error;
+    } finally {
+      this.#inFlight -= 1;
+    }
   }
 
   /** What was pruned before it was sent cannot be sent any more: consumers see that versions are missing. */

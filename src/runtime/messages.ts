@@ -1,10 +1,9 @@
 import { InProcessBus } from "../bus/in-process-bus.ts";
 import type { Config } from "../config/options.ts";
 import { Intake } from "../intake/intake.ts";
-import { MESSAGE_BYTES } from "../intake/parse-update.ts";
 import type { StateManager } from "../manager/state-manager.ts";
 import { Relay } from "../relay/relay.ts";
-import { openRocketmqBus } from "./rocketmq.ts";
+import { lifecycleGroup, openRocketmqBus } from "./rocketmq.ts";
 import type { Logger } from "../service/log-port.ts";
 import { exposeMessages } from "../service/message-metrics.ts";
 import type { Metrics } from "../service/metrics.ts";
@@ -13,7 +12,7 @@ import type { MessageBus } from "../state/message-bus.ts";
 import type { StateStore } from "../state/ports.ts";
 
 /** How long a receive waits, how long what it got belongs to it, and how much it may get. */
-const RECEIVE = { awaitMs: 10_000, invisibleMs: 30_000, batchSize: 16 };
+export const RECEIVE = { awaitMs: 10_000, invisibleMs: 30_000, batchSize: 16 };
 
 /** The bus of a configuration; null where it has none. */
 export function openBus(config: Config, log: Logger): MessageBus | null {
@@ -25,6 +24,8 @@ export function openBus(config: Config, log: Logger): MessageBus | null {
 export interface Messages {
   readonly relay: Relay;
   readonly intake: Intake;
+  /** Takes lifecycle facts in. */
+  readonly factIntake: Intake;
   /** Stops both; the bus stays. */
   stop(): Promise<void>;
 }
@@ -41,7 +42,7 @@ export function startMessages(
   },
 ): Messages {
   const { manager, store, log, metrics } = parts;
-  const { rocketmq, limits, feed } = config;
+  const { rocketmq, feed } = config;
   const relay = new Relay({
     relay: store.relay,
     feed: store.feed,
@@ -58,19 +59,28 @@ export function startMessages(
   const intake = new Intake({
     consumer: bus.openConsumer({ ...topic, ...RECEIVE }),
     parked: store.parked,
-    commit: (changeset, call) => manager.commit(changeset, call),
-    limits: { ...limits, bodyBytes: MESSAGE_BYTES },
+    kind: manager.messageKinds.updates,
+    invisibleMs: RECEIVE.invisibleMs,
+    log,
+  });
+  const facts = { topic: rocketmq.lifecycleTopic, group: lifecycleGroup(rocketmq) };
+  const factIntake = new Intake({
+    consumer: bus.openConsumer({ ...facts, ...RECEIVE }),
+    parked: store.parked,
+    kind: manager.messageKinds.facts,
     invisibleMs: RECEIVE.invisibleMs,
     log,
   });
   exposeMessages(metrics, { relay: () => relay.figures, intake: () => intake.figures });
   relay.start();
   intake.start();
+  factIntake.start();
   return {
     relay,
     intake,
+    factIntake,
     stop: async () => {
-      await Promise.all([intake.stop(), relay.stop()]);
+      await Promise.all([intake.stop(), factIntake.stop(), relay.stop()]);
     },
   };
 }
@@ -79,8 +89,10 @@ export function startMessages(
 export function messagesInfo(messages: Messages | null, config: Config): JsonObject {
   if (messages === null)
     return { health: "off", reason: "there is no message bus: `messages` is none" };
-  const { relay, intake } = messages;
-  const health = [relay.figures.health, intake.figures.health].includes("unavailable")
+  const { relay, intake, factIntake } = messages;
+  const health = [relay, intake, factIntake]
+    .map(({ figures }) => figures.health)
+    .includes("unavailable")
     ? "unavailable"
     : relay.figures.health;
   return {
@@ -88,5 +100,6 @@ export function messagesInfo(messages: Messages | null, config: Config): JsonObj
     health,
     relay: { ...relay.figures },
     intake: { ...intake.figures },
+    lifecycle: { ...factIntake.figures },
   };
 }

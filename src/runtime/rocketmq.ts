@@ -24,7 +24,10 @@ export interface PreparedTopics {
 }
 
 /** Makes what the service needs on every broker; what is right already stays as it is. Safe twice. */
-export async function prepareTopics({ rocketmq }: Config): Promise<PreparedTopics> {
+export async function prepareTopics(
+  { rocketmq }: Config,
+  ownGroups: readonly string[] = [],
+): Promise<PreparedTopics> {
   if (rocketmq.nameservers.length === 0) {
     throw new AgentRuntimeError(
       "INVALID_CONFIG",
@@ -40,7 +43,8 @@ export async function prepareTopics({ rocketmq }: Config): Promise<PreparedTopic
   const made = new Set<string>();
   const kept = new Set<string>();
   for (const broker of brokers) {
-    for (const [name, isNew] of await prepareBroker(admin, broker, rocketmq)) {
+    const wanted = { ...rocketmq, ownGroups };
+    for (const [name, isNew] of await prepareBroker(admin, broker, wanted)) {
       (isNew ? made : kept).add(name);
     }
   }
@@ -51,11 +55,16 @@ export async function prepareTopics({ rocketmq }: Config): Promise<PreparedTopic
   };
 }
 
+/** Groups of users' own consumers. */
+interface OwnGroups {
+  readonly ownGroups: readonly string[];
+}
+
 /** For each thing that a broker needs, whether it had to be made. */
 async function prepareBroker(
   admin: RocketmqAdmin,
   broker: BrokerAddress,
-  rocketmq: RocketmqConfig,
+  rocketmq: RocketmqConfig & OwnGroups,
 ): Promise<readonly (readonly [string, boolean])[]> {
   const done: [string, boolean][] = [];
   for (const topic of topicsOf(rocketmq)) {
@@ -65,30 +74,49 @@ async function prepareBroker(
     if (!isRight) await admin.putTopic(broker, topic);
     done.push([`topic ${topic.name}`, !isRight]);
   }
-  const group = groupOf(rocketmq);
-  const found = await admin.group(broker, group.name);
-  const isRight = found?.isOrdered === true && found.retries >= group.retries;
-  if (!isRight) await admin.putGroup(broker, group);
-  done.push([`group ${group.name}`, !isRight]);
+  for (const group of groupsOf(rocketmq)) {
+    const found = await admin.group(broker, group.name);
+    const isRight = found?.isOrdered === true && found.retries >= group.retries;
+    if (!isRight) await admin.putGroup(broker, group);
+    done.push([`group ${group.name}`, !isRight]);
+  }
   return done;
 }
 
-function topicsOf({ stateTopic, updatesTopic, queues }: RocketmqConfig): readonly TopicConfig[] {
-  return [stateTopic, updatesTopic].map((name) => ({ name, type: "FIFO", queues }));
+/** The topics that a configuration names. */
+export function topicsOf({
+  stateTopic,
+  updatesTopic,
+  lifecycleTopic,
+  queues,
+}: RocketmqConfig): readonly TopicConfig[] {
+  return [stateTopic, updatesTopic, lifecycleTopic].map((name) => ({ name, type: "FIFO", queues }));
+}
+
+/** Who takes lifecycle facts in: a group of RocketMQ reads one set of topics. */
+export function lifecycleGroup({ consumerGroup }: Pick<RocketmqConfig, "consumerGroup">): string {
+  return `${consumerGroup}_lifecycle`;
 }
 
 /** What cannot be applied is parked in the database, so RocketMQ is not to give up before that. */
-function groupOf({ consumerGroup }: RocketmqConfig): GroupConfig {
-  return { name: consumerGroup, isOrdered: true, retries: 1_000 };
+export function groupsOf(rocketmq: RocketmqConfig & OwnGroups): readonly GroupConfig[] {
+  const groups = [rocketmq.consumerGroup, lifecycleGroup(rocketmq), ...rocketmq.ownGroups];
+  return groups.map((name) => ({
+    name,
+    isOrdered: true,
+    retries: 1_000,
+  }));
 }
 
-function connectionOf(rocketmq: RocketmqConfig, log: Logger): ConnectionSettings {
+/** How a configuration speaks with RocketMQ. */
+export function connectionOf(rocketmq: RocketmqConfig, log: Logger): ConnectionSettings {
   const { endpoints, requestTimeoutMs } = rocketmq;
   const security = { ...credentialsOf(rocketmq), ...tlsOf(rocketmq) };
   return { endpoints, requestTimeoutMs, ...security, log, clock: systemClock };
 }
 
-function credentialsOf({
+/** As whom. */
+export function credentialsOf({
   accessKey,
   secretKey,
 }: RocketmqConfig): Pick<ConnectionSettings, "credentials"> {

@@ -1,8 +1,10 @@
 import type { FastifyInstance } from "fastify";
 import { batchRoutes } from "./batch.ts";
+import { dashboardRoutes } from "./dashboard.ts";
 import { fsckRoutes } from "./fsck.ts";
 import { healthRoutes } from "./health.ts";
 import { infoRoutes } from "./info.ts";
+import { lifecycleRoutes } from "./lifecycle.ts";
 import { openapiRoutes } from "./openapi.ts";
 import type { RouteContext } from "./options.ts";
 import { parkedRoutes } from "./parked.ts";
@@ -20,9 +22,11 @@ export function addRoutes(app: FastifyInstance, context: RouteContext): void {
   scopeOrderRoutes(app, context);
   taskRoutes(app, context);
   parkedRoutes(app, context);
+  lifecycleRoutes(app, context);
   watchRoutes(app, context);
   fsckRoutes(app, context);
   infoRoutes(app, context);
   healthRoutes(app, context);
   openapiRoutes(app);
+  dashboardRoutes(app);
 }

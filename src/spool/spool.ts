@@ -255,7 +255,11 @@ export class Spool {
     this.#segments.push(segment);
     this.#open = { segment, file };
     const directory = await open(folder, "r");
-    await directory.sync().finally(() => directory.close());
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
     return this.#open;
   }
 }

@@ -40,16 +40,16 @@ export function changeMessage(change: Change, options: ChangeEventOptions): Outg
   };
 }
 
-const PARKED_PREFIX = "change ";
+const SENT_PREFIX = "out ";
 
-/** By which a change is known that could not be sent: no name of a message that came in looks like it. */
-export function nameOfChange({ namespace, scope, step, id }: Change): string {
-  return `${PARKED_PREFIX}${namespace}/${scope}/${step}/${id}`;
+/** By which a message is known that could not be sent: no name of one that came in looks like it. */
+export function nameOfSent({ keys: [eventId = ""] = [] }: OutgoingMessage): string {
+  return SENT_PREFIX + eventId;
 }
 
-/** Whether a parked message is a change that could not be sent, and not an update that came in. */
-export function isNameOfChange(messageId: string): boolean {
-  return messageId.startsWith(PARKED_PREFIX);
+/** Whether a parked message could not be sent, and is none that came in. */
+export function isNameOfSent(messageId: string): boolean {
+  return messageId.startsWith(SENT_PREFIX);
 }
 
 /** Which messages come one after the other: those of one scope. */

@@ -14,6 +14,7 @@ import type {
 } from "./request.ts";
 import type { AgentRuntimeError } from "./errors.ts";
 import type { HoldOptions, Rollback, RollbackOptions } from "./rollback.ts";
+import type { LifecycleFace } from "./fact-sink.ts";
 import type { ParkedFace } from "./parked-face.ts";
 import type { TaskFace } from "./task-face.ts";
 import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "./fsck.ts";
@@ -84,6 +85,8 @@ export interface StateFace {
   readonly tasks: TaskFace;
   /** Updates that came over the message bus and could never be applied. */
   readonly parked: ParkedFace;
+  /** What happens to the pods that agents run in. */
+  readonly lifecycle: LifecycleFace;
   /** Every change, each scope in step order; throws GAP where the cursor is older than what is kept. */
   watch(options?: WatchOptions): AsyncIterable<Change>;
   /** Looks for states that no legal history explains; says what could be done, or does what is proven. */

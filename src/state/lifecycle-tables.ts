@@ -75,7 +75,10 @@ export const agentTable: Table<typeof agentPhases> = {
   stopped:     ["c", "r", "r", "r", "r", "r", "r", "r", "="],
 };
 
-/** What is observed of an agent's pod or sandbox (type `lifecycle`). Facts decide, so any may fail or get lost. */
+/**
+ * What is observed of an agent's pod or sandbox (type `lifecycle`). Facts decide: they get lost, so that phases may be
+ * skipped, and they come late, so that an end may turn out to have been another. Out of an end only a new run leads back.
+ */
 export const sandboxPhases = [
   "requested",
   "pending",
@@ -94,16 +97,16 @@ export const sandboxPhases = [
 // prettier-ignore
 export const sandboxTable: Table<typeof sandboxPhases> = {
   //           req  pen  cre  run  psg  psd  res  stg  std  fai  unk  del
-  requested: ["=", "c", "r", "r", "r", "r", "r", "r", "r", "c", "c", "-"],
-  pending:   ["r", "=", "c", "r", "r", "r", "r", "r", "r", "c", "c", "-"],
-  creating:  ["r", "r", "=", "c", "r", "r", "r", "r", "r", "c", "c", "-"],
-  running:   ["r", "r", "r", "=", "c", "r", "r", "c", "r", "c", "c", "-"],
-  pausing:   ["r", "r", "r", "r", "=", "c", "r", "r", "r", "c", "c", "-"],
-  paused:    ["r", "r", "r", "r", "r", "=", "c", "c", "r", "c", "c", "-"],
-  resuming:  ["r", "r", "r", "c", "r", "r", "=", "r", "r", "c", "c", "-"],
-  stopping:  ["r", "r", "r", "r", "r", "r", "r", "=", "c", "c", "c", "-"],
-  stopped:   ["r", "r", "r", "r", "r", "r", "r", "r", "=", "c", "c", "c"],
-  failed:    ["r", "r", "r", "r", "r", "r", "r", "r", "r", "=", "c", "c"],
-  unknown:   ["r", "r", "r", "c", "r", "r", "r", "r", "r", "c", "=", "c"],
+  requested: ["=", "c", "c", "c", "r", "c", "r", "c", "c", "c", "c", "c"],
+  pending:   ["r", "=", "c", "c", "r", "c", "r", "c", "c", "c", "c", "c"],
+  creating:  ["r", "r", "=", "c", "r", "c", "r", "c", "c", "c", "c", "c"],
+  running:   ["r", "r", "c", "=", "c", "c", "r", "c", "c", "c", "c", "c"],
+  pausing:   ["r", "r", "c", "c", "=", "c", "r", "c", "c", "c", "c", "c"],
+  paused:    ["r", "r", "c", "c", "r", "=", "c", "c", "c", "c", "c", "c"],
+  resuming:  ["r", "r", "c", "c", "r", "c", "=", "c", "c", "c", "c", "c"],
+  stopping:  ["r", "r", "c", "c", "r", "c", "r", "=", "c", "c", "c", "c"],
+  stopped:   ["r", "r", "c", "c", "r", "c", "r", "c", "=", "c", "c", "c"],
+  failed:    ["r", "r", "c", "c", "r", "c", "r", "c", "c", "=", "c", "c"],
+  unknown:   ["c", "c", "c", "c", "r", "c", "r", "c", "c", "c", "=", "c"],
   deleted:   ["-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "="],
 };

@@ -46,17 +46,17 @@ test("agents move as the model says", () => {
 
 test("sandboxes move as the model says", () => {
   expect(arrows("lifecycle")).toEqual([
-    "requested > failed pending unknown",
-    "pending > creating failed unknown",
-    "creating > failed running unknown",
-    "running > failed pausing stopping unknown",
-    "pausing > failed paused unknown",
-    "paused > failed resuming stopping unknown",
-    "resuming > failed running unknown",
-    "stopping > failed stopped unknown",
-    "stopped > deleted failed unknown",
-    "failed > deleted unknown",
-    "unknown > deleted failed running",
+    "requested > creating deleted failed paused pending running stopped stopping unknown",
+    "pending > creating deleted failed paused running stopped stopping unknown",
+    "creating > deleted failed paused running stopped stopping unknown",
+    "running > creating deleted failed paused pausing stopped stopping unknown",
+    "pausing > creating deleted failed paused running stopped stopping unknown",
+    "paused > creating deleted failed resuming running stopped stopping unknown",
+    "resuming > creating deleted failed paused running stopped stopping unknown",
+    "stopping > creating deleted failed paused running stopped unknown",
+    "stopped > creating deleted failed paused running stopping unknown",
+    "failed > creating deleted paused running stopped stopping unknown",
+    "unknown > creating deleted failed paused pending requested running stopped stopping",
     "deleted >",
   ]);
 });
@@ -116,7 +116,8 @@ test("tasks begin submitted, agents registered, sandboxes requested or as they a
   expect(mayCreateAs("task", "submitted")).toBe(true);
   expect(mayCreateAs("task", "working")).toBe(false);
   expect(mayCreateAs("lifecycle", "running")).toBe(true);
-  expect(mayCreateAs("lifecycle", "deleted")).toBe(false);
+  expect(mayCreateAs("lifecycle", "deleted")).toBe(true);
+  expect(mayCreateAs("lifecycle", "pausing")).toBe(false);
 });
 
 test("a type without a lifecycle has no phase, and one with a lifecycle always has one", () => {

@@ -46,9 +46,11 @@ export const LIFECYCLES: Readonly<Record<"task" | "agent" | "lifecycle", Lifecyc
     "creating",
     "running",
     "paused",
+    "stopping",
     "stopped",
     "failed",
     "unknown",
+    "deleted",
   ]),
 };
 

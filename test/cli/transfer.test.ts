@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { beforeAll, expect, test } from "vitest";
 import { LIFECYCLES } from "../../src/state/lifecycle.ts";
-import { phasePath } from "../../src/cli/phase-path.ts";
+import { phasePath } from "../../src/state/phase-path.ts";
 import { HttpStateClient } from "../../src/client/http-client.ts";
 import { run } from "./fake-terminal.ts";
 import type { Changeset } from "../../src/state/request.ts";

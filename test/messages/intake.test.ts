@@ -4,6 +4,8 @@ import { HttpStateClient } from "../../src/client/http-client.ts";
 import { Intake } from "../../src/intake/intake.ts";
 import type { IntakeOptions } from "../../src/intake/intake.ts";
 import type { StateManager } from "../../src/manager/state-manager.ts";
+import { updateKind } from "../../src/intake/parse-update.ts";
+import type { MessageKind } from "../../src/state/message-kind.ts";
 import { silentLog } from "../../src/service/log.ts";
 import { AgentRuntimeError } from "../../src/state/errors.ts";
 import type { ParkedMessage } from "../../src/state/parked-port.ts";
@@ -34,14 +36,16 @@ afterEach(async () => {
   await bench.close();
 });
 
+const kindOver = (commit: Parameters<typeof updateKind>[0]): MessageKind =>
+  updateKind(commit, LIMITS);
+
 function startIntake(options: Partial<IntakeOptions> = {}): Intake {
   const invisibleMs = 1_000;
   const consume = { topic: TOPIC, group: "services", awaitMs: 100, invisibleMs, batchSize: 16 };
   const intake = new Intake({
     consumer: bus.openConsumer(consume),
     parked: store.parked,
-    commit: (changeset, call) => manager.commit(changeset, call),
-    limits: LIMITS,
+    kind: kindOver((changeset, call) => manager.commit(changeset, call)),
     invisibleMs,
     log: silentLog,
     ...options,
@@ -169,10 +173,10 @@ test("a scope on hold makes its messages wait, not those of others; on release t
 test("while main does not answer nothing is parked or lost", async () => {
   let isAway = true;
   const intake = startIntake({
-    commit: (changeset, call) => {
+    kind: kindOver(async (changeset, call) => {
       if (isAway) throw new AgentRuntimeError("UNAVAILABLE", "main is away");
-      return manager.commit(changeset, call);
-    },
+      return await manager.commit(changeset, call);
+    }),
   });
   for (let n = 1; n <= 5; n++) await send(eventOf({ id: "a", type: "note", data: n }));
   await until(() => intake.figures.retried >= 2);
@@ -188,7 +192,7 @@ test("while main does not answer nothing is parked or lost", async () => {
 test("a fault that nobody foresaw is tried again, and parked in the end", async () => {
   const intake = startIntake({
     attempts: 2,
-    commit: () => Promise.reject(new Error("unforeseen")),
+    kind: kindOver(() => Promise.reject(new Error("unforeseen"))),
   });
   await send(eventOf({ id: "a", type: "note", data: 1 }));
   await until(() => intake.figures.parked === 1);
@@ -199,11 +203,11 @@ test("a fault that nobody foresaw is tried again, and parked in the end", async 
 test("work that takes longer than a message is held is done once", async () => {
   let calls = 0;
   const options: Partial<IntakeOptions> = {
-    commit: async (changeset, call) => {
+    kind: kindOver(async (changeset, call) => {
       calls += 1;
       await new Promise((resolve) => setTimeout(resolve, 2_500));
       return await manager.commit(changeset, call);
-    },
+    }),
   };
   const intakes = [startIntake(options), startIntake(options)];
   await send(eventOf({ id: "a", type: "note", data: 1 }));

@@ -164,7 +164,7 @@ test("what the bus will never take goes out small, else is parked, and blocks no
     {
       topic: "changes",
       group: "team",
-      messageId: "change default/team/2/illegal",
+      messageId: "out default/team/2/illegal",
       code: "PAYLOAD_TOO_LARGE",
       detail: "the bus will never take this",
     },

@@ -8,6 +8,7 @@ import type { IncomingMessage } from "../../src/state/message-bus.ts";
 import { runProgram, startService } from "../support/child.ts";
 import { ROCKETMQ_START_MS, adminOf, brokerOf, closing } from "../support/rocketmq.ts";
 import { connectionTo, rocketmqOf } from "../support/rocketmq.ts";
+import { tell } from "../support/pod-stories.ts";
 import { until } from "../support/until.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
@@ -25,6 +26,7 @@ beforeEach(async (context) => {
   env = {
     AGENT_RUNTIME_MESSAGES: "rocketmq",
     AGENT_RUNTIME_ROCKETMQ_QUEUES: "4",
+    AGENT_RUNTIME_ROCKETMQ_LIFECYCLE_TOPIC: `facts-${own}`,
     AGENT_RUNTIME_ROCKETMQ_UPDATES_TOPIC: `updates-${own}`,
     ROCKETMQ_ENDPOINTS: address.endpoint,
     ROCKETMQ_NAMESERVER_ADDRS: address.nameserver,
@@ -48,7 +50,11 @@ test("topics create makes what is missing, puts right what is wrong, and leaves 
     env["AGENT_RUNTIME_ROCKETMQ_UPDATES_TOPIC"]!,
   ];
   const group = env["ROCKETMQ_CONSUMER_GROUP"]!;
-  const names = [`topic ${changes}`, `topic ${updates}`, `group ${group}`];
+  const facts = env["AGENT_RUNTIME_ROCKETMQ_LIFECYCLE_TOPIC"]!;
+  const names = [
+    ...[changes, updates, facts].map((name) => `topic ${name}`),
+    ...[group, `${group}_lifecycle`].map((name) => `group ${name}`),
+  ];
   expect(await createTopics()).toMatchObject({ made: names, kept: [] });
   expect(await createTopics()).toMatchObject({ made: [], kept: names });
   const admin = adminOf(address);
@@ -59,7 +65,7 @@ test("topics create makes what is missing, puts right what is wrong, and leaves 
   expect(await admin.group(broker, group)).toMatchObject({ isOrdered: true });
 });
 
-test("a change goes out, and an update comes in, over a real RocketMQ", async () => {
+test("a change goes out, and an update and a fact come in, over a real RocketMQ", async () => {
   await createTopics();
   const bus = closing(new RocketmqBus(connectionTo(address)));
   const topic = env["ROCKETMQ_STATE_TOPIC"]!;
@@ -95,6 +101,15 @@ test("a change goes out, and an update comes in, over a real RocketMQ", async ()
     body: Buffer.from(JSON.stringify(update)),
   });
   expect(await next(consumer)).toMatchObject({ subject: "in", data: { data: { came: "in" } } });
+
+  const facts = [tell("kata", ["exit", 9], { podUid: "p1", exitCode: 3, labels: {} })];
+  const told = await fetch(`${url}/v1/lifecycle/facts`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ facts }),
+  });
+  expect(told.status).toBe(202);
+  expect(await next(consumer)).toMatchObject({ subject: "pod:p1", data: { type: "lifecycle" } });
 
   async function next(from: typeof consumer): Promise<unknown> {
     const message: IncomingMessage = await until(async () => {

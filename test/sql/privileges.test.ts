@@ -26,6 +26,7 @@ const reads = [
   "read_migrations",
   "read_parked",
   "read_relay",
+  "read_rollback",
   "read_rollback_plan",
   "read_scope",
   "read_scope_states",
@@ -38,6 +39,7 @@ const reads = [
   "scope_heads",
   "scopes_after",
   "state_digests",
+  "survey_stacks",
   "verify_state",
 ];
 const messages = [
@@ -51,6 +53,7 @@ const tasks = [
   "answer_task",
   "cancel_task",
   "claim_tasks",
+  "end_leases",
   "heartbeat",
   "push_tasks",
   "record_effect",
@@ -76,11 +79,13 @@ const operations = [
   "release_checked",
   "release_scope",
   "repair_row",
+  "repair_task",
   "resolve_findings",
   "restore_change",
   "rollback_scope",
   "scope_state_numbers",
   "settle_strays",
+  "suspect_tasks",
 ];
 
 /** What each may call; nobody may call more. */

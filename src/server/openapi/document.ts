@@ -1,5 +1,6 @@
 import type { JsonObject } from "../../state/json.ts";
 import { fsckPaths } from "./fsck-paths.ts";
+import { lifecyclePaths } from "./lifecycle-paths.ts";
 import { parkedPaths } from "./parked-paths.ts";
 import { schemas } from "./schemas.ts";
 import { scopePaths } from "./scope-paths.ts";
@@ -25,6 +26,7 @@ export const openapiDocument: JsonObject = {
     ...taskPaths,
     ...fsckPaths,
     ...parkedPaths,
+    ...lifecyclePaths,
     ...servicePaths,
   },
   components: {

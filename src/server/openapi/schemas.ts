@@ -2,6 +2,7 @@ import { ERROR_STATUS } from "../../state/errors.ts";
 import { CHECK_NAMES } from "../../state/fsck.ts";
 import type { JsonObject } from "../../state/json.ts";
 import { anyJson, count, flag, name, object, request, text, time } from "./schema-parts.ts";
+import { lifecycleSchemas } from "./lifecycle-schemas.ts";
 import { taskSchemas } from "./task-schemas.ts";
 
 /** A reference to a schema of this document. */
@@ -277,6 +278,7 @@ export const schemas = {
   ParkedPage: listOf("ParkedMessage"),
   Discarded: object({ number: count }),
   ...taskSchemas,
+  ...lifecycleSchemas,
   FsckRequest: request(
     {
       scope: name,
@@ -297,7 +299,7 @@ export const schemas = {
   Finding: object({
     no: count,
     check: { enum: [...CHECK_NAMES] },
-    kind: { enum: ["divergent", "illegal"] },
+    kind: { enum: ["divergent", "illegal", "unlive", "sterile"] },
     namespace: textOrNull,
     scope: textOrNull,
     id: textOrNull,

@@ -1,6 +1,7 @@
 import type {
   EffectAnswer,
   EffectOrder,
+  EndedWorker,
   Heartbeat,
   Holder,
   ReportAnswer,
@@ -19,9 +20,16 @@ const HEARTBEAT = {
   writes: true,
 } as const satisfies Operation;
 
+const END_LEASES = {
+  fn: "end_leases",
+  parameters: { namespace: "text", worker: "text", before: "timestamptz" },
+  columns: ["taken_over"],
+  writes: true,
+} as const satisfies Operation;
+
 const SWEEP_TASKS = {
   fn: "sweep_tasks",
-  parameters: { limit: "integer" },
+  parameters: { limit: "integer", crash_budget: "integer" },
   columns: ["taken_over", "rung", "reconciled", "more", "next_due"],
   writes: true,
 } as const satisfies Operation;
@@ -74,9 +82,24 @@ export async function heartbeat(
   return { leaseUntil: date(row!, 0), cancel: ids(1), preempt: ids(2), fenced: ids(3) };
 }
 
+/** Takes from a worker that is gone what it held. */
+export async function endLeases(
+  caller: Caller,
+  namespace: string,
+  { worker, before }: EndedWorker,
+): Promise<number> {
+  const order = { namespace, worker, before };
+  const [row] = await caller.call(END_LEASES, order);
+  return Number(row![0]);
+}
+
 /** Does what is due; null where another process is at it. */
-export async function sweepTasks(caller: Caller, limit: number): Promise<Sweep | null> {
-  const [row] = await caller.call(SWEEP_TASKS, { limit });
+export async function sweepTasks(
+  caller: Caller,
+  limit: number,
+  crashBudget: number,
+): Promise<Sweep | null> {
+  const [row] = await caller.call(SWEEP_TASKS, { limit, crash_budget: crashBudget });
   if (row === undefined) return null;
   return {
     takenOver: Number(row[0]),

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { LIFECYCLES } from "../state/lifecycle.ts";
+import { LIFECYCLES } from "./lifecycle.ts";
 import { phasePath } from "./phase-path.ts";
 
 test("a completed task is reached through its phases", () => {

@@ -1,13 +1,18 @@
-import { lifecycleOf } from "../state/lifecycle.ts";
+import { lifecycleOf } from "./lifecycle.ts";
 
 /**
  * The phases on the shortest legal way to `to`, without `from`; undefined where there is none.
  *
  * @param from the phase it is in; null for a state that does not exist yet.
+ * @param avoid phases that are not on the way.
  */
 export function phasePath(
   type: string,
-  { from, to }: { readonly from: string | null; readonly to: string },
+  {
+    from,
+    to,
+    avoid = [],
+  }: { readonly from: string | null; readonly to: string; readonly avoid?: readonly string[] },
 ): string[] | undefined {
   const lifecycle = lifecycleOf(type);
   if (lifecycle === null || !lifecycle.phases.includes(to)) return undefined;
@@ -19,7 +24,7 @@ export function phasePath(
     const last = path.at(-1)!;
     if (last === to) return from === null ? path : path.slice(1);
     for (const [next, via] of Object.entries(lifecycle.transitions[last] ?? {})) {
-      if (via !== "change" || seen.has(next)) continue;
+      if (via !== "change" || seen.has(next) || avoid.includes(next)) continue;
       seen.add(next);
       paths.push([...path, next]);
     }

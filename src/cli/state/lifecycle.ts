@@ -1,0 +1,133 @@
+import type { Command } from "commander";
+import type { StateFace } from "../../state/face.ts";
+import { AgentRuntimeError } from "../../state/errors.ts";
+import type { Json, JsonObject } from "../../state/json.ts";
+import type { State } from "../../state/state.ts";
+import { withExamples } from "../help.ts";
+import { painter } from "../print/color.ts";
+import { toJson } from "../print/json.ts";
+import { formatTime } from "../print/numbers.ts";
+import { formatTable } from "../print/table.ts";
+import type { Column } from "../print/table.ts";
+import { pad, printable } from "../print/text.ts";
+import { callOptions, withClient, withServiceOptions } from "../service-options.ts";
+import type { ServiceOptions } from "../service-options.ts";
+import { writeLine } from "../terminal.ts";
+import type { Terminal } from "../terminal.ts";
+
+/** Adds `lifecycle`: how a pod does, and what was told of it. */
+export function addLifecycle(group: Command, terminal: Terminal): void {
+  const command = group
+    .command("lifecycle")
+    .description("show how the pod of an agent does, and what was told of it")
+    .argument("<pod-or-agent>", "the uid of a pod, or the id of an agent")
+    .action(async (name: string, options: ServiceOptions) => {
+      const pod = await withClient(options, (client) => podOf(client, name, terminal));
+      await writeLine(terminal.stdout, options.json ? toJson(pod) : formatPod(pod, terminal));
+    });
+  withExamples(withServiceOptions(command), [
+    ["agent_runtime state lifecycle alice", "of the pod that the agent alice runs in"],
+    [
+      "agent_runtime state lifecycle 3f5c0a6e-7f2b-4a52-9d0e-1b2c3d4e5f60",
+      "of the pod with this uid",
+    ],
+    ["agent_runtime state history pod:UID", "each change of it, and what caused it"],
+  ]);
+}
+
+/** The state of a pod by its uid; of the pod of an agent by the agent's id. */
+async function podOf(
+  client: Pick<StateFace, "getState">,
+  name: string,
+  terminal: Terminal,
+): Promise<State> {
+  const read = (id: string): Promise<State | null> =>
+    client.getState(id, callOptions(terminal)).catch((error: unknown) => {
+      if (error instanceof AgentRuntimeError && error.code === "STATE_NOT_FOUND") return null;
+      throw error;
+    });
+  const own = await read(`pod:${name}`);
+  if (own !== null) return own;
+  const agent = await read(name);
+  const uid = agent === null ? undefined : objectIn(agent.data, "pod")?.["uid"];
+  const pod = typeof uid === "string" ? await read(`pod:${uid}`) : null;
+  if (pod !== null) return pod;
+  throw new AgentRuntimeError(
+    "STATE_NOT_FOUND",
+    agent === null
+      ? `nothing is known of a pod with the uid ${name}, or of an agent of that id`
+      : `nothing was told of a pod of ${name}: no fact named it in the label agentruntime.dev/agent`,
+  );
+}
+
+function formatPod({ data, phase, updatedAt }: State, { stdout, env }: Terminal): string {
+  const pod = data as JsonObject;
+  const ended = [
+    pod["reason"],
+    pod["exitCode"] === null ? null : `exit code ${text(pod["exitCode"])}`,
+  ];
+  const facts: [string, string][] = [
+    ["pod", `${text(pod["namespace"])}/${text(pod["podName"])} (${text(pod["podUid"])})`],
+    ["node", text(pod["node"])],
+    ["agent", text(pod["agent"])],
+    ["desired", text(pod["desired"])],
+    ["observed", [phase, ...ended.filter((each) => typeof each === "string")].join(", ")],
+    ["ready", pod["ready"] === true ? "yes" : "no"],
+    ["updated", formatTime(updatedAt)],
+  ];
+  const paint = painter(stdout, env);
+  const lines = facts.map(([name, value]) => `${paint("dim", pad(name, 8))} ${printable(value)}`);
+  const runs = runsOf(pod);
+  if (runs.length === 0) return lines.join("\n");
+  return [...lines, "", ...formatTable(COLUMNS, runs, stdout.columns)].join("\n");
+}
+
+interface RunLine {
+  readonly container: string;
+  readonly run: string;
+  readonly began: string;
+  readonly ended: string;
+  readonly how: string;
+}
+
+const COLUMNS: readonly Column<RunLine>[] = [
+  { title: "CONTAINER", cell: ({ container }) => container },
+  { title: "RUN", cell: ({ run }) => run, atLeast: 8 },
+  { title: "BEGAN", cell: ({ began }) => began },
+  { title: "ENDED", cell: ({ ended }) => ended },
+  { title: "HOW", cell: ({ how }) => how },
+];
+
+/** A line for each run of each container. */
+function runsOf(pod: JsonObject): RunLine[] {
+  return listIn(pod, "containers").flatMap((container) =>
+    listIn(container, "attempts").map((run) => {
+      const exit = objectIn(run, "exit");
+      const how = exit === undefined ? "" : `${text(exit["exitCode"])} ${text(exit["reason"], "")}`;
+      return {
+        container: text(container["name"]),
+        run: text(run["id"]),
+        began: text(run["created"] ?? run["started"]),
+        ended: text(exit?.["at"] ?? run["removed"]),
+        how: how.trim(),
+      };
+    }),
+  );
+}
+
+function text(value: Json | undefined, empty = "-"): string {
+  if (value === null || value === undefined) return empty;
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function listIn(given: JsonObject, field: string): JsonObject[] {
+  const value = given[field];
+  return Array.isArray(value) ? (value as JsonObject[]) : [];
+}
+
+function objectIn(given: Json, field: string): JsonObject | undefined {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) return undefined;
+  const value = (given as JsonObject)[field];
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject ? (value as JsonObject) : undefined;
+}

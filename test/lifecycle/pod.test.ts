@@ -1,0 +1,117 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { parseFact } from "../../src/state/lifecycle-fact.ts";
+import type { LifecycleFact } from "../../src/state/lifecycle-fact.ts";
+import { mayMove } from "../../src/state/lifecycle.ts";
+import { apply } from "../../src/lifecycle/apply.ts";
+import type { Pod } from "../../src/lifecycle/pod.ts";
+import { standingOf } from "../../src/lifecycle/standing.ts";
+import type { Standing } from "../../src/lifecycle/standing.ts";
+import { proofLength } from "../support/length.ts";
+import { POD_STORIES, PREPARED_STOP } from "../support/pod-stories.ts";
+
+const RUNS = proofLength({ short: 30, full: 2_000 });
+
+function podOf(facts: readonly LifecycleFact[]): Pod {
+  return facts.reduce<Pod | null>(apply, null)!;
+}
+
+function standing(facts: readonly LifecycleFact[]): Standing {
+  return standingOf(podOf(facts));
+}
+
+describe.each(Object.entries(POD_STORIES))("%s", (_, { facts, ends, decisive }) => {
+  const parsed = facts.map((fact) => parseFact(fact));
+
+  test("ends as it should", () => {
+    expect(standing(parsed)).toMatchObject(ends);
+  });
+
+  test("reordered and doubled, it ends in one state", () => {
+    const whole = podOf(parsed);
+    const any = fc
+      .tuple(fc.shuffledSubarray(parsed, { minLength: parsed.length }), fc.subarray(parsed))
+      .chain(([all, twice]) =>
+        fc.shuffledSubarray([...all, ...twice], { minLength: all.length + twice.length }),
+      );
+    fc.assert(
+      fc.property(any, (told) => {
+        expect(podOf(told)).toEqual(whole);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test("with all facts lost but those that decide, in any order, it ends in the same phase", () => {
+    const must = parsed.filter((_fact, index) => decisive.includes(index));
+    const any = fc
+      .subarray(parsed)
+      .chain((kept) =>
+        fc.shuffledSubarray([...new Set([...must, ...kept])], { minLength: must.length }),
+      )
+      .filter((told) => must.every((fact) => told.includes(fact)));
+    fc.assert(
+      fc.property(any, (told) => {
+        expect(standing(told).observed).toBe(ends.observed);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test("on every way there, each move is legal", () => {
+    fc.assert(
+      fc.property(fc.shuffledSubarray(parsed, { minLength: 1 }), (told) => {
+        let pod: Pod | null = null;
+        let from: string | null = null;
+        for (const fact of told) {
+          pod = apply(pod, fact);
+          const { observed } = standingOf(pod);
+          if (from !== null)
+            expect([from, observed, mayMove("lifecycle", from, observed, "change")]).toEqual([
+              from,
+              observed,
+              true,
+            ]);
+          from = observed;
+        }
+      }),
+      { numRuns: RUNS },
+    );
+  });
+});
+
+test("a fact that tells nothing new leaves the pod as it is, the same object", () => {
+  const facts = PREPARED_STOP.map((fact) => parseFact(fact));
+  const pod = podOf(facts);
+  for (const fact of facts) expect(apply(pod, fact)).toBe(pod);
+});
+
+test("what can grow is bounded", () => {
+  const at = (n: number): string => new Date(Date.UTC(2026, 10, 26) + n).toISOString();
+  const base = { source: "kata", podUid: "u", podName: "p", namespace: "n" } as const;
+  let pod: Pod | null = null;
+  for (let n = 0; n < 200; n++) {
+    const run = { ...base, container: "main", incarnation: `run-${n}`, at: at(n) };
+    pod = apply(pod, parseFact({ ...run, fact: "start" }));
+    const exit = {
+      ...run,
+      incarnation: "run-x",
+      fact: "exit",
+      exitCode: n % 100,
+      at: at(1_000 + n),
+    };
+    pod = apply(pod, parseFact(exit));
+    pod = apply(pod, parseFact({ ...run, container: `c${n}`, fact: "start" }));
+  }
+  expect(pod!.containers.length).toBe(64);
+  const main = pod!.containers.find(({ name }) => name === "main")!;
+  expect(main.attempts.length).toBe(8);
+  expect(JSON.stringify(pod).length).toBeLessThan(64 * 1024);
+});
+
+test("the first end that a runtime saw counts; one that differs is kept beside it", () => {
+  const { facts } = POD_STORIES["an end that is told twice"]!;
+  const [main] = podOf(facts.map((fact) => parseFact(fact))).containers;
+  expect(main!.attempts[0]!.exit).toMatchObject({ exitCode: 3, source: "kata" });
+  expect(main!.attempts[0]!.otherExits).toMatchObject([{ exitCode: 137 }]);
+});

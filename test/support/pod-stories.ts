@@ -1,0 +1,207 @@
+import type { JsonObject } from "../../src/state/json.ts";
+import type { Standing } from "../../src/lifecycle/standing.ts";
+
+/** The life of a pod, as its sources tell it: containerd's events on its node, the API server, hooks. */
+export interface PodStory {
+  /** In the order in which it happened. */
+  readonly facts: readonly JsonObject[];
+  readonly ends: Partial<Standing> & Pick<Standing, "observed">;
+  /** Which facts alone say where it ends, whatever becomes of the others. */
+  readonly decisive: readonly number[];
+}
+
+const POD = { podUid: "3f5c0a6e-uid", podName: "agent-7", namespace: "agents", node: "node-1" };
+const LABELS = { "agentruntime.dev/agent": "alice", "agentruntime.dev/container": "main" };
+
+type Source = "kata" | "pod" | "hook";
+
+/** A fact of that pod, so many tenths of a second after it began. */
+export function tell(
+  source: Source,
+  [fact, tenths]: readonly [string, number],
+  told: JsonObject = {},
+): JsonObject {
+  const ms = Date.UTC(2026, 10, 26, 10) + tenths * 100;
+  // The API server tells whole seconds.
+  const at = new Date(source === "pod" ? Math.floor(ms / 1_000) * 1_000 : ms).toISOString();
+  return { source, ...POD, container: null, incarnation: null, fact, at, labels: LABELS, ...told };
+}
+
+const MAIN = { container: "main", incarnation: "c-1" };
+const AGAIN = { container: "main", incarnation: "c-2" };
+const SANDBOX = { incarnation: "s-1" };
+
+/** Until it runs. */
+const BEGINNING: readonly JsonObject[] = [
+  tell("pod", ["create", 0]),
+  tell("pod", ["scheduled", 2]),
+  tell("kata", ["create", 5], SANDBOX),
+  tell("kata", ["start", 7], SANDBOX),
+  tell("kata", ["create", 12], MAIN),
+  tell("kata", ["start", 14], MAIN),
+  tell("hook", ["postStart", 15], { container: "main" }),
+  tell("pod", ["start", 14], MAIN),
+  tell("pod", ["ready", 30]),
+];
+const NEXT = BEGINNING.length;
+
+export const PREPARED_STOP: readonly JsonObject[] = [
+  ...BEGINNING,
+  tell("pod", ["preStop", 100]),
+  tell("hook", ["preStop", 101], { container: "main" }),
+  tell("kata", ["exit", 130], { ...MAIN, exitCode: 143 }),
+  tell("pod", ["exit", 130], { ...MAIN, exitCode: 143 }),
+  tell("kata", ["delete", 131], MAIN),
+  tell("kata", ["exit", 132], { ...SANDBOX, exitCode: 137 }),
+  tell("kata", ["delete", 133], SANDBOX),
+];
+
+export const POD_STORIES: Readonly<Record<string, PodStory>> = {
+  "a pod that runs": {
+    facts: BEGINNING,
+    ends: { observed: "running", reason: null, ready: true, incarnation: "c-1", endedAt: null },
+    decisive: [5],
+  },
+  "a stop that was asked for": {
+    facts: PREPARED_STOP,
+    ends: { observed: "stopped", reason: "Stopped", exitCode: 143, signal: 15 },
+    decisive: [NEXT, NEXT + 2],
+  },
+  "a pod that is deleted": {
+    facts: [...PREPARED_STOP, tell("pod", ["deleted", 140])],
+    ends: { observed: "deleted", exitCode: 143 },
+    decisive: [PREPARED_STOP.length],
+  },
+  "a container that fails": {
+    facts: [...BEGINNING, tell("kata", ["exit", 90], { ...MAIN, exitCode: 2 })],
+    ends: { observed: "failed", reason: "Error", exitCode: 2, signal: null, ready: false },
+    decisive: [NEXT],
+  },
+  "a container that is out of memory": {
+    facts: [
+      ...BEGINNING,
+      tell("kata", ["oom", 88], MAIN),
+      tell("kata", ["exit", 90], { ...MAIN, exitCode: 137 }),
+      tell("pod", ["exit", 90], { ...MAIN, exitCode: 137, reason: "OOMKilled" }),
+      tell("kata", ["delete", 91], MAIN),
+    ],
+    ends: { observed: "failed", reason: "OOMKilled", exitCode: 137, signal: 9 },
+    decisive: [NEXT, NEXT + 1],
+  },
+  "an agent that is done": {
+    facts: [
+      ...BEGINNING,
+      tell("kata", ["exit", 90], { ...MAIN, exitCode: 0 }),
+      tell("kata", ["delete", 91], MAIN),
+    ],
+    ends: { observed: "stopped", reason: "Exited", exitCode: 0 },
+    decisive: [NEXT],
+  },
+  "an end that is told twice": {
+    facts: [
+      ...BEGINNING,
+      tell("kata", ["exit", 90], { ...MAIN, exitCode: 3 }),
+      tell("kata", ["exit", 95], { ...MAIN, exitCode: 137 }),
+      tell("pod", ["exit", 90], { ...MAIN, exitCode: 3 }),
+    ],
+    ends: { observed: "failed", reason: "Error", exitCode: 3 },
+    decisive: [NEXT],
+  },
+  "a crash loop": {
+    facts: [
+      ...BEGINNING,
+      tell("kata", ["exit", 90], { ...MAIN, exitCode: 1 }),
+      tell("pod", ["create", 100], { container: "main", reason: "CrashLoopBackOff" }),
+    ],
+    ends: { observed: "creating", reason: "CrashLoopBackOff", ready: false },
+    decisive: [NEXT + 1],
+  },
+  "a container that runs again": {
+    facts: [
+      ...BEGINNING,
+      tell("kata", ["exit", 90], { ...MAIN, exitCode: 1 }),
+      tell("kata", ["create", 110], AGAIN),
+      tell("kata", ["start", 112], AGAIN),
+      tell("pod", ["start", 112], AGAIN),
+    ],
+    ends: { observed: "running", ready: false, incarnation: "c-2" },
+    decisive: [NEXT + 2],
+  },
+  "a sandbox that is lost": {
+    facts: [...BEGINNING, tell("kata", ["exit", 90], { ...SANDBOX, exitCode: 255 })],
+    ends: { observed: "failed", reason: "SandboxLost" },
+    // Which of its containers lived is part of it.
+    decisive: [5, NEXT],
+  },
+  "a shim that was killed": {
+    facts: [
+      ...BEGINNING,
+      tell("kata", ["exit", 90], { ...MAIN, exitCode: 137 }),
+      tell("kata", ["delete", 90], MAIN),
+      tell("kata", ["exit", 91], { ...SANDBOX, exitCode: 137 }),
+      tell("kata", ["delete", 91], SANDBOX),
+    ],
+    ends: { observed: "failed", reason: "Error", exitCode: 137, signal: 9 },
+    decisive: [NEXT],
+  },
+  "a pause": {
+    facts: [
+      ...BEGINNING,
+      tell("kata", ["paused", 50], MAIN),
+      tell("kata", ["resumed", 60], MAIN),
+      tell("kata", ["paused", 70], MAIN),
+    ],
+    ends: { observed: "paused", ready: false },
+    decisive: [5, NEXT + 2],
+  },
+  "a pause that ended": {
+    facts: [...BEGINNING, tell("kata", ["paused", 50], MAIN), tell("kata", ["resumed", 60], MAIN)],
+    ends: { observed: "running" },
+    decisive: [5, NEXT + 1],
+  },
+  "an eviction": {
+    facts: [
+      ...BEGINNING,
+      tell("pod", ["evicted", 80], { reason: "Evicted" }),
+      tell("pod", ["preStop", 80]),
+      tell("kata", ["exit", 82], { ...MAIN, exitCode: 143 }),
+    ],
+    ends: { observed: "failed", reason: "Evicted" },
+    decisive: [NEXT],
+  },
+  "a node that is lost": {
+    facts: [...BEGINNING, tell("pod", ["nodeLost", 400])],
+    ends: { observed: "unknown", reason: "NodeLost" },
+    decisive: [NEXT],
+  },
+  "a node that comes back": {
+    facts: [
+      ...BEGINNING,
+      tell("pod", ["nodeLost", 400]),
+      tell("pod", ["ready", 900]),
+      tell("kata", ["start", 910], { ...MAIN, incarnation: "c-1" }),
+    ],
+    ends: { observed: "running" },
+    decisive: [5, NEXT + 2],
+  },
+  "an image that cannot be pulled": {
+    facts: [
+      tell("pod", ["create", 0]),
+      tell("pod", ["scheduled", 2]),
+      tell("kata", ["create", 5], SANDBOX),
+      tell("pod", ["create", 40], { container: "main", reason: "ImagePullBackOff" }),
+    ],
+    ends: { observed: "creating", reason: "ImagePullBackOff", incarnation: null },
+    decisive: [3],
+  },
+  "a pod that no node has room for": {
+    facts: [tell("pod", ["create", 0], { reason: "Unschedulable" })],
+    ends: { observed: "requested", reason: "Unschedulable" },
+    decisive: [0],
+  },
+  "a run whose end nobody saw": {
+    facts: [...BEGINNING, tell("kata", ["delete", 90], MAIN)],
+    ends: { observed: "unknown", reason: "Lost" },
+    decisive: [NEXT],
+  },
+};
