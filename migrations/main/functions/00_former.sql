@@ -11,6 +11,7 @@ drop function if exists
   agent_state_api.read_rollback_plan(text, text, bigint),
   agent_state_api.rollback_scope(text, text, bigint, bigint, text, text[], bigint[], text[], text[], json[], text, text, integer),
   agent_state_api.read_scope(text, text),
+  agent_state_api.sweep_tasks(integer),
   agent_state_api.read_feed(bigint, bigint, bigint, integer, integer),
   agent_state_api.foreign_changes(integer, bigint, bigint, bigint, integer, integer),
   agent_state_api.feed_page(bigint, bigint, bigint, integer, integer, bigint),
@@ -18,4 +19,5 @@ drop function if exists
   agent_state_api.commit_batch(integer[], text[], text[], text[], text[], text[], json[], text[], bigint[], bigint[], bigint[],
                                text[], text[], text[], timestamptz[], integer, boolean, integer),
   agent_state_api.commit_batch(integer[], text[], text[], text[], text[], text[], json[], text[], bigint[], bigint[], bigint[],
-                               text[], text[], text[], timestamptz[], integer, boolean, integer, tid[], tid[]);
+                               text[], text[], text[], timestamptz[], integer, boolean, integer, tid[], tid[]),
+  agent_state.write_tasks(bigint[], text[], json[], text[], text);
