@@ -150,3 +150,13 @@ test("what could not be handed on before the end comes from the disk the next ti
   await next.close({ drainMs: 60_000 });
   expect(told).toEqual(["a"]);
 });
+
+test("what is appended while older ones are handed on comes after them", async () => {
+  const spool = await openSpool();
+  await spool.append(['{"n":1}', '{"n":2}']);
+  expect(await spool.oldest(1)).toEqual(['{"n":1}']);
+  await spool.append(['{"n":3}']);
+  await spool.remove(1);
+  expect(await takeAll(spool)).toEqual(['{"n":2}', '{"n":3}']);
+  expect(spool.figures).toEqual({ records: 0, bytes: 0, damaged: 0 });
+});
