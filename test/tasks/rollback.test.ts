@@ -133,6 +133,7 @@ describeOnHomes("a scope that goes back with tasks in it", (home) => {
     expect(receipt).toEqual({ code: null, standing: "done", receipt: '"sent"' });
     const bill = await store.recordEffect(namespace, { ...ask, key: "bill" });
     expect(bill.standing).toBe("in_doubt");
+    await store.recordEffect(namespace, { ...ask, key: "bill", receipt: '"found"' });
     const { data } = await manager.getState(newId, { namespace, consistency: "strong" });
     expect(data).toMatchObject({ supersedes: "b", input: { of: "b" } });
     await tasks.report(next, "complete");

@@ -1,5 +1,5 @@
 -- A task that ended stays so: what it was before, p_body, goes on as a new task in its place of the stack, which says whom it supersedes.
--- The receipts of what was done outside are handed on; what was begun there is in doubt.
+-- It has the receipts of what was done outside as well, and is asked about what was begun there, which is in doubt.
 create or replace function agent_state.supersede_task(
   p_task_no bigint, p_body json, p_step bigint, p_position integer, p_feed xid8, p_now timestamptz, p_actor text, p_cause text, p_writer integer)
 returns void language plpgsql as $$
@@ -29,7 +29,8 @@ begin
   values (v_no, v_task.stack_no, v_task.seq, v_task.seq, v_task.parent_no, agent_state.time_or_null(v_body ->> 'deadline'), v_task.priority, v_task.depth,
           v_task.max_attempts, v_task.backoff_ms, v_task.max_backoff_ms, v_task.preempt, 'ready', v_task.kind);
   insert into agent_state.effects (task_no, key, epoch, begun_at, done_at, receipt)
-  select v_no, e.key, 0, e.begun_at, e.done_at, e.receipt from agent_state.effects e where e.task_no = p_task_no;
+  select v_no, e.key, 0, e.begun_at, e.done_at, e.receipt from agent_state.effects e where e.task_no = p_task_no and e.done_at is not null;
+  update agent_state.effects e set task_no = v_no, epoch = 0 where e.task_no = p_task_no and e.done_at is null;
   update agent_state.tasks p set wait_children = array_append(p.wait_children, v_no)
    where p.task_no = v_task.parent_no and p_task_no = any (p.wait_children);
   -- Its children are the new one's: what it has not heard of them it is told.
