@@ -4,6 +4,7 @@ import { embedded } from "./scenarios/embedded.ts";
 import { fsck } from "./scenarios/fsck.ts";
 import { follower } from "./scenarios/follower.ts";
 import { growth } from "./scenarios/growth.ts";
+import { hook } from "./scenarios/hook.ts";
 import { hot } from "./scenarios/hot.ts";
 import { http } from "./scenarios/http.ts";
 import { memory } from "./scenarios/memory.ts";
@@ -11,6 +12,7 @@ import { recorded } from "./scenarios/recorded.ts";
 import { replica } from "./scenarios/replica.ts";
 import { rollback } from "./scenarios/rollback.ts";
 import { scale } from "./scenarios/scale.ts";
+import { sharedCache } from "./scenarios/shared-cache.ts";
 import { single } from "./scenarios/single.ts";
 import { start } from "./scenarios/start.ts";
 import { turns } from "./scenarios/turns.ts";
@@ -22,6 +24,7 @@ export const SCENARIOS: readonly Scenario[] = [
   hot,
   single,
   cache,
+  sharedCache,
   http,
   embedded,
   memory,
@@ -34,4 +37,5 @@ export const SCENARIOS: readonly Scenario[] = [
   fsck,
   follower,
   rollback,
+  hook,
 ];

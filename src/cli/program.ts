@@ -6,6 +6,7 @@ import { withExamples } from "./help.ts";
 import { addBackup } from "./state/backup.ts";
 import { addBench } from "./state/bench.ts";
 import { addDemo } from "./state/demo.ts";
+import { addDoctor } from "./state/doctor.ts";
 import { addDelete } from "./state/delete.ts";
 import { addDiff } from "./state/diff.ts";
 import { addExport } from "./state/export.ts";
@@ -14,6 +15,7 @@ import { addGet } from "./state/get.ts";
 import { addHistory } from "./state/history.ts";
 import { addHold, addRelease } from "./state/hold.ts";
 import { addImport } from "./state/import.ts";
+import { addHook } from "./hook.ts";
 import { addLifecycle } from "./state/lifecycle.ts";
 import { addList } from "./state/list.ts";
 import { addMigrate } from "./state/migrate.ts";
@@ -35,7 +37,8 @@ import type { Terminal } from "./terminal.ts";
 
 const EXIT_CODES = `
 Exit codes:
-  0 done   1 refused or failed   2 wrong usage   3 conflict   4 not found   5 unavailable`;
+  0 done   1 refused or failed   2 wrong usage   3 conflict   4 not found   5 unavailable
+  6 done, and incomplete: restored, but not all of main is there`;
 
 /** Runs one command line, without the program's name, to its end; never throws. */
 export async function runProgram(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
@@ -99,6 +102,7 @@ function buildProgram(terminal: Terminal): Command {
     ["agent_runtime state set --help", "the options of one command"],
   ]);
   addCommands(state, terminal);
+  addHook(program, terminal);
   return program;
 }
 
@@ -108,6 +112,7 @@ function addCommands(state: Command, terminal: Terminal): void {
   addMigrate(state, terminal);
   addBackup(state, terminal);
   addRestore(state, terminal);
+  addDoctor(state, terminal);
   addFsck(state, terminal);
   addBench(state, terminal);
   addDemo(state, terminal);

@@ -6,6 +6,7 @@ import { address, choice, folder, integer, selection, toggle } from "./kinds.ts"
 import { MESSAGE_OPTIONS } from "./message-options.ts";
 import { MIB, option, PREFER_VARIABLE, TEN_MINUTES_MS } from "./option.ts";
 import type { Option } from "./option.ts";
+import { TASK_OPTIONS } from "./task-options.ts";
 
 /**
  * Every option there is, by its key in `agent_runtime.yaml`.
@@ -182,6 +183,7 @@ export const OPTIONS = {
       "The part of the time in which the rollback database is kept up while writes wait for main; 100 never leaves it behind.",
   }),
   ...MESSAGE_OPTIONS,
+  ...TASK_OPTIONS,
 
   "history.keepDays": option(integer(0, 36_500), {
     default: 0,

@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   follower: ["service", "state"],
   embedded: ["service", "state"],
   rocketmq: ["service", "state"],
+  doctor: ["service", "state"],
   dragonfly: ["service", "state"],
   tasks: ["service", "state"],
   bus: ["service", "state"],
@@ -37,7 +38,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "bus",
     "rocketmq",
     "dragonfly",
+    "doctor",
     "relay",
+    "lifecycle",
     "intake",
     "consumer",
     "supabase",
@@ -46,7 +49,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "service",
     "state",
   ],
-  cli: ["runtime", "client", "config", "service", "state"],
+  hook: ["spool", "service", "state"],
+  cli: ["runtime", "doctor", "client", "hook", "spool", "config", "service", "state"],
   index: ["runtime", "client", "consumer", "manager", "processor", "service", "state"],
 };
 
