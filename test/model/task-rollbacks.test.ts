@@ -44,7 +44,10 @@ const RARE: readonly (readonly Act[])[] = [
   [
     one("push"),
     one("push"),
-    ...[one("claim"), one("effect"), one("complete"), one("claim")],
+    one("claim"),
+    one("effect"),
+    one("complete"),
+    one("claim"),
     one("back", 2),
   ],
   [
@@ -109,8 +112,16 @@ describeOnPostgres("scopes go back with tasks in flight", (home) => {
   test("and the random acts meet every case", () => {
     expect([...met].toSorted()).toEqual(
       [
-        ...["push", "claim", "checkpoint", "effect", "wait", "complete"],
-        ...["back", "superseded", "refused", "nothing"],
+        "push",
+        "claim",
+        "checkpoint",
+        "effect",
+        "wait",
+        "complete",
+        "back",
+        "superseded",
+        "refused",
+        "nothing",
       ].toSorted(),
     );
   });
