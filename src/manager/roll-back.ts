@@ -271,13 +271,15 @@ function describe(
 
 /** What will become of a state; where history forgot what it was, the copy knows. */
 function plannedState(state: PlannedState, copied: RestoredDocument | undefined): RollbackState {
-  const { id, type, action, version, newVersion } = state;
+  const { id, type, action, version, newVersion, supersededBy } = state;
   const { targetVersion, phase } = state;
   const was =
     state.kept || copied === undefined
       ? { targetVersion, phase }
       : { targetVersion: copied.version, phase: copied.phase };
-  return { id, type, action, version, newVersion, ...was };
+  if (supersededBy !== undefined || action === "keep") was.phase = state.phase;
+  const next = supersededBy === undefined ? {} : { supersededBy };
+  return { id, type, action, version, newVersion, ...next, ...was };
 }
 
 function refuseEarly({ scope, expected }: Request, plan: RollbackPlan, planned: Rollback): void {

@@ -26,8 +26,13 @@ export interface RollbackOptions extends CallOptions {
 export interface RollbackState {
   readonly id: string;
   readonly type: string;
-  /** `recreate`: it is a tombstone now. `delete`: it did not exist then. */
-  readonly action: "restore" | "recreate" | "delete";
+  /**
+   * `recreate`: it is a tombstone now. `delete`: it did not exist then. `supersede`: a task that ended since stays as it ended,
+   * and a new one goes on where it was then. `keep`: it stays as it ended, and did not exist then.
+   */
+  readonly action: "restore" | "recreate" | "delete" | "supersede" | "keep";
+  /** The task that supersedes it; where there is none, it is not said. */
+  readonly supersededBy?: string;
   /** The version that is current before it. */
   readonly version: Version;
   /** The version that it writes. */

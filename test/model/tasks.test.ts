@@ -32,6 +32,7 @@ interface Act {
     | "push"
     | "claim"
     | "report"
+    | "next"
     | "zombie"
     | "crash"
     | "due"
@@ -64,6 +65,7 @@ const act = fc.record<Act>({
       "report",
       "report",
       "report",
+      "next",
     ] as const),
     ...(["zombie", "crash", "due", "event", "input", "cancel", "retry"] as const),
   ),
@@ -97,6 +99,7 @@ const once = (one: Act["do"]): Act => ({ ...plain, do: one });
 
 /** What random acts meet too seldom to be sure of it: each case once, whatever the seed. */
 const RARE: readonly (readonly Act[])[] = [
+  [plain, plain, once("claim"), once("next"), once("next"), once("next")],
   [plain, once("claim"), report("wait", "input"), once("input"), once("claim"), report("complete")],
   [plain, once("claim"), report("wait", "x"), { ...once("event"), event: "x" }, once("cancel")],
   [plain, once("claim"), report("checkpoint"), report("release"), once("claim"), report("suspend")],
@@ -143,6 +146,7 @@ describeOnPostgres("tasks do what the model does", (home) => {
         "nothing",
         "push",
         "claim",
+        "next",
         "zombie",
         "crash",
         "due",
@@ -191,6 +195,7 @@ class Run {
     const living = this.#model.living();
     const whom: Partial<Record<Act["do"], ModelTask[]>> = {
       report: held,
+      next: held,
       due: living.filter(({ isPending }) => isPending),
       event: living,
       input: living.filter(({ phase }) => phase === "input_required"),
@@ -303,6 +308,8 @@ class Run {
       );
       expect(answer.code).toBeNull();
       this.#model.report(task, one.report!, { event });
+    } else if (one.do === "next") {
+      await this.#next(task);
     } else if (one.do === "due") {
       await this.#bench.sql(
         `update agent_state.tasks t set run_at = run_at - interval '1 hour', wait_until = wait_until - interval '1 hour'
@@ -324,6 +331,22 @@ class Run {
       await this.#store.cancel(namespace, id, nobody);
       this.#model.cancel(task);
     }
+  }
+
+  /** The end of one, and the claim of what is next, in one call. */
+  async #next(task: ModelTask): Promise<void> {
+    const { stack } = task;
+    const worker = task.holder!;
+    const { answer, claimed } = await this.#tasks.next(task, "complete", {
+      worker,
+      stacks: [stack],
+    });
+    expect(answer.code).toBeNull();
+    this.#model.report(task, "complete", { event: "" });
+    const meantTask = this.#model.claim(stack, worker);
+    expect(claimed.map(({ id, epoch }) => [id, epoch])).toEqual(
+      meantTask === undefined ? [] : [[meantTask.id, meantTask.epoch]],
+    );
   }
 
   async #sweep(): Promise<void> {

@@ -81,12 +81,16 @@ export class Tasks {
   async next(
     task: Pick<Task, "id" | "epoch">,
     report: ReportKind,
-    { worker, body }: { readonly worker: string; readonly body?: unknown },
+    {
+      worker,
+      body,
+      ...order
+    }: { readonly worker: string; readonly body?: unknown; readonly stacks?: readonly string[] },
   ): Promise<{ readonly answer: ReportAnswer; readonly claimed: Task[] }> {
     const { answers, claimed } = await this.#store.report(
       this.#namespace,
       [reportOf(task, report, { body })],
-      this.order(worker),
+      this.order(worker, order),
     );
     return { answer: answers[0]!, claimed };
   }

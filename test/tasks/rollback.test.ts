@@ -96,6 +96,86 @@ describeOnHomes("a scope that goes back with tasks in it", (home) => {
     await auditDatabase(bench, namespace);
   });
 
+  test("an end that the world was told of is superseded, not undone", async () => {
+    const tasks = open();
+    await tasks.push(pushOf("a"), pushOf("b"));
+    const b = await tasks.claimOne("w");
+    await tasks.report(b, "checkpoint", { resume: 1 });
+    const mail = { id: "b", epoch: b.epoch, key: "mail", receipt: '"sent"', again: false };
+    await store.recordEffect(namespace, mail);
+    await store.recordEffect(namespace, { ...mail, key: "bill", receipt: null });
+    await tasks.report(b, "complete", { body: 7 });
+    await tasks.report(await tasks.claimOne("w"), "checkpoint", { resume: 5 });
+    const { step } = await manager.scope("s", { namespace, consistency: "strong" });
+
+    const to = { namespace, toStep: step - 3n }; // where b had its resume point
+    const plan = await manager.rollback("s", { ...to, dryRun: true });
+    const newId = `b~${step + 1n}`;
+    expect(plan.states).toMatchObject([
+      { id: "a", action: "restore", phase: "ready" },
+      { id: "b", action: "supersede", phase: "completed", supersededBy: newId },
+    ]);
+    const done = await manager.rollback("s", { ...to, idempotencyKey: `k-${namespace}` });
+    expect({ ...done, dryRun: true }).toEqual(plan);
+    const again = await manager.rollback("s", { ...to, idempotencyKey: `k-${namespace}` });
+    expect(again).toEqual({ ...done, replayed: true });
+    await until(() => store.sweep(1_000));
+
+    expect((await store.read(namespace, ["b"]))[0]).toMatchObject({
+      phase: "completed",
+      result: 7,
+    });
+    expect(await tasks.stack()).toEqual([`${newId} ready`, "a ready"]);
+    const next = await tasks.claimOne("v");
+    expect(next).toMatchObject({ id: newId, resumePoint: 1, seq: b.seq, attempt: 1 });
+    const ask = { ...mail, id: newId, epoch: next.epoch, receipt: null };
+    const receipt = await store.recordEffect(namespace, ask);
+    expect(receipt).toEqual({ code: null, standing: "done", receipt: '"sent"' });
+    const bill = await store.recordEffect(namespace, { ...ask, key: "bill" });
+    expect(bill.standing).toBe("in_doubt");
+    await store.recordEffect(namespace, { ...ask, key: "bill", receipt: '"found"' });
+    const { data } = await manager.getState(newId, { namespace, consistency: "strong" });
+    expect(data).toMatchObject({ supersedes: "b", input: { of: "b" } });
+    await tasks.report(next, "complete");
+    await tasks.report(await tasks.claimOne("v"), "complete");
+    expect(await tasks.stack()).toEqual([]);
+    await auditDatabase(bench, namespace);
+  });
+
+  test("a child that is superseded tells its parent its end as well", async () => {
+    const tasks = open();
+    await tasks.push(pushOf("parent", { stack: "above" }));
+    const parent = await tasks.claimOne("w");
+    await tasks.push(pushOf("other"), pushOf("child", { parent: "parent" }));
+    await tasks.report(parent, "wait", { body: { for: "child" } });
+    const here = { stacks: ["s"] };
+    await tasks.report(await tasks.claimOne("w", here), "complete", { body: 7 });
+    await manager.updateState("note", "note", { n: 1 }, { namespace, scope: "s" });
+    await goBack(2n); // to where the child was worked on
+    const { id } = await tasks.claimOne("w", here);
+    expect(id).toMatch(/^child~/);
+    const [child] = await store.read(namespace, [id]);
+    await tasks.report(child!, "complete", { body: 8 });
+    await tasks.report(await tasks.claimOne("w", here), "complete");
+    const woken = await tasks.claimOne("w");
+    expect(woken.results.map((result) => ("result" in result ? result.result : null))).toEqual([
+      7, 8,
+    ]);
+    await auditDatabase(bench, namespace);
+  });
+
+  test("where nothing but ends would be undone, it is refused", async () => {
+    const tasks = open();
+    await tasks.push(pushOf("a"));
+    await tasks.report(await tasks.claimOne("w"), "complete");
+    await expect(goBack(3n)).rejects.toMatchObject({ code: "TERMINAL_PUBLISHED" });
+    await manager.updateState("note", "note", { n: 1 }, { namespace, scope: "s" });
+    const { states } = await manager.rollback("s", { namespace, toStep: 0n });
+    expect(states.map(({ id, action }) => `${id} ${action}`)).toEqual(["a keep", "note delete"]);
+    expect((await store.read(namespace, ["a"]))[0]).toMatchObject({ phase: "completed" });
+    await auditDatabase(bench, namespace);
+  });
+
   test("a task that is canceled by a plain write is nobody's any more", async () => {
     const tasks = open();
     await tasks.push(pushOf("a"), pushOf("b"));

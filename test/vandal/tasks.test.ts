@@ -200,3 +200,16 @@ test("a task that is claimed over and over is told", async () => {
   expect(named(await scene.look())).toEqual([]);
   await workOff();
 });
+
+test("an end that is superseded out of the rollback database leaves all copies well", async () => {
+  const { pair, follower } = scene;
+  await scene.manager.tasks.complete(held.id, { epoch: held.epoch, result: 7 });
+  await follower.drain();
+  const { source, states } = await pair.manager.rollback(scene.scope);
+  expect(source).toBe("rollback");
+  expect(states).toMatchObject([{ id: held.id, action: "supersede", phase: "completed" }]);
+  await follower.drain();
+  expect(named(await scene.look())).toEqual([]);
+  const [next] = await pair.manager.tasks.stack(scene.scope);
+  expect(next).toMatchObject({ id: states[0]!.supersededBy, phase: "ready", supersedes: held.id });
+});

@@ -55,6 +55,19 @@ begin
    order by r.id;
 end $$;
 
+-- Whether a rollback leaves a task as it ended, as the world was told of that: what it was before goes on in a new task that supersedes it.
+create or replace function agent_state.is_superseded(p_state_no bigint, p_deleted boolean, p_undone text)
+returns boolean language plpgsql stable as $$
+begin
+  return p_undone is not null and not p_deleted and exists (select from agent_state.tasks t where t.task_no = p_state_no);
+end $$;
+
+-- The id of the task that supersedes one that a rollback, at this step, would have undone the end of.
+create or replace function agent_state.superseding_id(p_id text, p_step bigint)
+returns text language sql immutable as $$
+  select left(p_id, 199 - length(p_step::text)) || '~' || p_step
+$$;
+
 -- What a rollback did, as it was planned, for a repeated idempotency key; null where the step is none.
 create or replace function agent_state.rollback_report(p_scope_no bigint, p_step bigint)
 returns json language plpgsql stable set enable_seqscan = off set jit = off as $$
@@ -62,8 +75,9 @@ begin
   return (select json_build_object('step', r.step::text, 'restoredStep', r.restored_step::text, 'undoneStep', r.undone_step::text, 'source', r.source,
       'quarantines', coalesce((select json_agg(q.step::text order by q.step) from agent_state.quarantine q
                                 where q.scope_no = r.scope_no and q.at = r.at and q.step between r.restored_step + 1 and r.undone_step), '[]'),
-      'states', (select json_agg(json_build_object('id', s.id, 'type', s.type, 'version', (c.version - 1)::text, 'phase', c.phase, 'targetPhase', c.phase,
-                          'targetVersion', coalesce(w.version, 0)::text, 'action', case when c.body is null then 'delete' when b.body is null and b.stored = 'f' then 'recreate' else 'restore' end)
+      'states', (select json_agg(case when c.kind = 'u' then agent_state.superseding_report(c.state_no, s.id, c.body, r.restored_step) else
+                        json_build_object('id', s.id, 'type', s.type, 'version', (c.version - 1)::text, 'phase', c.phase, 'targetPhase', c.phase,
+                          'targetVersion', coalesce(w.version, 0)::text, 'action', case when c.body is null then 'delete' when b.body is null and b.stored = 'f' then 'recreate' else 'restore' end) end
                         order by c.position)
                    from agent_state.changes c
                    join agent_state.states s on s.state_no = c.state_no
@@ -74,6 +88,17 @@ begin
     from agent_state.rollbacks r where r.scope_no = p_scope_no and r.step = p_step);
 end $$;
 
+-- Of a task that supersedes another: what is said of that one.
+create or replace function agent_state.superseding_report(p_state_no bigint, p_id text, p_body json, p_target bigint)
+returns json language plpgsql stable as $$
+begin
+  return (select json_build_object('id', o.id, 'type', o.type, 'version', o.version::text, 'phase', o.phase, 'targetPhase', o.phase,
+                   'targetVersion', (select max(t.version) from agent_state.changes t where t.state_no = o.state_no and t.step <= p_target)::text,
+                   'action', 'supersede', 'supersededBy', p_id)
+            from agent_state.states s join agent_state.states o on o.namespace = s.namespace and o.id = p_body ->> 'supersedes'
+           where s.state_no = p_state_no);
+end $$;
+
 -- What the idempotency key of a rollback stands for: which scope goes back where.
 create or replace function agent_state.rollback_fingerprint(p_namespace text, p_scope text, p_asked bigint)
 returns bytea language sql immutable as $$
@@ -82,7 +107,8 @@ $$;
 
 -- What a rollback would do, as JSON; null where the scope was never written to. p_asked: null goes one step back.
 --   {"step": HEAD, "effectiveStep": the step whose content HEAD holds, "targetStep", "targetQuarantined", "hold", "quarantines": [steps it would],
---    "states": [{"id", "type", "action": restore|recreate|delete, "version", "phase", "targetVersion", "targetPhase", "digest", "kept", "undone"}]}
+--    "states": [{"id", "type", "action": restore|recreate|delete|supersede|keep, "version", "phase", "targetVersion", "targetPhase", "digest", "kept", "undone"}]}
+--    supersede: a task that ended stays so, and "supersededBy" is made of what it was; keep: it stays so, and was not there then
 -- or, where p_key was used before, {"replayed": what that rollback did}; null in it: for something else.
 create or replace function agent_state_api.read_rollback_plan(p_namespace text, p_scope text, p_asked bigint, p_key text)
 returns json language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
@@ -91,6 +117,7 @@ declare
   v_head     bigint;
   v_target   bigint;
   v_first    agent_state.idempotency_keys;
+  v_is_idle  boolean;
 begin
   select * into v_first from agent_state.idempotency_keys k where k.namespace = p_namespace and k.key = p_key;
   if found then
@@ -101,6 +128,8 @@ begin
   select c.step into v_head from agent_state.changes c where c.scope_no = v_scope_no order by c.step desc, c.position desc limit 1;
   if v_head is null then return null; end if;
   v_target := coalesce(p_asked, agent_state.step_before(v_scope_no, v_head));
+  v_is_idle := not exists (select from agent_state.rollback_rows(v_scope_no, v_target) r
+                            where not (r.was_deleted and agent_state.is_superseded(r.state_no, r.deleted, r.undone)));
   return json_build_object(
     'step', v_head::text, 'effectiveStep', agent_state.effective_step(v_scope_no, v_head)::text, 'targetStep', v_target::text,
     'targetQuarantined', exists (select from agent_state.quarantine q where q.scope_no = v_scope_no and q.step = v_target),
@@ -108,8 +137,11 @@ begin
     'quarantines', coalesce((select json_agg(g::text order by g) from generate_series(v_target + 1, v_head) g
                               where not exists (select from agent_state.quarantine q where q.scope_no = v_scope_no and q.step = g)), '[]'),
     'states', coalesce((select json_agg(json_build_object(
-                  'id', r.id, 'type', r.type, 'action', case when r.was_deleted and r.kept then 'delete' when r.deleted then 'recreate' else 'restore' end,
-                  'version', r.version::text, 'phase', r.phase, 'targetVersion', r.was_version::text, 'targetPhase', agent_state.phase_back(r.state_no, r.was_phase),
-                  'digest', encode(r.was_digest, 'hex'), 'kept', r.kept, 'undone', r.undone) order by r.id)
-                from agent_state.rollback_rows(v_scope_no, v_target) r), '[]'));
+                  'id', r.id, 'type', r.type, 'action', case when x.ends then case when r.was_deleted then 'keep' else 'supersede' end
+                                                           when r.was_deleted and r.kept then 'delete' when r.deleted then 'recreate' else 'restore' end,
+                  'version', r.version::text, 'phase', r.phase, 'targetVersion', r.was_version::text, 'targetPhase', case when x.ends then r.phase else agent_state.phase_back(r.state_no, r.was_phase) end,
+                  'supersededBy', case when x.ends and not r.was_deleted then agent_state.superseding_id(r.id, v_head + 1) end,
+                  'digest', encode(r.was_digest, 'hex'), 'kept', r.kept, 'undone', case when v_is_idle or not x.ends then r.undone end) order by r.id)
+                from agent_state.rollback_rows(v_scope_no, v_target) r,
+                     lateral (select agent_state.is_superseded(r.state_no, r.deleted, r.undone) as ends) x), '[]'));
 end $$;

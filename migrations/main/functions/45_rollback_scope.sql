@@ -24,7 +24,8 @@ begin
 end $$;
 
 -- Goes back: appends one step that makes the states of a scope what they were at an earlier one, and
--- quarantines the steps between. Never rewrites: each state gets a new version, or a tombstone.
+-- quarantines the steps between. Never rewrites: each state gets a new version, or a tombstone. A task that ended since stays ended;
+-- what it was then goes on in a new one.
 --
 --   p_expected  the HEAD that the plan was made for; another one refuses
 --   p_asked     the target where the caller named it: what p_key, the idempotency key, stands for
@@ -47,6 +48,8 @@ declare
   v_steps    bigint[];
   v_states   bigint;
   v_tasks    bigint[];
+  v_ended    bigint[];   -- tasks that stay as they ended
+  v_bodies   json[];     -- what they were then; null: they were not there
 begin
   select o.scope_no into v_scope_no from agent_state.scopes o where o.namespace = p_namespace and o.scope = p_scope;
   -- Whoever reports about a task of the scope waits until it is fenced.
@@ -64,22 +67,32 @@ begin
   select json_build_object('refused', f.code, 'id', f.id, 'detail', f.version::text) into v_fault
     from (select r.id, r.was_version as version,
                  case
-                   when r.undone is not null then 'TERMINAL_PUBLISHED'
+                   when x.ends and r.was_deleted then null
+                   when r.undone is not null and not x.ends then 'TERMINAL_PUBLISHED'
                    when p_source = 'rollback' and r.kept and case when r.was_deleted then d.n is not null
                           else (d.version, d.digest, d.phase) is distinct from (r.was_version, encode(r.was_digest, 'hex'), r.was_phase) end
                      then 'COPY_DIVERGES'
                    when not r.kept and d.n is null then 'HISTORY_PRUNED'
                    when p_source = 'history' and not r.was_deleted and agent_state.broken_version(r.state_no, r.was_version) is not null
                      then 'HISTORY_BROKEN'
-                   when not agent_state.may_go_back(r.type, case when r.deleted then '' else r.phase end, case when r.kept then r.was_phase else d.phase end,
+                   when not x.ends and not agent_state.may_go_back(r.type, case when r.deleted then '' else r.phase end, case when r.kept then r.was_phase else d.phase end,
                                                     r.kept and r.was_deleted) then 'ILLEGAL_TRANSITION'
                  end as code
             from agent_state.rollback_rows(v_scope_no, p_target) r
+            cross join lateral (select agent_state.is_superseded(r.state_no, r.deleted, r.undone) as ends) x
             left join unnest(p_id, p_version, p_digest, p_phase) with ordinality d(id, version, digest, phase, n) on d.id = r.id) f
    where f.code is not null order by array_position(array['TERMINAL_PUBLISHED', 'COPY_DIVERGES', 'HISTORY_BROKEN', 'HISTORY_PRUNED', 'ILLEGAL_TRANSITION'], f.code) limit 1;
   if v_fault is not null then return v_fault; end if;
   if not exists (select from agent_state.rollback_rows(v_scope_no, p_target)) then
     return json_build_object('refused', 'NO_EARLIER_STEP', 'detail', p_target::text);
+  end if;
+  select array_agg(r.state_no order by r.id), array_agg(case when not r.was_deleted then
+           case when p_source = 'history' then agent_state.document(r.state_no, r.was_version) else p_body[d.n] end end order by r.id)
+    into v_ended, v_bodies
+    from agent_state.rollback_rows(v_scope_no, p_target) r left join unnest(p_id) with ordinality d(id, n) on d.id = r.id
+   where agent_state.is_superseded(r.state_no, r.deleted, r.undone);
+  if array_remove(v_bodies::text[], null) = '{}' and not exists (select from agent_state.rollback_rows(v_scope_no, p_target) r where r.state_no <> all (v_ended)) then
+    return json_build_object('refused', 'TERMINAL_PUBLISHED', 'id', (select s.id from agent_state.states s where s.state_no = v_ended[1]));
   end if;
 
   select array_agg(g order by g) into v_steps from generate_series(p_target + 1, v_head) g
@@ -95,7 +108,8 @@ begin
     values (p_namespace, p_key, v_scope_no, v_head + 1, agent_state.rollback_fingerprint(p_namespace, p_scope, p_asked), v_now);
   end if;
 
-  select array_agg(r.state_no) into v_tasks from agent_state.rollback_rows(v_scope_no, p_target) r join agent_state.tasks t on t.task_no = r.state_no;
+  select array_agg(r.state_no) into v_tasks from agent_state.rollback_rows(v_scope_no, p_target) r join agent_state.tasks t on t.task_no = r.state_no
+   where v_ended is null or r.state_no <> all (v_ended);
 
   -- Not as settings of the function: only a superuser may attach ones of our own to it.
   perform set_config('agent_state.repair', 'on', true), set_config('agent_state.tasks', 'on', true);
@@ -107,6 +121,7 @@ begin
                 when p_source = 'history' then agent_state.document(r.state_no, r.was_version) else p_body[d.n] end as body
       from agent_state.rollback_rows(v_scope_no, p_target) r
       left join unnest(p_id, p_version, p_phase) with ordinality d(id, version, phase, n) on d.id = r.id
+     where v_ended is null or r.state_no <> all (v_ended)
   ), linked as materialized (
     select w.*, agent_state.digest_of(w.digest, p_namespace, w.id, w.type, v_head + 1, w.version + 1, case when w.body is null then 'd' else 'u' end,
              'f', w.new_phase, w.body) as new_digest
@@ -130,6 +145,12 @@ begin
   having count(*) = (select count(*) from updated) or agent_state.lost_race() > 0;
   perform set_config('agent_state.repair', 'off', true), set_config('agent_state.tasks', '', true);
   if v_tasks is not null then perform agent_state.mirror_tasks(v_tasks); end if;
+  for i in 1 .. coalesce(cardinality(v_ended), 0) loop
+    if v_bodies[i] is not null then
+      perform agent_state.supersede_task(v_ended[i], v_bodies[i], v_head + 1, v_states::integer, v_feed, v_now, p_actor, p_reason, p_writer);
+      v_states := v_states + 1;
+    end if;
+  end loop;
   return json_build_object('step', (v_head + 1)::text, 'states', v_states);
 exception when unique_violation or deadlock_detected or sqlstate 'PT503' then
   return json_build_object('refused', 'STEP_CONFLICT', 'detail', (v_head + 1)::text);

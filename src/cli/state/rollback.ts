@@ -28,7 +28,11 @@ interface RollbackFlags extends ServiceOptions {
 const COLUMNS: readonly Column<RollbackState>[] = [
   { title: "STATE", cell: ({ id }) => id, atLeast: 12 },
   { title: "TYPE", cell: ({ type }) => type },
-  { title: "ACTION", cell: ({ action }) => action },
+  {
+    title: "ACTION",
+    cell: ({ action, supersededBy }) =>
+      supersededBy === undefined ? action : `${action} by ${supersededBy}`,
+  },
   { title: "VERSION", cell: ({ version }) => String(version), align: "right" },
   { title: "BACK TO", cell: ({ targetVersion }) => String(targetVersion || "-"), align: "right" },
   { title: "AS", cell: ({ newVersion }) => String(newVersion), align: "right" },

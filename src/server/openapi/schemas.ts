@@ -242,15 +242,19 @@ export const schemas = {
     quarantined: { type: "array", items: count },
     states: {
       type: "array",
-      items: object({
-        id: name,
-        type: text,
-        action: { enum: ["restore", "recreate", "delete"] },
-        version: count,
-        newVersion: count,
-        targetVersion: count,
-        phase: textOrNull,
-      }),
+      items: object(
+        {
+          id: name,
+          type: text,
+          action: { enum: ["restore", "recreate", "delete", "supersede", "keep"] },
+          version: count,
+          newVersion: count,
+          targetVersion: count,
+          phase: textOrNull,
+          supersededBy: name,
+        },
+        ["supersededBy"],
+      ),
     },
     replayed: flag,
   }),

@@ -80,6 +80,7 @@ interface StateJson extends Pick<RollbackState, "id" | "type" | "action"> {
   readonly targetVersion: string;
   readonly phase: string | null;
   readonly targetPhase: string | null;
+  readonly supersededBy?: string | null;
 }
 
 interface AnswerJson {
@@ -127,16 +128,17 @@ function reported(report: ReportJson): Replayed["replayed"] {
   };
 }
 
-function stateOf({ id, type, action, ...state }: StateJson): RollbackState {
+function stateOf({ id, type, action, supersededBy, ...state }: StateJson): RollbackState {
   const version = BigInt(state.version);
   return {
     id,
     type,
     action,
     version,
-    newVersion: version + 1n,
+    newVersion: action === "supersede" || action === "keep" ? version : version + 1n,
     targetVersion: BigInt(state.targetVersion),
     phase: action === "delete" ? state.phase : state.targetPhase,
+    ...(typeof supersededBy === "string" ? { supersededBy } : {}),
   };
 }
 
