@@ -22,6 +22,7 @@ const NO_PARTS: Parts = {
   pgbouncer: { missing: "PgBouncer of the system" },
   rocketmq: { missing: "RocketMQ of the system" },
   redis: { missing: "Redis of the system" },
+  containerd: { missing: "containerd of the system" },
 };
 
 let temporary: string;

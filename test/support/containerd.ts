@@ -1,0 +1,20 @@
+import { startContainerd } from "../../dev/services/containerd.ts";
+import type { OwnContainerd } from "../../dev/services/containerd.ts";
+import { findParts } from "../../dev/services/tools.ts";
+
+/** A containerd of one's own, or why there can be none here. A root of the CI must be able to have one. */
+export async function containerdHere(): Promise<OwnContainerd | { readonly missing: string }> {
+  const { containerd: tools } = findParts();
+  const isDemanded = process.env["CI"] === "true" && process.getuid?.() === 0;
+  if (tools.missing !== undefined) {
+    if (isDemanded) throw new Error(`missing: ${tools.missing}`);
+    return { missing: tools.missing };
+  }
+  try {
+    return await startContainerd(tools);
+  } catch (error) {
+    if (isDemanded) throw error;
+    const [why] = String(error).split("\n").slice(-2);
+    return { missing: `a machine that lets containers be run (${why})` };
+  }
+}
