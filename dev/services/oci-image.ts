@@ -57,9 +57,10 @@ export function ociImage({ name, busybox, entrypoint }: ImageOptions): Buffer {
   return tar([
     { path: "oci-layout", data: json({ imageLayoutVersion: "1.0.0" }) },
     { path: "index.json", data: index },
-    ...[layer, config, manifest].map(
-      (data): Entry => ({ path: `blobs/sha256/${digestOf(data).slice(7)}`, data }),
-    ),
+    ...[layer, config, manifest].map((data): Entry => ({
+      path: `blobs/sha256/${digestOf(data).slice(7)}`,
+      data,
+    })),
   ]);
 }
 

@@ -4,10 +4,9 @@ import type { Json, JsonObject } from "../state/json.ts";
 import type { LifecycleFact } from "../state/lifecycle-fact.ts";
 
 /** A run that the state manager holds for alive on this node. */
-export type BelievedRun = Pick<
-  LifecycleFact,
-  "podUid" | "podName" | "namespace" | "container"
-> & { readonly incarnation: string };
+export type BelievedRun = Pick<LifecycleFact, "podUid" | "podName" | "namespace" | "container"> & {
+  readonly incarnation: string;
+};
 
 type Source = Pick<StateFace, "list" | "getState">;
 
@@ -74,7 +73,10 @@ export class Beliefs {
       text(data["namespace"]),
     ];
     const pod = { podUid, podName, namespace };
-    const containers = [...listIn(data, "containers"), { ...objectIn(data, "sandbox"), name: null }];
+    const containers = [
+      ...listIn(data, "containers"),
+      { ...objectIn(data, "sandbox"), name: null },
+    ];
     return containers.flatMap((container) =>
       listIn(container, "attempts")
         .filter((attempt) => !attempt["exit"] && !attempt["removed"])

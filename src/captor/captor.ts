@@ -211,12 +211,18 @@ export class Captor {
       const present = new Set((await containerd.containers()).map(({ id }) => id));
       const at = this.#now();
       const gone = believed.filter(({ incarnation }) => !present.has(incarnation));
-      const facts = gone.map(
-        (run): LifecycleFact => ({ source: "kata", ...run, node, fact: "delete", at, labels: {} }),
-      );
+      const facts = gone.map((run): LifecycleFact => ({
+        source: "kata",
+        ...run,
+        node,
+        fact: "delete",
+        at,
+        labels: {},
+      }));
       await this.#publish(facts, signal);
     } catch (error) {
-      if (!signal.aborted) log.warn({ error }, "what is believed of this node could not be checked");
+      if (!signal.aborted)
+        log.warn({ error }, "what is believed of this node could not be checked");
     }
   }
 

@@ -38,10 +38,7 @@ export async function* survey(
   }
 }
 
-async function sandboxEnd(
-  runtime: Runtime,
-  id: string,
-): ReturnType<Runtime["pastEnd"]> {
+async function sandboxEnd(runtime: Runtime, id: string): ReturnType<Runtime["pastEnd"]> {
   const isOver = await runtime.sandboxEnded(id);
   return isOver ? { exitStatus: null, exitedAt: null, reason: null } : null;
 }

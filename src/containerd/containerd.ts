@@ -54,7 +54,7 @@ export class Containerd {
   subscribe({ onEvent, onUnreadable }: EventListener): Subscription {
     const { path, requestSerialize, responseDeserialize } = METHODS.subscribe;
     const markTopic = newMarkTopic();
-    const filters = [`namespace==${this.#options.namespace}`, `topic==${markTopic}`];
+    const filters = [`namespace=="${this.#options.namespace}"`, `topic=="${markTopic}"`];
     const stream = this.#client.makeServerStreamRequest(
       path,
       requestSerialize,
@@ -63,7 +63,9 @@ export class Containerd {
       new Metadata(),
     );
     const forward = (topic: string): Promise<void> => this.#forward(topic);
-    return new Subscription({ stream, forward, markTopic, onEvent, onUnreadable });
+    const failure = (error: unknown): Error =>
+      containerdFailure("Joining the bus", this.#options.socket, error);
+    return new Subscription({ stream, forward, failure, markTopic, onEvent, onUnreadable });
   }
 
   /** Null: it is gone. */

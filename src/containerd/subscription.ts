@@ -7,6 +7,8 @@ import type { BusEvent, Envelope } from "./bus-event.ts";
 
 export interface SubscriptionOptions {
   readonly stream: ClientReadableStream<object>;
+  /** Why the stream ended, in the words of who reads a log. */
+  readonly failure: (error: unknown) => Error;
   /** Puts an event with this topic on the bus. */
   readonly forward: (topic: string) => Promise<void>;
   /** The topic of its own marks. */
@@ -61,12 +63,15 @@ export class Subscription {
     const late = pause(timeoutMs, undefined, { signal: over.signal }).catch(() => undefined);
     // The first ones may go by before the subscription is in force.
     const sending = this.#sendMarks(() => isBack || over.signal.aborted);
+    let why: unknown;
+    const ended = this.ended.then((reason) => (why = reason));
     try {
-      await Promise.race([back, late, this.ended, sending]);
+      await Promise.race([back, late, ended, sending]);
     } finally {
       over.abort();
     }
     if (isBack) return;
+    if (why !== undefined) throw this.#options.failure(why);
     const message = `no event came back from containerd's bus in ${timeoutMs} ms`;
     throw new AgentRuntimeError("UNAVAILABLE", message);
   }
