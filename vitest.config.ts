@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import LongestFirst from "./test/support/longest-first.ts";
+import { LongestFirst } from "./test/support/longest-first.ts";
 
 const shared = {
   environment: "node",

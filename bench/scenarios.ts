@@ -11,6 +11,7 @@ import { recorded } from "./scenarios/recorded.ts";
 import { replica } from "./scenarios/replica.ts";
 import { rollback } from "./scenarios/rollback.ts";
 import { scale } from "./scenarios/scale.ts";
+import { sharedCache } from "./scenarios/shared-cache.ts";
 import { single } from "./scenarios/single.ts";
 import { start } from "./scenarios/start.ts";
 import { turns } from "./scenarios/turns.ts";
@@ -22,6 +23,7 @@ export const SCENARIOS: readonly Scenario[] = [
   hot,
   single,
   cache,
+  sharedCache,
   http,
   embedded,
   memory,

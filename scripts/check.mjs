@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import * as path from "node:path";
 import { explain, install, root } from "./setup.mjs";
 
-const linted = ["src", "test", "bench", "dev", "scripts"].filter((name) =>
+const linted = ["src", "test", "bench", "dev", "scripts", "dashboard"].filter((name) =>
   existsSync(path.join(root, name)),
 );
 const checks = {

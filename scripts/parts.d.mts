@@ -29,6 +29,12 @@ export interface RocketmqTools {
   readonly jars: string;
 }
 
+/** A browser that tests can drive. */
+export interface BrowserBinary {
+  readonly missing?: never;
+  readonly file: string;
+}
+
 /** The server that stands in for DragonflyDB. */
 export interface RedisBinary {
   readonly missing?: never;
@@ -51,6 +57,7 @@ export interface Parts {
   readonly postgres: PostgresBinaries | Missing;
   readonly pgbouncer: PgbouncerBinary | Missing;
   readonly rocketmq: RocketmqTools | Missing;
+  readonly browser: BrowserBinary | Missing;
   readonly redis: RedisBinary | Missing;
   readonly containerd: ContainerdTools | Missing;
 }

@@ -1,5 +1,6 @@
 // The parts of the system that the tests run on and npm does not bring: PostgreSQL's own binaries,
-// PgBouncer, Redis, and what runs a RocketMQ. Finds them; installs what is missing where it may (root, on Debian or the like).
+// PgBouncer, Redis, what runs a RocketMQ, and a browser. Finds them; installs what is missing where it may (root, on
+// Debian or the like).
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
@@ -18,6 +19,7 @@ export function findParts() {
     postgres: findPostgres(),
     pgbouncer: findPgbouncer(),
     rocketmq: findRocketmq(),
+    browser: findBrowser(),
     redis: findRedis(),
     containerd: findContainerd(),
   };
@@ -36,10 +38,14 @@ export function provideParts() {
     ...(isHere(parts.rocketmq) ? [] : ["default-jre-headless", "maven"]),
     ...(isHere(parts.containerd) ? [] : containerPackages),
   ];
-  console.error(`installing ${packages.join(" and ")} (apt-get) ...`);
+  // By itself: where the system has no such package, the others are installed all the same.
+  const sets = [packages, isHere(parts.browser) ? [] : ["chromium"]];
+  console.error(`installing ${sets.flat().join(" and ")} (apt-get) ...`);
   withoutServices(() => {
     apt("update");
-    apt("install", "--yes", "--no-install-recommends", ...packages);
+    for (const set of sets.filter(({ length }) => length > 0)) {
+      apt("install", "--yes", "--no-install-recommends", ...set);
+    }
   });
   return findParts();
 }
@@ -76,6 +82,13 @@ function findRocketmq() {
     return { java, maven, pom, jars };
   }
   return { missing: "Java and Maven (apt-get install default-jre-headless maven)" };
+}
+
+function findBrowser() {
+  const names = ["chromium", "google-chrome", "google-chrome-stable", "chromium-browser"];
+  const works = (file) => spawnSync(file, ["--version"], { timeout: 20_000 }).status === 0;
+  const file = names.map(onPath).find((found) => found !== undefined && works(found));
+  return file === undefined ? { missing: "Chromium (apt-get install chromium)" } : { file };
 }
 
 function findRedis() {

@@ -7,7 +7,8 @@
  * const { data, version } = await manager.getState("agent-1");
  * await manager.close();
  */
-import { openStateManager } from "./runtime.ts";
+import type { StateConsumer as Consumer } from "./consumer/state-consumer.ts";
+import { openStateConsumer, openStateManager } from "./runtime.ts";
 import type { StateManager as Manager } from "./manager/state-manager.ts";
 
 /** Opens state managers; with no settings, on a PostgreSQL of its own below the working directory. */
@@ -15,6 +16,20 @@ export const StateManager = { open: openStateManager } as const;
 
 export type StateManager = Manager;
 
+/** Opens consumers of the changes that services send over a message bus. */
+export const StateConsumer = { open: openStateConsumer } as const;
+
+export type StateConsumer = Consumer;
+
+export type { ReceivedChange } from "./consumer/read-received.ts";
+export type {
+  ChangeContext,
+  ChangeSource,
+  MissedVersions,
+  StateConsumerFigures,
+} from "./consumer/state-consumer.ts";
+export type { OpenConsumerOptions } from "./runtime/state-consumer.ts";
+export type { RolledBack, StateTakenBack } from "./state/rolled-back-event.ts";
 export { startRuntime } from "./runtime.ts";
 export type { Runtime, Settings } from "./runtime.ts";
 export { HttpStateClient } from "./client/http-client.ts";

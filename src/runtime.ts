@@ -26,6 +26,9 @@ import { cacheInfo, openSharedCache } from "./runtime/shared-cache.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
 import type { LeaseThreadWay } from "./runtime/lease-thread.ts";
 import type { Rollback } from "./runtime/rollback.ts";
+import type { StateConsumer } from "./consumer/state-consumer.ts";
+import { startStateConsumer } from "./runtime/state-consumer.ts";
+import type { OpenConsumerOptions } from "./runtime/state-consumer.ts";
 import { prepareSchema } from "./supabase/prepare-schema.ts";
 import { createServiceLogin, SERVICE_LOGIN } from "./supabase/service-login.ts";
 import { openStateStore } from "./supabase/state-store.ts";
@@ -118,6 +121,16 @@ export async function openStateManager(
     cwd: process.cwd(),
   });
   return (await openParts(config, options.log ?? silentLog)).manager;
+}
+
+/** A consumer of the changes that services send, of the same settings; it runs. */
+export function openStateConsumer(settings: Settings, options: OpenConsumerOptions): StateConsumer {
+  const { config } = loadConfigWithOrigins({
+    flags: flagsOf(settings),
+    env: {},
+    cwd: process.cwd(),
+  });
+  return startStateConsumer(config, options);
 }
 
 function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>): Runtime {

@@ -24,7 +24,7 @@ export interface RedisOptions {
 }
 
 /** Commands of the cache. Each is in DragonflyDB's table of supported commands, so Redis may stand in for it. */
-const COMMANDS = ["hello", "auth", "select", "ping", "hmget", "hset", "pexpire", "eval", "evalsha"];
+const COMMANDS = ["hello", "auth", "select", "ping", "get", "getrange", "set", "eval", "evalsha"];
 
 /**
  * Starts a Redis on a free port of this machine: it speaks the protocol of DragonflyDB, which no package

@@ -1,20 +1,17 @@
 import { createHash } from "node:crypto";
 
 /**
- * Keeps an entry unless a newer one is there: KEYS[1]; version, settled, text, milliseconds.
+ * Keeps an entry, `version settled text`, unless a newer one is there: KEYS[1]; version, settled, text, milliseconds.
  *
  * Numbers are compared as decimal text, by length and then by letter, for Lua 5.1 (Redis) has no integers beyond
  * 2^53. Of one version the one that was read later is kept: it may be served for longer.
  */
 const SCRIPT = `
 local function below(a, b) return #a < #b or (#a == #b and a < b) end
-local held = redis.call('HMGET', KEYS[1], 'v', 's')
-if held[1] and held[2] then
-  if below(ARGV[1], held[1]) then return 0 end
-  if ARGV[1] == held[1] and not below(held[2], ARGV[2]) then return 0 end
-end
-redis.call('HSET', KEYS[1], 'v', ARGV[1], 's', ARGV[2], 'd', ARGV[3])
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+local version, settled = string.match(redis.call('GETRANGE', KEYS[1], 0, 40), '^(%d+) (%d+) ')
+if version and below(ARGV[1], version) then return 0 end
+if version == ARGV[1] and not below(settled, ARGV[2]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[3], 'PX', ARGV[4])
 return 1
 `;
 

@@ -4,17 +4,19 @@ import type { Logger } from "../service/log-port.ts";
 import { Loop } from "../service/loop.ts";
 import { changeMessage } from "../state/change-event.ts";
 import { comparePositions, FEED_START } from "../state/cursor.ts";
-import type { MessageProducer } from "../state/message-bus.ts";
+import type { MessageProducer, OutgoingMessage } from "../state/message-bus.ts";
 import { PAGE_BYTES } from "../state/page.ts";
 import type { ChangeFeed, FeedPosition, FeedRow } from "../state/ports.ts";
 import { PARTITIONS } from "../state/relay-port.ts";
 import type { RelayPartition, RelayStore } from "../state/relay-port.ts";
+import { rolledBackMessage } from "../state/rolled-back-event.ts";
 import type { Change } from "../state/state.ts";
+import { beginsRollback, readRolledBack } from "./read-rolled-back.ts";
 import { sendInGroups } from "./send-in-groups.ts";
 
 export interface RelayOptions {
   readonly relay: RelayStore;
-  readonly feed: Pick<ChangeFeed, "bounds">;
+  readonly feed: Pick<ChangeFeed, "bounds" | "document">;
   /** Puts the document of a row of the log together. */
   readonly readChange: (row: FeedRow) => Promise<Change>;
   readonly producer: MessageProducer;
@@ -194,20 +196,28 @@ export class Relay {
   }
 
   async #send(rows: readonly FeedRow[], signal: AbortSignal): Promise<void> {
-    const { producer, readChange, concurrency } = this.#options;
+    const { readChange, concurrency } = this.#options;
     await sendInGroups(scopesOf(rows), { concurrency, signal }, async (row, ended) => {
-      const message = changeMessage(await readChange(row), this.#options);
-      this.#inFlight += 1;
-      try {
-        await producer.send(message, ended);
-        this.#sent += 1;
-      } catch (error) {
-        this.#failed += 1;
-        throw error;
-      } finally {
-        this.#inFlight -= 1;
+      if (beginsRollback(row)) {
+        const rolledBack = await readRolledBack(this.#options, row);
+        if (rolledBack !== null)
+          await this.#sendOne(rolledBackMessage(rolledBack, this.#options), ended);
       }
+      await this.#sendOne(changeMessage(await readChange(row), this.#options), ended);
     });
+  }
+
+  async #sendOne(message: OutgoingMessage, ended: AbortSignal): Promise<void> {
+    this.#inFlight += 1;
+    try {
+      await this.#options.producer.send(message, ended);
+      this.#sent += 1;
+    } catch (error) {
+      this.#failed += 1;
+      throw error;
+    } finally {
+      this.#inFlight -= 1;
+    }
   }
 
   /** What was pruned before it was sent cannot be sent any more: consumers see that versions are missing. */

@@ -12,7 +12,7 @@ import type { MessageBus } from "../state/message-bus.ts";
 import type { StateStore } from "../state/ports.ts";
 
 /** How long a receive waits, how long what it got belongs to it, and how much it may get. */
-const RECEIVE = { awaitMs: 10_000, invisibleMs: 30_000, batchSize: 16 };
+export const RECEIVE = { awaitMs: 10_000, invisibleMs: 30_000, batchSize: 16 };
 
 /** The bus of a configuration; null where it has none. */
 export function openBus(config: Config, log: Logger): MessageBus | null {

@@ -24,7 +24,10 @@ export interface PreparedTopics {
 }
 
 /** Makes what the service needs on every broker; what is right already stays as it is. Safe twice. */
-export async function prepareTopics({ rocketmq }: Config): Promise<PreparedTopics> {
+export async function prepareTopics(
+  { rocketmq }: Config,
+  ownGroups: readonly string[] = [],
+): Promise<PreparedTopics> {
   if (rocketmq.nameservers.length === 0) {
     throw new AgentRuntimeError(
       "INVALID_CONFIG",
@@ -40,7 +43,8 @@ export async function prepareTopics({ rocketmq }: Config): Promise<PreparedTopic
   const made = new Set<string>();
   const kept = new Set<string>();
   for (const broker of brokers) {
-    for (const [name, isNew] of await prepareBroker(admin, broker, rocketmq)) {
+    const wanted = { ...rocketmq, ownGroups };
+    for (const [name, isNew] of await prepareBroker(admin, broker, wanted)) {
       (isNew ? made : kept).add(name);
     }
   }
@@ -51,11 +55,16 @@ export async function prepareTopics({ rocketmq }: Config): Promise<PreparedTopic
   };
 }
 
+/** Groups of users' own consumers. */
+interface OwnGroups {
+  readonly ownGroups: readonly string[];
+}
+
 /** For each thing that a broker needs, whether it had to be made. */
 async function prepareBroker(
   admin: RocketmqAdmin,
   broker: BrokerAddress,
-  rocketmq: RocketmqConfig,
+  rocketmq: RocketmqConfig & OwnGroups,
 ): Promise<readonly (readonly [string, boolean])[]> {
   const done: [string, boolean][] = [];
   for (const topic of topicsOf(rocketmq)) {
@@ -89,8 +98,9 @@ export function lifecycleGroup({ consumerGroup }: Pick<RocketmqConfig, "consumer
 }
 
 /** What cannot be applied is parked in the database, so RocketMQ is not to give up before that. */
-function groupsOf(rocketmq: RocketmqConfig): readonly GroupConfig[] {
-  return [rocketmq.consumerGroup, lifecycleGroup(rocketmq)].map((name) => ({
+function groupsOf(rocketmq: RocketmqConfig & OwnGroups): readonly GroupConfig[] {
+  const groups = [rocketmq.consumerGroup, lifecycleGroup(rocketmq), ...rocketmq.ownGroups];
+  return groups.map((name) => ({
     name,
     isOrdered: true,
     retries: 1_000,

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { FastifyRequest } from "fastify";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { checkNamespace } from "../state/identifiers.ts";
-import { checkHost } from "./host.ts";
+import { checkHost, checkOrigin } from "./host.ts";
 import type { AuthToken } from "./options.ts";
 
 declare module "fastify" {
@@ -13,11 +13,13 @@ declare module "fastify" {
   interface FastifyContextConfig {
     /** Set on routes that a token needs the role operator for. */
     forOperators?: boolean;
+    /** Set on routes that need no token: they tell nothing of what is kept. */
+    isOpen?: boolean;
   }
 }
 
-/** A probe has no token, and `/` only says where to look. */
-const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/"]);
+/** A probe has no token. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 
 const READING: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 
@@ -32,8 +34,12 @@ export function createGate(tokens: readonly AuthToken[]): (request: FastifyReque
     const header = request.headers["agent-namespace"];
     const asked = header === undefined ? undefined : checkNamespace(header);
     request.namespace = asked;
-    if (byDigest.size === 0) return checkHost(request);
-    if (OPEN_PATHS.has(request.url)) return;
+    if (byDigest.size === 0) {
+      checkHost(request);
+      checkOrigin(request);
+      return;
+    }
+    if (OPEN_PATHS.has(request.url) || request.routeOptions.config.isOpen === true) return;
     const token = findToken(byDigest, request.headers.authorization);
     if (token.role === "reader" && !READING.has(request.method)) {
       throw new AgentRuntimeError(

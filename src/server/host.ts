@@ -17,3 +17,17 @@ export function checkHost(request: FastifyRequest): void {
     `without auth.tokens this service answers to names of this machine only, not to ${quote(host)}; ask for 127.0.0.1 or localhost, or set auth.tokens`,
   );
 }
+
+/**
+ * Refuses a write that a page of another place has a visitor's browser send: that page cannot read the
+ * answer, but what it asked for would be done.
+ */
+export function checkOrigin(request: FastifyRequest): void {
+  const { origin, host } = request.headers;
+  if (origin === undefined || request.method === "GET" || request.method === "HEAD") return;
+  if (/^https?:\/\//.test(origin) && origin.replace(/^https?:\/\//, "") === host) return;
+  throw new AgentRuntimeError(
+    "FORBIDDEN",
+    `without auth.tokens this service takes no writes from pages of ${quote(origin)}; use its own dashboard at /, or set auth.tokens`,
+  );
+}

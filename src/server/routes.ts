@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import { batchRoutes } from "./batch.ts";
+import { dashboardRoutes } from "./dashboard.ts";
 import { fsckRoutes } from "./fsck.ts";
 import { healthRoutes } from "./health.ts";
 import { infoRoutes } from "./info.ts";
@@ -27,4 +28,5 @@ export function addRoutes(app: FastifyInstance, context: RouteContext): void {
   infoRoutes(app, context);
   healthRoutes(app, context);
   openapiRoutes(app);
+  dashboardRoutes(app);
 }

@@ -11,7 +11,7 @@ const NAME = "agent-runtime-state";
 const found = findPackage(dirname(fileURLToPath(import.meta.url)));
 
 /**
- * The folder that holds package.json, migrations/ and examples/.
+ * The folder that holds package.json, migrations/, examples/ and dashboard/.
  *
  * Found by walking up, so that it is the same from src/, from dist/ and from a bench build, which
  * lie at different depths.

@@ -1,4 +1,5 @@
-import type { FeedPosition, FeedRow } from "./ports.ts";
+import type { FeedPosition, FeedRow, ScopeKey } from "./ports.ts";
+import type { PastRollback, Step, Version } from "./state.ts";
 
 /** A sixteenth of all scopes, whose changes one service sends. */
 export interface RelayPartition {
@@ -18,6 +19,19 @@ export interface RelayPage {
   readonly more: boolean;
 }
 
+/** A step that went back, and what it made of each state. */
+export interface RollbackRecord extends PastRollback {
+  readonly quarantined: readonly Step[];
+  readonly states: readonly {
+    readonly stateNo: bigint;
+    readonly id: string;
+    readonly type: string;
+    readonly newVersion: Version;
+    readonly phase: string | null;
+    readonly deleted: boolean;
+  }[];
+}
+
 /** Which changes went out to the message bus, and who sends them. */
 export interface RelayStore {
   /** Takes or renews a fair share of the partitions. */
@@ -35,6 +49,8 @@ export interface RelayStore {
     partitions: readonly RelayPartition[],
     to: FeedPosition,
   ): Promise<ReadonlySet<number>>;
+  /** What a step did that went back; null where that step did not, or it is not kept any more. */
+  rollback(scope: ScopeKey, step: Step): Promise<RollbackRecord | null>;
   /** How many changes are not sent yet, counted up to a limit; since when the oldest of them waits. */
   backlog(limit: number): Promise<{ readonly behind: number; readonly since: Date | null }>;
 }

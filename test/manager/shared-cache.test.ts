@@ -97,7 +97,7 @@ function suite(home: TestHome): void {
     await fc.assert(
       fc.asyncProperty(acts, async (all) => {
         const session = new Session(managers, `shared${++count}`);
-        let copy = new Map<string, string[]>();
+        let copy = new Map<string, string>();
         for (const [what, calls] of all) {
           if (what === "lost all") await admin.command("FLUSHALL");
           else if (what === "copied") copy = await admin.copy();

@@ -28,9 +28,32 @@ test("/v1/info and /metrics tell what they are given", async () => {
   expect(metrics.body).toBe("up 1\n");
 });
 
-test("/ tells where the rest is", async () => {
-  expect((await serverOver(face).inject("/")).json()).toMatchObject({ openapi: "/openapi.json" });
+test("/ is the dashboard: a page and its files, that load nothing from elsewhere and run nothing inline", async () => {
+  const app = serverOver(face);
+  const page = await app.inject("/");
+  expect(page.headers["content-type"]).toBe("text/html; charset=utf-8");
+  const policy = String(page.headers["content-security-policy"]).split("; ");
+  expect(policy).toEqual(expect.arrayContaining(["default-src 'none'", "script-src 'self'"]));
+  expect(policy.join()).not.toMatch(/unsafe|\*|https?:/);
+  expect(page.headers["x-content-type-options"]).toBe("nosniff");
+  const files = [...page.body.matchAll(/(?:href|src)="(\/[^"]+)"/g)].map(([, file]) => file!);
+  expect(files.length).toBeGreaterThan(3);
+  for (const file of files) {
+    const answer = await app.inject(file);
+    expect([file, answer.statusCode]).toEqual([file, 200]);
+    const headers = { "if-none-match": answer.headers.etag! };
+    expect((await app.inject({ url: file, headers })).statusCode).toBe(304);
+  }
+  expect(page.body).not.toMatch(/<script>|style=|onclick|https?:\/\//);
 });
+
+test.each(["nothing.mjs", "..%2Fpackage.json", "%2e%2e%2fpackage.json", "constructor", "a/b.mjs"])(
+  "the dashboard has no file %s",
+  async (file) => {
+    const answer = await serverOver(face).inject(`/dashboard/${file}`);
+    expect([answer.statusCode, answer.json<Answer>().code]).toEqual([404, "ROUTE_NOT_FOUND"]);
+  },
+);
 
 test("a path that does not exist is a problem, not a page", async () => {
   const answer = await serverOver(face).inject("/v2/states/a?x=1");

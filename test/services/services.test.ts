@@ -21,6 +21,7 @@ const NO_PARTS: Parts = {
   postgres: { missing: "PostgreSQL of the system" },
   pgbouncer: { missing: "PgBouncer of the system" },
   rocketmq: { missing: "RocketMQ of the system" },
+  browser: { missing: "a browser of the system" },
   redis: { missing: "Redis of the system" },
   containerd: { missing: "containerd of the system" },
 };

@@ -84,6 +84,7 @@ const READS: readonly [string, Record<string, unknown>][] = [
   ["read_parked", { namespace: "n", parked_no: null, after: "0", limit: 9 }],
   ["read_relay", { partitions: [0, 1, 2, 3], ...FROM_START, limit: 9, bytes: 1_000 }],
   ["relay_backlog", { limit: 9 }],
+  ["read_rollback", { namespace: "default", scope: "none", step: 1 }],
   ["read_rollback_plan", { namespace: "n", scope: "team", asked: "0", key: null }],
   ["read_scope", { namespace: "n", scope: "team" }],
   ["read_scope_states", { namespace: "n", scope: "team", step: null, after: null, limit: 9 }],

@@ -26,6 +26,7 @@ const reads = [
   "read_migrations",
   "read_parked",
   "read_relay",
+  "read_rollback",
   "read_rollback_plan",
   "read_scope",
   "read_scope_states",

@@ -44,9 +44,9 @@ export async function cacheOn(
 export interface RedisAdmin {
   command(...words: readonly string[]): Promise<unknown>;
   /** Everything that is there, by key. */
-  copy(): Promise<Map<string, string[]>>;
+  copy(): Promise<Map<string, string>>;
   /** Puts back what was there once, whatever is there now. */
-  restore(copy: ReadonlyMap<string, string[]>): Promise<void>;
+  restore(copy: ReadonlyMap<string, string>): Promise<void>;
 }
 
 export async function adminOf({ address }: Redis): Promise<RedisAdmin> {
@@ -58,18 +58,16 @@ export async function adminOf({ address }: Redis): Promise<RedisAdmin> {
   return {
     command: (...words) => client.sendCommand([...words]),
     copy: async () => {
-      const all = new Map<string, string[]>();
+      const all = new Map<string, string>();
       for (const key of await keys()) {
-        const values = await client.sendCommand<(string | null)[]>(["HMGET", key, "v", "s", "d"]);
-        if (values.every((value) => value !== null)) all.set(key, values);
+        const value = await client.sendCommand<string | null>(["GET", key]);
+        if (value !== null) all.set(key, value);
       }
       return all;
     },
     restore: async (copy) => {
       await client.sendCommand(["FLUSHALL"]);
-      for (const [key, [v, s, d]] of copy) {
-        await client.sendCommand(["HSET", key, "v", v!, "s", s!, "d", d!]);
-      }
+      for (const [key, value] of copy) await client.sendCommand(["SET", key, value]);
     },
   };
 }

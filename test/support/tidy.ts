@@ -23,7 +23,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   tasks: ["service", "state"],
   bus: ["service", "state"],
   relay: ["service", "state"],
-  intake: ["service", "state"],
+  consumer: ["service", "state"],
+  intake: ["consumer", "service", "state"],
   spool: ["service", "state"],
   lifecycle: ["intake", "service", "state"],
   processor: ["service", "state"],
@@ -41,6 +42,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "dragonfly",
     "relay",
     "intake",
+    "consumer",
     "supabase",
     "embedded",
     "config",
@@ -48,7 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "state",
   ],
   cli: ["runtime", "client", "config", "service", "state"],
-  index: ["runtime", "client", "manager", "processor", "service", "state"],
+  index: ["runtime", "client", "consumer", "manager", "processor", "service", "state"],
 };
 
 /**

@@ -112,3 +112,18 @@ begin
                                           > (v_last.xid::text::xid8, v_last.scope_no, v_last.step, v_last.position)
                                     order by c.feed_xid, c.scope_no, c.step, c.position limit p_limit) l;
 end $$;
+
+-- What a step did that went back; null where that step did not. Versions are those after it.
+create or replace function agent_state_api.read_rollback(p_namespace text, p_scope text, p_step bigint)
+returns json language sql stable security definer set search_path = pg_catalog, pg_temp as $$
+  select json_build_object('restoredStep', r.restored_step::text, 'undoneStep', r.undone_step::text, 'source', r.source, 'reason', r.reason,
+           'actor', r.actor, 'at', r.at,
+           'quarantined', (select coalesce(json_agg(q.step::text order by q.step), '[]') from agent_state.quarantine q
+                            where q.scope_no = r.scope_no and q.step > r.restored_step and q.step <= r.undone_step),
+           'states', (select coalesce(json_agg(json_build_object('stateNo', c.state_no::text, 'id', s.id, 'type', s.type, 'newVersion', c.version::text,
+                                                                 'phase', c.phase, 'deleted', c.body is null and c.stored = 'f') order by c.position), '[]')
+                        from agent_state.changes c join agent_state.states s on s.state_no = c.state_no
+                       where c.scope_no = r.scope_no and c.step = r.step))
+    from agent_state.scopes o join agent_state.rollbacks r on r.scope_no = o.scope_no
+   where o.namespace = p_namespace and o.scope = p_scope and r.step = p_step
+$$;

@@ -9,6 +9,7 @@ import type { Terminal } from "../terminal.ts";
 
 interface TopicsOptions {
   readonly config?: string;
+  readonly group?: readonly string[];
   readonly json?: true;
 }
 
@@ -19,6 +20,7 @@ export function addTopics(group: Command, terminal: Terminal): void {
     .command("create")
     .description("make the topics and the group of consumers that the configuration names")
     .option("--config <file>", "unsaid: agent_runtime.yaml, where there is one")
+    .option("--group <name...>", "also these groups, of consumers of your own")
     .option("--json", "print JSON for programs")
     .action((options: TopicsOptions) => createTopics(options, terminal));
   withExamples(create, [
@@ -26,16 +28,17 @@ export function addTopics(group: Command, terminal: Terminal): void {
       "ROCKETMQ_NAMESERVER_ADDRS=localhost:9876 agent_runtime state topics create",
       "before the first start",
     ],
+    ["agent_runtime state topics create --group billing", "for a consumer of your own"],
   ]);
 }
 
 async function createTopics(
-  { config: file, json }: TopicsOptions,
+  { config: file, group = [], json }: TopicsOptions,
   { cwd, env, stdout }: Terminal,
 ): Promise<void> {
   const config = loadConfig({ env, cwd, otherVariables: CLIENT_VARIABLES, ...given({ file }) });
   const { prepareTopics } = await import("../../runtime/rocketmq.ts");
-  const { brokers, made, kept } = await prepareTopics(config);
+  const { brokers, made, kept } = await prepareTopics(config, group);
   if (json) return writeLine(stdout, toJson({ brokers, made, kept }));
   for (const name of made) await writeLine(stdout, `made ${name}`);
   for (const name of kept) await writeLine(stdout, `${name} is there`);

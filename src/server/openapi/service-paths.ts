@@ -47,10 +47,26 @@ export const servicePaths: JsonObject = {
   },
   "/": {
     get: {
-      operationId: "getRoot",
-      summary: "Where to look",
+      operationId: "getDashboard",
+      summary: "The dashboard, for people",
       security: [],
-      responses: { 200: json("Names of the next addresses.", "Info") },
+      responses: {
+        200: {
+          description: "A page.",
+          content: { "text/html": { schema: { type: "string" } } },
+        },
+      },
+    },
+  },
+  "/dashboard/{file}": {
+    get: {
+      operationId: "getDashboardFile",
+      summary: "What the dashboard is made of",
+      security: [],
+      parameters: [
+        { name: "file", in: "path", required: true, schema: { type: "string", maxLength: 200 } },
+      ],
+      responses: answers({ 200: { description: "A style, a script or a picture." } }),
     },
   },
 };

@@ -1,5 +1,5 @@
 import type { FeedPosition } from "../../state/ports.ts";
-import type { RelayStore } from "../../state/relay-port.ts";
+import type { RelayStore, RollbackRecord } from "../../state/relay-port.ts";
 import type { Caller, Operation } from "../caller.ts";
 import { bigint, date, optional } from "../rows.ts";
 import { FEED_COLUMNS, feedRow, POSITION, positionOf, positionParts } from "../sql/feed-row.ts";
@@ -39,6 +39,13 @@ const RELAY_BACKLOG = {
   writes: false,
 } as const satisfies Operation;
 
+const READ_ROLLBACK = {
+  fn: "read_rollback",
+  parameters: { namespace: "text", scope: "text", step: "bigint" },
+  columns: ["read_rollback"],
+  writes: false,
+} as const satisfies Operation;
+
 /** Which changes went out, kept in the database that they are in. */
 export function relayStoreOver(caller: Caller): RelayStore {
   return {
@@ -66,9 +73,45 @@ export function relayStoreOver(caller: Caller): RelayStore {
       });
       return new Set(rows.map((row) => Number(row[0])));
     },
+    rollback: async ({ namespace, scope }, step) => {
+      const [row] = await caller.call(READ_ROLLBACK, { namespace, scope, step });
+      const found = row?.[0] ?? null;
+      return found === null ? null : recordOf(JSON.parse(found) as RecordJson, step);
+    },
     backlog: async (limit) => {
       const [row] = await caller.call(RELAY_BACKLOG, { limit });
       return { behind: Number(row![0]), since: optional(row!, 1, date) };
     },
+  };
+}
+
+interface RecordJson extends Pick<RollbackRecord, "source" | "reason" | "actor"> {
+  readonly restoredStep: string;
+  readonly undoneStep: string;
+  readonly at: string;
+  readonly quarantined: readonly string[];
+  readonly states: readonly {
+    readonly stateNo: string;
+    readonly id: string;
+    readonly type: string;
+    readonly newVersion: string;
+    readonly phase: string | null;
+    readonly deleted: boolean;
+  }[];
+}
+
+function recordOf(json: RecordJson, step: bigint): RollbackRecord {
+  return {
+    ...json,
+    step,
+    restoredStep: BigInt(json.restoredStep),
+    undoneStep: BigInt(json.undoneStep),
+    at: new Date(json.at),
+    quarantined: json.quarantined.map(BigInt),
+    states: json.states.map((state) => ({
+      ...state,
+      stateNo: BigInt(state.stateNo),
+      newVersion: BigInt(state.newVersion),
+    })),
   };
 }

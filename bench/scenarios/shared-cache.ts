@@ -1,0 +1,187 @@
+import { createClient } from "@redis/client";
+import { startRedis } from "../../dev/services/redis.ts";
+import type { Redis } from "../../dev/services/redis.ts";
+import { findParts } from "../../dev/services/tools.ts";
+import type { Bench, Scenario } from "../bench.ts";
+import type { Figure } from "../figure.ts";
+import type { Slice } from "../measure/load.ts";
+import { ratioOf, spreadOf } from "../measure/statistics.ts";
+import { idOf } from "../parts/keys.ts";
+import { KnownStates, seedStates } from "../parts/library.ts";
+import type { Library } from "../parts/library.ts";
+import { zipf } from "../parts/zipf.ts";
+
+const READERS = 64;
+const WRITERS = 512;
+/** Every so many calls of the mix are a write. */
+const WRITE_EVERY = 20;
+/** Reads for each state before the mix is measured. */
+const WARM_UP = 3;
+
+export const sharedCache: Scenario = {
+  name: "shared-cache",
+  about: "a cache that services share: its hits, its hit rate, and what it costs updates",
+  run: async (bench) => {
+    const { redis: binary } = findParts();
+    if (binary.missing !== undefined) throw new Error(`missing: ${binary.missing}`);
+    const redis = await startRedis({
+      binary,
+      folder: bench.workshop.newFolder("redis"),
+      settings: ["maxmemory 4gb"],
+    });
+    bench.workshop.atEnd(() => redis.stop());
+    return [
+      ...(await hits(bench, redis)),
+      ...(await cost(bench, redis)),
+      ...(await mix(bench, redis)),
+    ];
+  },
+};
+
+async function hits(bench: Bench, redis: Redis): Promise<Figure[]> {
+  const { keys } = bench.sizes;
+  const postgres = await bench.postgres();
+  const main = postgres.url(await bench.seededDatabase());
+  // Nothing stays in the process: each read asks the cache.
+  const dragonfly = { url: redis.address.url, timeoutMs: 1_000 };
+  const library = await bench.openLibrary({ supabase: { main }, cache: { entries: 0 }, dragonfly });
+  const client = createClient({ url: redis.address.adminUrl, maintNotifications: "disabled" });
+  await client.connect();
+  try {
+    bench.progress("leaving all states in the cache");
+    const text = JSON.stringify((await library.getState(idOf(1))).data);
+    await inTurns(keys, READERS, (n) => client.set(`bare:${n}`, text));
+    await inTurns(keys, READERS, (n) => library.getState(idOf(n)));
+    await inTurns(keys, READERS, (n) => library.getState(idOf(n)));
+    const before = library.sharedCache!;
+    const any = (): number => 1 + Math.floor(Math.random() * keys);
+    const { bare, ours } = await bench.takeTurns({
+      bare: () => bench.load(READERS, () => client.get(`bare:${any()}`)),
+      ours: () => bench.load(READERS, () => library.getState(idOf(any()))),
+    });
+    const after = library.sharedCache!;
+    const asked =
+      after.hits + after.misses + after.stale - before.hits - before.misses - before.stale;
+    const share = (100 * (after.hits - before.hits)) / asked;
+    return [
+      {
+        name: `reads by id from the shared cache, ${READERS} callers`,
+        unit: "/s",
+        ours: spreadOf(ratesOf(ours)),
+        against: { name: "the bare client's GET", value: spreadOf(ratesOf(bare)) },
+        ratio: ratioOf(ratesOf(ours), ratesOf(bare)),
+        bar: { atLeast: 0.85 },
+        notes: [
+          `1 KB each; ${share.toFixed(1)} % were hits; ours judge each entry, and parse and freeze its document`,
+        ],
+      },
+    ];
+  } finally {
+    client.destroy();
+    await library.close();
+  }
+}
+
+async function cost(bench: Bench, redis: Redis): Promise<Figure[]> {
+  const postgres = await bench.postgres();
+  const dragonfly = { url: redis.address.url, prefix: "cost:" };
+  const without = await bench.openLibrary({
+    supabase: { main: postgres.url(await bench.seededDatabase()) },
+  });
+  const beside = await bench.openLibrary({
+    supabase: { main: postgres.url(await bench.seededDatabase()) },
+    dragonfly,
+  });
+  try {
+    const load = async (library: Library): Promise<() => Promise<Slice>> => {
+      const states = await KnownStates.read(library, bench.sizes.keys);
+      return () => bench.load(WRITERS, (caller) => states.update(caller, WRITERS));
+    };
+    const slices = await bench.takeTurns({
+      without: await load(without),
+      beside: await load(beside),
+    });
+    return [
+      {
+        name: `durable updates beside the shared cache, ${WRITERS} callers`,
+        unit: "/s",
+        ours: spreadOf(ratesOf(slices.beside)),
+        against: { name: "without", value: spreadOf(ratesOf(slices.without)) },
+        ratio: ratioOf(ratesOf(slices.beside), ratesOf(slices.without)),
+        bar: { atLeast: 0.7 },
+      },
+    ];
+  } finally {
+    await beside.close();
+    await without.close();
+  }
+}
+
+async function mix(bench: Bench, redis: Redis): Promise<Figure[]> {
+  const { many } = bench.sizes;
+  const postgres = await bench.postgres();
+  const library = await bench.openLibrary({
+    supabase: { main: postgres.url(await bench.newDatabase()) },
+    dragonfly: { url: redis.address.url, prefix: "mix:", timeoutMs: 1_000 },
+  });
+  try {
+    bench.progress(`creating ${many} states`);
+    await seedStates(library, many);
+    const next = zipf(many);
+    const counts = { l1: 0, dragonfly: 0, readonly: 0, main: 0 };
+    let calls = 0;
+    const call = async (): Promise<void> => {
+      const id = idOf(next());
+      if (++calls % WRITE_EVERY === 0) {
+        await library.mergeState(id, { touched: calls });
+        return;
+      }
+      counts[(await library.readState(id, {})).servedBy]++;
+    };
+    bench.progress("warming up");
+    await inTurns(WARM_UP * many, READERS, call);
+    const shares: number[] = [];
+    const { mixed } = await bench.takeTurns({
+      mixed: async () => {
+        Object.assign(counts, { l1: 0, dragonfly: 0, readonly: 0, main: 0 });
+        const slice = await bench.load(READERS, call);
+        const { l1, dragonfly, readonly, main } = counts;
+        shares.push((100 * (l1 + dragonfly)) / (l1 + dragonfly + readonly + main));
+        return slice;
+      },
+    });
+    const { l1, dragonfly, main } = counts;
+    const all = (l1 + dragonfly + main) / 100;
+    return [
+      {
+        name: `reads that the caches answer, ${many.toLocaleString("en-US")} states, Zipf, 5 % writes`,
+        unit: "%",
+        ours: spreadOf(shares),
+        bar: { atLeast: 90 },
+        notes: [
+          `the last round: memory ${(l1 / all).toFixed(1)} %, shared ${(dragonfly / all).toFixed(1)} %, main ${(main / all).toFixed(1)} %; ` +
+            `${Math.round(spreadOf(ratesOf(mixed)).median).toLocaleString("en-US")} calls/s`,
+        ],
+      },
+    ];
+  } finally {
+    await library.close();
+  }
+}
+
+/** Calls 1 to `count`, so many at a time. */
+async function inTurns(
+  count: number,
+  atOnce: number,
+  call: (n: number) => Promise<unknown>,
+): Promise<void> {
+  let next = 1;
+  const work = async (): Promise<void> => {
+    while (next <= count) await call(next++);
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+}
+
+function ratesOf(slices: readonly Slice[]): number[] {
+  return slices.map(({ rate }) => rate);
+}
