@@ -4,6 +4,7 @@ import { embedded } from "./scenarios/embedded.ts";
 import { fsck } from "./scenarios/fsck.ts";
 import { follower } from "./scenarios/follower.ts";
 import { growth } from "./scenarios/growth.ts";
+import { hook } from "./scenarios/hook.ts";
 import { hot } from "./scenarios/hot.ts";
 import { http } from "./scenarios/http.ts";
 import { memory } from "./scenarios/memory.ts";
@@ -36,4 +37,5 @@ export const SCENARIOS: readonly Scenario[] = [
   fsck,
   follower,
   rollback,
+  hook,
 ];

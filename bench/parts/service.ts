@@ -31,6 +31,21 @@ export async function startService(
   return { program, url, readyMs: performance.now() - from };
 }
 
+/** Starts `./agent_runtime hook` with these flags; it must have been built. */
+export async function startHook(
+  bench: Bench,
+  options: { readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> },
+): Promise<Pick<Service, "program" | "url">> {
+  const program = Program.start(launcher(), {
+    args: ["hook", "--listen", "127.0.0.1:0", ...options.args],
+    cwd: bench.workshop.folder,
+    env: { POD_UID: "pod", POD_NAME: "pod", POD_NAMESPACE: "bench", ...options.env },
+  });
+  bench.workshop.keep(program);
+  const [url] = await program.says(/http:\/\/[^\s/]+:\d+/);
+  return { program, url };
+}
+
 /** Runs the launcher to its end once, so that it has installed and built what it needs. */
 export async function ensureBuilt(): Promise<void> {
   await Program.start(launcher(), { args: ["state", "--help"] }).output();

@@ -58,3 +58,13 @@ export function speedArgument(text: string): number {
   if (factor > 0) return factor;
   throw new InvalidArgumentError("It must be recorded, full, or a factor like 10x.");
 }
+
+/** A parser of where to listen. */
+export function listenArgument(text: string): { readonly host: string; readonly port: number } {
+  const [, host, digits] = /^(\[[0-9a-fA-F:.]+\]|[^\s:[\]]+):(\d{1,5})$/.exec(text) ?? [];
+  const port = Number(digits);
+  if (host !== undefined && port <= 65_535) return { host: host.replaceAll(/[[\]]/g, ""), port };
+  throw new InvalidArgumentError(
+    "It must be HOST:PORT, like 0.0.0.0:8087; port 0 picks a free one.",
+  );
+}

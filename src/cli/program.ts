@@ -14,6 +14,7 @@ import { addGet } from "./state/get.ts";
 import { addHistory } from "./state/history.ts";
 import { addHold, addRelease } from "./state/hold.ts";
 import { addImport } from "./state/import.ts";
+import { addHook } from "./hook.ts";
 import { addLifecycle } from "./state/lifecycle.ts";
 import { addList } from "./state/list.ts";
 import { addMigrate } from "./state/migrate.ts";
@@ -99,6 +100,7 @@ function buildProgram(terminal: Terminal): Command {
     ["agent_runtime state set --help", "the options of one command"],
   ]);
   addCommands(state, terminal);
+  addHook(program, terminal);
   return program;
 }
 

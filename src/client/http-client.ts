@@ -98,7 +98,8 @@ export class HttpStateClient implements StateFace {
     this.tasks = new HttpTasks((call, sent) => this.#call(call, sent));
     this.parked = new HttpParked((call, sent) => this.#call(call, sent));
     this.lifecycle = new HttpLifecycle((call, sent) => this.#call(call, sent));
-    this.#processors = new Processors({ tasks: this.tasks, leaseThread: leaseThreadOf(options) });
+    const leaseThread = leaseThreadOf(options);
+    this.#processors = new Processors({ tasks: this.tasks, states: this, leaseThread });
   }
 
   /** A client; it connects at its first call. */

@@ -51,9 +51,15 @@ const LEADS: Readonly<Record<PodPhase, readonly [from: readonly string[], to: st
   creating: [["registered", "failed", "stopped"], "starting"],
   running: [["registered", "starting", "stopped", "unreachable"], "idle"],
   paused: [["idle", "busy"], "paused"],
-  stopping: [["starting", "idle", "busy", "paused"], "draining"],
-  stopped: [["starting", "idle", "busy", "paused", "unreachable", "draining"], "stopped"],
-  failed: [["starting", "idle", "busy", "paused", "unreachable", "draining"], "failed"],
+  stopping: [["registered", "starting", "idle", "busy", "paused"], "draining"],
+  stopped: [
+    ["registered", "starting", "idle", "busy", "paused", "unreachable", "draining"],
+    "stopped",
+  ],
+  failed: [
+    ["registered", "starting", "idle", "busy", "paused", "unreachable", "draining"],
+    "failed",
+  ],
   unknown: [["idle", "busy"], "unreachable"],
   deleted: [["starting", "idle", "busy", "paused", "unreachable"], "failed"],
 };

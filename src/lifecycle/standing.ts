@@ -135,7 +135,7 @@ function mainOf({ main, containers }: Pod): readonly Container[] {
 function runOf(pod: Pod, container: Container): Run {
   const attempt = currentAttempt(container);
   const { hints } = container;
-  const began = attempt === undefined ? "" : beganAt(attempt);
+  const began = attempt === undefined ? (hints.started ?? "") : beganAt(attempt);
   const since = (at: string | null | undefined): at is string =>
     typeof at === "string" && at >= began;
   const exit = attempt?.exit ?? (since(hints.exit?.at) ? hints.exit : null);

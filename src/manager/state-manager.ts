@@ -79,7 +79,7 @@ export class StateManager implements StateFace {
     this.parked = this.#parts.parked;
     this.lifecycle = this.#parts.lifecycle;
     const { leaseThread, log } = options;
-    this.#processors = new Processors({ tasks: this.tasks, leaseThread, log });
+    this.#processors = new Processors({ tasks: this.tasks, states: this, leaseThread, log });
     for (const loop of this.#parts.loops) loop.start();
   }
 

@@ -14,6 +14,8 @@ export interface ProcessorOptions {
   readonly namespace?: string;
   /** Who works, for people to read; unsaid: the host and the process. */
   readonly worker?: string;
+  /** The agent that it works for: it stops, as `stop` does, when that agent's state goes to `draining`. */
+  readonly agent?: string;
   /** How long `stop` lets handlers come to a checkpoint or to their end; default 10,000. */
   readonly drainMs?: number;
   /** How long one claim waits for something to do before the next; default 20,000. */
@@ -26,6 +28,7 @@ const FIELDS = [
   "stacks",
   "namespace",
   "worker",
+  "agent",
   "drainMs",
   "waitMs",
 ] as const satisfies readonly (keyof ProcessorOptions)[];
@@ -41,6 +44,7 @@ export interface CheckedOptions {
   readonly stacks: readonly string[];
   readonly namespace: string | undefined;
   readonly worker: string;
+  readonly agent: string | undefined;
   readonly drainMs: number;
   readonly waitMs: number;
 }
@@ -57,6 +61,7 @@ export function checkOptions(options: ProcessorOptions): CheckedOptions {
     stacks: stacks.map((stack) => checkScope(stack)),
     namespace: namespace === undefined ? undefined : checkNamespace(namespace),
     worker: checkId(worker),
+    agent: options.agent === undefined ? undefined : checkId(options.agent),
     drainMs: whole(options.drainMs ?? 10_000, "drainMs", { from: 0, to: MAX_DRAIN_MS }),
     waitMs: whole(options.waitMs ?? 20_000, "waitMs", { from: 0, to: MAX_WAIT_MS }),
   };

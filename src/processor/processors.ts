@@ -1,21 +1,47 @@
+import { silentLog } from "../service/log.ts";
+import { untilDraining } from "./agent-drain.ts";
+import type { AgentStates } from "./agent-drain.ts";
 import { LifoTaskProcessor } from "./lifo-task-processor.ts";
 import type { ProcessorParts, TaskHandler } from "./lifo-task-processor.ts";
 import type { ProcessorOptions } from "./options.ts";
 
+export interface ProcessorsParts extends Omit<ProcessorParts, "onStopped"> {
+  /** Where agents are, for processors that drain with theirs. */
+  readonly states: AgentStates;
+}
+
 /** The processors that were started on one face, so that they stop before it closes. */
 export class Processors {
-  readonly #parts: Omit<ProcessorParts, "onStopped">;
+  readonly #parts: ProcessorsParts;
   readonly #running = new Set<LifoTaskProcessor>();
 
-  constructor(parts: Omit<ProcessorParts, "onStopped">) {
+  constructor(parts: ProcessorsParts) {
     this.#parts = parts;
   }
 
   start(handler: TaskHandler, options?: ProcessorOptions): LifoTaskProcessor {
-    const onStopped = (processor: LifoTaskProcessor): void => void this.#running.delete(processor);
+    const stopped = new AbortController();
+    const onStopped = (processor: LifoTaskProcessor): void => {
+      stopped.abort();
+      this.#running.delete(processor);
+    };
     const processor = new LifoTaskProcessor({ ...this.#parts, onStopped }, handler, options);
     this.#running.add(processor);
+    if (options?.agent !== undefined) void this.#drainWith(processor, options, stopped.signal);
     return processor;
+  }
+
+  async #drainWith(
+    processor: LifoTaskProcessor,
+    { agent, namespace }: ProcessorOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { states, log = silentLog } = this.#parts;
+    const where = namespace === undefined ? {} : { namespace };
+    const isDraining = await untilDraining(states, { agent: agent!, ...where, signal, log });
+    if (!isDraining) return;
+    log.info({ worker: processor.worker, agent }, "the agent drains, so its processor stops");
+    await processor.stop();
   }
 
   async stop(): Promise<void> {

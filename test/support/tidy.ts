@@ -41,6 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "rocketmq",
     "dragonfly",
     "relay",
+    "lifecycle",
     "intake",
     "consumer",
     "supabase",
@@ -49,7 +50,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "service",
     "state",
   ],
-  cli: ["runtime", "client", "config", "service", "state"],
+  hook: ["spool", "service", "state"],
+  cli: ["runtime", "client", "hook", "spool", "config", "service", "state"],
   index: ["runtime", "client", "consumer", "manager", "processor", "service", "state"],
 };
 
