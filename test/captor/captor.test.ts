@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { OwnContainerd } from "../../dev/services/containerd.ts";
-import { containerdHere } from "../support/containerd.ts";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { run } from "../cli/fake-terminal.ts";
+import { describeOnContainerd } from "../support/containerd.ts";
 import { Cri } from "../support/cri.ts";
 import { proofLength } from "../support/length.ts";
 import { until } from "../support/until.ts";
@@ -13,21 +13,14 @@ const LABELS = { "agentruntime.dev/agent": "alice" };
 /** Ends well when it is told to. */
 const SERVE = ["/bin/sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done"];
 
-const here = await containerdHere();
-const isMissing = "missing" in here;
-
-describe.skipIf(isMissing)(`captor${isMissing ? `: missing ${here.missing}` : ""}`, () => {
-  const containerd = here as OwnContainerd;
+await describeOnContainerd("captor", (containerd) => {
   let cri: Cri;
   let listening: Listening;
 
   beforeAll(() => {
     cri = new Cri(containerd);
   });
-  afterAll(async () => {
-    cri.close();
-    await containerd.stop();
-  });
+  afterAll(() => cri.close());
   beforeEach(async () => {
     listening = listen(containerd);
     await until(() => listening.captor.figures.listedAtMs > 0, { what: "a first listing" });
@@ -135,7 +128,7 @@ describe.skipIf(isMissing)(`captor${isMissing ? `: missing ${here.missing}` : ""
     await listening.told({ incarnation: ends, fact: "start" });
     await containerd.kill();
     await until(() => !listening.captor.figures.isJoined, { what: "a bus that is left" });
-    await sleep(proofLength({ short: 2_000, full: 30_000 }));
+    await sleep(proofLength({ short: 1_500, full: 30_000 }));
     await containerd.start();
     const exit = await listening.told({ incarnation: ends, fact: "exit" });
     expect([7, 137, 255]).toContain(exit.exitCode);
@@ -170,6 +163,29 @@ describe.skipIf(isMissing)(`captor${isMissing ? `: missing ${here.missing}` : ""
     ]);
     expect(listening.captor.figures.disagreements).toBe(1);
     expect(listening.captor.figures.ignored.get("repeated")).toBe(1);
+    await pod.remove();
+  });
+
+  test("the command shows what is there, to people and to programs", async () => {
+    const pod = await cri.runPod({ labels: LABELS });
+    const id = await pod.run({ command: SERVE });
+    const command = ["captor", "--once", "--print", "--captor-containerd", containerd.socket];
+    const forPeople = await run(command);
+    expect(forPeople).toMatchObject({ code: 0, stderr: "" });
+    expect(forPeople.stdout).toMatch(/ agents\/agent-7 +main +start +[0-9a-f]{12}\n/);
+    const { stdout } = await run([...command, "--json", "--captor-node", "here"]);
+    const facts = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as object);
+    expect(facts).toContainEqual(
+      expect.objectContaining({ incarnation: id, fact: "create", node: "here", labels: LABELS }),
+    );
+    const noKata = await run([...command, "--captor-runtimes", "^io\\.containerd\\.runc"]);
+    expect(noKata).toMatchObject({ code: 0, stdout: "" });
+    const nobody = await run(["captor", "--once", "--print", "--captor-containerd", "/nowhere"]);
+    expect(nobody.code).toBe(5);
+    expect(nobody.stderr).toMatch(/containerd at \/nowhere does not answer .*Does it run/);
     await pod.remove();
   });
 });

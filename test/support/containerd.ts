@@ -1,9 +1,10 @@
+import { afterAll, describe, test } from "vitest";
 import { startContainerd } from "../../dev/services/containerd.ts";
 import type { OwnContainerd } from "../../dev/services/containerd.ts";
 import { findParts } from "../../dev/services/tools.ts";
 
 /** A containerd of one's own, or why there can be none here. A root of the CI must be able to have one. */
-export async function containerdHere(): Promise<OwnContainerd | { readonly missing: string }> {
+async function containerdHere(): Promise<OwnContainerd | { readonly missing: string }> {
   const { containerd: tools } = findParts();
   const isDemanded = process.env["CI"] === "true" && process.getuid?.() === 0;
   if (tools.missing !== undefined) {
@@ -17,4 +18,20 @@ export async function containerdHere(): Promise<OwnContainerd | { readonly missi
     const [why] = String(error).split("\n").slice(-2);
     return { missing: `a machine that lets containers be run (${why})` };
   }
+}
+
+/** Runs a suite on a containerd of its own; where there can be none, one test stands for it, skipped with the reason. */
+export async function describeOnContainerd(
+  name: string,
+  suite: (containerd: OwnContainerd) => void,
+): Promise<void> {
+  const here = await containerdHere();
+  describe(name, () => {
+    if ("missing" in here) {
+      test("runs on a containerd", (context) => context.skip(`missing: ${here.missing}`));
+      return;
+    }
+    afterAll(() => here.stop());
+    suite(here);
+  });
 }

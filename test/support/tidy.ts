@@ -39,6 +39,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "follower",
     "bus",
     "rocketmq",
+    "captor",
+    "containerd",
     "dragonfly",
     "relay",
     "lifecycle",
