@@ -25,6 +25,7 @@ import { fsckInfo } from "./runtime/fsck.ts";
 import { cacheInfo, openSharedCache } from "./runtime/shared-cache.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
 import type { LeaseThreadWay } from "./runtime/lease-thread.ts";
+import { tasksInfo } from "./runtime/tasks.ts";
 import type { Rollback } from "./runtime/rollback.ts";
 import type { StateConsumer } from "./consumer/state-consumer.ts";
 import { startStateConsumer } from "./runtime/state-consumer.ts";
@@ -195,6 +196,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       pollMs: config.feed.pollMs,
       keepChanges: config.watch.bufferChanges,
       historyDays: config.history.keepDays,
+      tasks: config.tasks,
       fsck: { ...config.fsck, ...(rollback === null ? {} : { rollback: rollback.copies }) },
       log,
       metrics,
@@ -205,7 +207,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
         messages?.relay.poke();
       },
       onClosing: async () => messages?.stop(),
-      leaseThread: leaseThreadOf({ way: service, limits: config.limits }),
+      leaseThread: leaseThreadOf({ way: service, limits: config.limits, settings: config.tasks }),
       onClosed: async () => {
         await bus?.close();
         await shared?.close();
@@ -302,6 +304,7 @@ async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
       cache: parts.cache(),
       messages: parts.messages(),
       fsck: fsckInfo(parts.manager),
+      tasks: tasksInfo(parts.manager),
     },
   };
 }

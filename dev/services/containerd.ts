@@ -28,8 +28,14 @@ export async function startContainerd(tools: ContainerdTools): Promise<OwnContai
   try {
     const holder = Program.start("unshare", {
       args: [
-        ...["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
-        ...["sh", "-c", "echo ready; while sleep 0.2; do :; done"],
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "sh",
+        "-c",
+        "echo ready; while sleep 0.2; do :; done",
       ],
       detached: true,
       name: "unshare",

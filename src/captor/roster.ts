@@ -18,7 +18,7 @@ export type Ignored = "exec" | "other-runtime" | "no-pod" | "unknown" | "repeate
 export interface Disagreement {
   readonly containerId: string;
   readonly told: number | null;
-  readonly then: number | null;
+  readonly later: number | null;
 }
 
 export interface RosterListener {
@@ -41,6 +41,12 @@ interface Told {
   readonly reason?: string;
 }
 
+type Teller = (
+  id: string,
+  member: Member,
+  event: BusEvent & { readonly at: string },
+) => LifecycleFact[];
+
 /**
  * The containers of a node's pods, and what was told of each: what comes in, from the bus or by listing, is a
  * fact where it is news.
@@ -54,6 +60,20 @@ export class Roster {
   readonly #members = new Map<string, Member>();
   /** By the pod's uid. */
   readonly #labels = new Map<string, Record<string, string>>();
+
+  readonly #tellers: Readonly<Record<BusEvent["topic"], Teller>> = {
+    "/containers/create": () => [],
+    "/tasks/start": (id, member, { at }) => this.#start(id, member, at),
+    "/tasks/paused": (id, member, { at }) => this.#pause(id, member, { paused: true, at }),
+    "/tasks/resumed": (id, member, { at }) => this.#pause(id, member, { paused: false, at }),
+    "/tasks/oom": (id, member, { at }) => [this.#fact(id, member, { fact: "oom", at })],
+    "/tasks/exit": (id, member, { at, exitStatus, exitedAt }) =>
+      this.#end(id, member, { exitStatus, exitedAt: exitedAt ?? at }),
+    // The end itself may have been lost.
+    "/tasks/delete": (id, member, { at, exitStatus, exitedAt }) =>
+      member.end === null ? this.#end(id, member, { exitStatus, exitedAt: exitedAt ?? at }) : [],
+    "/containers/delete": (id, member, { at }) => this.#leave(id, member, at),
+  };
 
   constructor(options: RosterOptions, listener: RosterListener) {
     this.#options = options;
@@ -90,31 +110,13 @@ export class Roster {
 
   /** What happened to a container that was met. */
   tell(event: BusEvent, nowAt: string): LifecycleFact[] {
-    const { containerId, topic, exitStatus, exitedAt } = event;
     if (!event.isOwn) return this.#ignore("exec");
-    const member = this.#members.get(containerId);
+    const member = this.#members.get(event.containerId);
     if (member === undefined) return this.#ignore("unknown");
-    const at = event.at ?? nowAt;
-    switch (topic) {
-      case "/tasks/start":
-        return this.#start(containerId, member, at);
-      case "/tasks/exit":
-        return this.#end(containerId, member, { exitStatus, exitedAt: exitedAt ?? at });
-      case "/tasks/delete":
-        // The end itself may have been lost.
-        if (member.end !== null) return [];
-        return this.#end(containerId, member, { exitStatus, exitedAt: exitedAt ?? at });
-      case "/tasks/oom":
-        return [this.#fact(containerId, member, { fact: "oom", at })];
-      case "/tasks/paused":
-        return this.#pause(containerId, member, { paused: true, at });
-      case "/tasks/resumed":
-        return this.#pause(containerId, member, { paused: false, at });
-      case "/containers/delete":
-        return this.#leave(containerId, member, at);
-      case "/containers/create":
-        return [];
-    }
+    return this.#tellers[event.topic](event.containerId, member, {
+      ...event,
+      at: event.at ?? nowAt,
+    });
   }
 
   /** Its process, as it stands. */
@@ -186,7 +188,7 @@ export class Roster {
     if (member.end !== null) {
       const told = member.end.exitStatus;
       if (told === exitStatus) return this.#ignore("repeated");
-      this.#listener.onDisagreement({ containerId: id, told, then: exitStatus });
+      this.#listener.onDisagreement({ containerId: id, told, later: exitStatus });
       return [];
     }
     member.end = { exitStatus };

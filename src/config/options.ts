@@ -7,6 +7,7 @@ import { address, choice, folder, integer, selection, toggle } from "./kinds.ts"
 import { MESSAGE_OPTIONS } from "./message-options.ts";
 import { MIB, option, PREFER_VARIABLE, TEN_MINUTES_MS } from "./option.ts";
 import type { Option } from "./option.ts";
+import { TASK_OPTIONS } from "./task-options.ts";
 
 /**
  * Every option there is, by its key in `agent_runtime.yaml`.
@@ -184,6 +185,7 @@ export const OPTIONS = {
   }),
   ...MESSAGE_OPTIONS,
   ...CAPTOR_OPTIONS,
+  ...TASK_OPTIONS,
 
   "history.keepDays": option(integer(0, 36_500), {
     default: 0,

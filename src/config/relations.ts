@@ -52,6 +52,29 @@ export const RELATIONS: readonly Relation[] = [
         : "dragonfly.tlsAuthority is for an encrypted connection: begin dragonfly.url with rediss://",
   },
   {
+    keys: ["tasks.leaseMs", "tasks.sweepMs"],
+    broken: ({ tasks }) =>
+      tasks.leaseMs >= 3 * tasks.sweepMs
+        ? undefined
+        : `tasks.leaseMs (${tasks.leaseMs}) must be at least three times tasks.sweepMs (${tasks.sweepMs}), ` +
+          "or a lease that ran out would be found long after",
+  },
+  {
+    keys: ["tasks.maxBackoffMs", "tasks.backoffMs"],
+    broken: ({ tasks }) =>
+      tasks.maxBackoffMs >= tasks.backoffMs
+        ? undefined
+        : `tasks.maxBackoffMs (${tasks.maxBackoffMs}) must be at least tasks.backoffMs (${tasks.backoffMs})`,
+  },
+  {
+    keys: ["tasks.ageingMs", "tasks.sweepMs"],
+    broken: ({ tasks }) =>
+      tasks.ageingMs === 0 || tasks.ageingMs >= tasks.sweepMs
+        ? undefined
+        : `tasks.ageingMs (${tasks.ageingMs}) is less than tasks.sweepMs (${tasks.sweepMs}): ` +
+          "every task that waits would count as aged; set it higher, or to 0",
+  },
+  {
     keys: ["limits.bodyBytes", "limits.dataBytes"],
     broken: ({ limits }) =>
       limits.bodyBytes >= limits.dataBytes

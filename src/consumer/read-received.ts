@@ -92,7 +92,9 @@ function stateTakenBack(given: Given): StateTakenBack {
     newVersion: parseVersion(given["newVersion"], "INVALID_VERSION"),
     phase: textOrNull(given, "phase"),
     deleted: given["deleted"] === true,
-    ...(Array.isArray(diff) ? { diff: diff as readonly unknown[] as readonly PatchOperation[] } : {}),
+    ...(Array.isArray(diff)
+      ? { diff: diff as readonly unknown[] as readonly PatchOperation[] }
+      : {}),
   };
 }
 

@@ -21,10 +21,12 @@ export interface BusEvent {
   readonly exitedAt: string | null;
 }
 
+/** A number, or an object of 64 bits. */
+export type Int64 = number | { toNumber(): number };
+
 /** As it comes over the wire. */
 export interface WireTimestamp {
-  /** A number, or an object of 64 bits. */
-  readonly seconds: unknown;
+  readonly seconds: Int64;
   readonly nanos: number;
 }
 
@@ -73,10 +75,14 @@ export function busEventOf({ topic, timestamp, event }: Envelope): BusEvent | nu
 
 /** The year 1, which Go has for "never", is no time. */
 export function timeOf(timestamp: WireTimestamp | null | undefined): string | null {
-  const seconds = Number(String(timestamp?.seconds ?? 0));
+  const seconds = numberOf(timestamp?.seconds ?? 0);
   if (!(seconds > 0)) return null;
   const ms = seconds * 1_000 + Math.floor((timestamp?.nanos ?? 0) / 1_000_000);
   return new Date(ms).toISOString();
+}
+
+export function numberOf(value: Int64): number {
+  return typeof value === "number" ? value : value.toNumber();
 }
 
 function isTopic(topic: string): topic is BusEvent["topic"] {

@@ -29,6 +29,18 @@ export interface EventListener {
   readonly onUnreadable: (topic: string, error: unknown) => void;
 }
 
+interface ContainerAnswer {
+  readonly container?: WireContainer | null;
+}
+
+interface EndAnswer {
+  readonly status?: WireContainerStatus | null;
+}
+
+interface SandboxAnswer {
+  readonly status?: { readonly state: number } | null;
+}
+
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const CRI_NOT_READY = 1;
 
@@ -70,9 +82,9 @@ export class Containerd {
 
   /** Null: it is gone. */
   async container(id: string): Promise<ContainerRecord | null> {
-    const answer = (await this.#find("A container", METHODS.container, { id })) as {
-      readonly container?: WireContainer | null;
-    } | null;
+    const answer: ContainerAnswer | null = await this.#find("A container", METHODS.container, {
+      id,
+    });
     return answer?.container ? containerOf(answer.container) : null;
   }
 
@@ -89,18 +101,16 @@ export class Containerd {
   /** How a container of a pod ended, as its Container Runtime Interface remembers; null: it has not, or nobody knows. */
   async pastEnd(containerId: string): Promise<PastEnd | null> {
     const what = "The status of a container";
-    const answer = (await this.#find(what, METHODS.containerStatus, { containerId })) as {
-      readonly status?: WireContainerStatus | null;
-    } | null;
+    const request = { containerId };
+    const answer: EndAnswer | null = await this.#find(what, METHODS.containerStatus, request);
     return answer?.status ? pastEndOf(answer.status) : null;
   }
 
   /** Whether the sandbox of a pod was and is no more. */
   async sandboxEnded(sandboxId: string): Promise<boolean> {
     const what = "The status of a sandbox";
-    const answer = (await this.#find(what, METHODS.sandboxStatus, { sandboxId })) as {
-      readonly status?: { readonly state: number } | null;
-    } | null;
+    const request = { sandboxId };
+    const answer: SandboxAnswer | null = await this.#find(what, METHODS.sandboxStatus, request);
     return answer?.status?.state === CRI_NOT_READY;
   }
 

@@ -1,5 +1,5 @@
-import { timeOf } from "./bus-event.ts";
-import type { WireTimestamp } from "./bus-event.ts";
+import { numberOf, timeOf } from "./bus-event.ts";
+import type { Int64, WireTimestamp } from "./bus-event.ts";
 
 /** A container as containerd keeps it; the sandbox of a pod is one as well. */
 export interface ContainerRecord {
@@ -45,8 +45,8 @@ export interface WireProcess {
 
 export interface WireContainerStatus {
   readonly state: number;
-  /** Nanoseconds, as a number or an object of 64 bits. */
-  readonly finishedAt: unknown;
+  /** Nanoseconds. */
+  readonly finishedAt: Int64;
   readonly exitCode: number;
   readonly reason: string;
 }
@@ -80,7 +80,7 @@ export function taskOf(process: WireProcess): TaskRecord {
 /** Null: it has not ended. */
 export function pastEndOf(status: WireContainerStatus): PastEnd | null {
   if (status.state !== CRI_EXITED) return null;
-  const ms = Math.floor(Number(String(status.finishedAt)) / 1_000_000);
+  const ms = Math.floor(numberOf(status.finishedAt) / 1_000_000);
   const { exitCode, reason } = status;
   return {
     exitStatus: exitCode,

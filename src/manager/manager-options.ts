@@ -5,6 +5,7 @@ import type { Tracing } from "../service/tracing.ts";
 import type { MessageBus } from "../state/message-bus.ts";
 import type { SharedCache } from "../state/shared-cache.ts";
 import type { StateStore } from "../state/ports.ts";
+import type { TaskSettings } from "../tasks/task-settings.ts";
 import type { FsckSettings } from "./fsck.ts";
 import type { Limits } from "./limits.ts";
 import type { CopyReader } from "./roll-back.ts";
@@ -31,8 +32,8 @@ export interface ManagerOptions {
   readonly historyDays?: number;
   /** The rollback database; unsaid, there is none. */
   readonly copies?: CopyReader;
-  /** How long leases last, and how deep tasks may go. */
-  readonly tasks?: { readonly leaseMs?: number; readonly maxDepth?: number };
+  /** How tasks are held, tried again and watched. */
+  readonly tasks?: Partial<TaskSettings>;
   /** What messages travel on; unsaid: on nothing. */
   readonly bus?: MessageBus;
   /** The topic of lifecycle facts on it; default `agent_lifecycle_events`. */

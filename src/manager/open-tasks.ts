@@ -1,21 +1,34 @@
+import { silentLog } from "../service/log.ts";
+import { exposeTasks } from "../service/task-metrics.ts";
+import type { Metrics } from "../service/metrics.ts";
+import { countedStore } from "../tasks/counted-store.ts";
+import { StackSurvey } from "../tasks/stack-survey.ts";
+import { TaskFigures } from "../tasks/task-figures.ts";
 import { TaskManager } from "../tasks/task-manager.ts";
+import { DEFAULT_TASK_SETTINGS } from "../tasks/task-settings.ts";
 import type { Limits } from "./limits.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import type { StateCache } from "./state-cache.ts";
 
-/** The tasks of a manager: what they write, its memory forgets. */
+/** The tasks of a manager: what they write, its memory forgets; and how they do. */
 export function openTasks(
-  { store, tasks, pollMs = 200 }: ManagerOptions,
+  { store, tasks: settings = {}, pollMs = 200, log = silentLog }: ManagerOptions,
   parts: {
     readonly limits: Limits;
     readonly cache: StateCache;
+    readonly metrics: Metrics;
     readonly onWritten: () => void;
     readonly onDue: () => void;
   },
-): TaskManager {
-  return new TaskManager({
-    ...tasks,
-    store: store.tasks,
+): { readonly tasks: TaskManager; readonly survey: StackSurvey } {
+  const figures = new TaskFigures();
+  const counted = countedStore(store.tasks, figures);
+  const { ageingMs = DEFAULT_TASK_SETTINGS.ageingMs } = settings;
+  const survey = new StackSurvey({ store: counted, ageingMs, log });
+  exposeTasks(parts.metrics, figures, () => survey.figures);
+  const tasks = new TaskManager({
+    settings,
+    store: counted,
     bell: store.taskBell,
     limits: parts.limits,
     pollMs,
@@ -25,4 +38,5 @@ export function openTasks(
       parts.onWritten();
     },
   });
+  return { tasks, survey };
 }

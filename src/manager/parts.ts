@@ -16,6 +16,7 @@ import type { MessageKind } from "../state/message-kind.ts";
 import type { CallOptions, Changeset, ReadOptions } from "../state/request.ts";
 import type { Committed, State } from "../state/state.ts";
 import type { ReadReplica } from "../state/ports.ts";
+import type { StackSurvey } from "../tasks/stack-survey.ts";
 import { sweeperOf } from "../tasks/sweeper.ts";
 import type { TaskManager } from "../tasks/task-manager.ts";
 import { Batcher } from "./batcher.ts";
@@ -57,6 +58,7 @@ export interface Parts {
   readonly changes: ChangeReader;
   readonly recovery: RecoverySources;
   readonly tasks: TaskManager;
+  readonly survey: StackSurvey;
   readonly parked: ParkedFace;
   readonly lifecycle: LifecycleFace;
   readonly lifecycles: Lifecycles;
@@ -85,9 +87,10 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
   const shared = openShared(options, { freshness, directory });
   const reader = new Reader(shared ?? store, cache);
   const recovery = { store, reader, cache, copies: options.copies ?? null };
-  const tasks = openTasks(options, {
+  const { tasks, survey } = openTasks(options, {
     limits,
     cache,
+    metrics,
     onWritten: owner.onWritten,
     onDue: () => upkeep.wake(),
   });
@@ -109,7 +112,8 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     historyDays: options.historyDays ?? 0,
     log,
     remove: owner.commit,
-    sweep: sweeperOf(tasks, () => upkeep.wake()),
+    pauseMs: tasks.sweepMs,
+    sweep: sweeperOf(tasks, survey, () => upkeep.wake()),
   });
   const tail = openTail(options);
   const fsck = new Fsck({ store, cache, directory, limits, log }, options.fsck);
@@ -127,6 +131,7 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     changes: new ChangeReader(store),
     recovery,
     tasks,
+    survey,
     ...openMessages(options, { owner, tasks, limits, metrics }),
     fsck,
     loops: [fsck, followForeignChanges({ store, cache, reader, freshness, pollMs, log }), upkeep],

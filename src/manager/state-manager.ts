@@ -37,6 +37,7 @@ import type {
   StateSummary,
   Written,
 } from "../state/state.ts";
+import type { StackFigures } from "../tasks/stack-survey.ts";
 import type { TaskManager } from "../tasks/task-manager.ts";
 import { commitAll } from "./batch.ts";
 import { closed } from "./batcher.ts";
@@ -310,6 +311,11 @@ export class StateManager implements StateFace {
   /** How the confusion detector does. */
   get detector(): Pick<Fsck, "isOn" | "figures"> {
     return this.#parts.fsck;
+  }
+
+  /** How deep stacks of tasks are, and how long their lowest wait. */
+  get stackFigures(): StackFigures {
+    return this.#parts.survey.figures;
   }
 
   /** Whether the database answers; throws UNAVAILABLE where it does not. */

@@ -6,7 +6,6 @@ import type { StateStore } from "../state/ports.ts";
 import type { Changeset } from "../state/request.ts";
 
 const DAY_MS = 86_400_000;
-const PAUSE_MS = 1_000;
 const PRUNE_EVERY_MS = 60_000;
 const EXPIRED_LIMIT = 500;
 const PRUNE_LIMIT = 10_000;
@@ -17,6 +16,8 @@ export function keepUp(options: {
   /** 0: history is kept for ever. */
   readonly historyDays: number;
   readonly log: Logger;
+  /** How often. */
+  readonly pauseMs: number;
   /** Whether more is due already. */
   readonly sweep: () => Promise<boolean>;
   readonly remove: (changeset: Changeset) => Promise<unknown>;
@@ -25,7 +26,7 @@ export function keepUp(options: {
   let pruneAt = 0;
   return new Loop({
     name: "upkeep",
-    pauseMs: PAUSE_MS,
+    pauseMs: options.pauseMs,
     log: options.log,
     runOnce: async () => {
       const isMoreDue = await options.sweep();

@@ -3,20 +3,20 @@ import { serveLeases } from "../processor/serve-leases.ts";
 import { openTransport } from "../supabase/transport.ts";
 import type { TransportOptions } from "../supabase/transport.ts";
 import { taskStoreOver } from "../supabase/tasks/task-store.ts";
+import { DEFAULT_TASK_SETTINGS } from "../tasks/task-settings.ts";
 import { TaskManager } from "../tasks/task-manager.ts";
 import type { TaskManagerOptions } from "../tasks/task-manager.ts";
 
 /** What the thread is given. */
-export interface LeaseThreadWay extends Pick<TaskManagerOptions, "limits" | "leaseMs"> {
+export interface LeaseThreadWay extends Required<Pick<TaskManagerOptions, "limits" | "settings">> {
   readonly way: TransportOptions;
 }
 
-/** One that is silent is left alone before the lease is over. */
-const STATEMENT_TIMEOUT_MS = 4_000;
-
 serveLeases((data) => {
   const { way, ...options } = data as LeaseThreadWay;
-  const statementTimeoutMs = Math.min(way.statementTimeoutMs, STATEMENT_TIMEOUT_MS);
+  const { leaseMs = DEFAULT_TASK_SETTINGS.leaseMs } = options.settings;
+  // One that is silent is left alone before the lease is over.
+  const statementTimeoutMs = Math.min(way.statementTimeoutMs, Math.ceil(leaseMs / 3));
   const { reader } = openTransport({ ...way, statementTimeoutMs, lanes: 0, readers: 1 });
   return new TaskManager({ ...options, store: taskStoreOver(reader) });
 });

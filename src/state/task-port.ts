@@ -108,6 +108,17 @@ export interface Sweep {
   readonly nextDue: Date | null;
 }
 
+/** How the tasks of a stack do. */
+export interface SurveyedStack {
+  readonly stackNo: bigint;
+  readonly namespace: string;
+  readonly stack: string;
+  /** Tasks that wait for a worker, counted up to 10,000. */
+  readonly waiting: number;
+  /** The lowest of them, and how long it has not moved; null where none waits. */
+  readonly lowest: { readonly id: string; readonly waitedMs: number } | null;
+}
+
 export interface TaskEvent {
   /** Null: what a person was asked for. */
   readonly event: string | null;
@@ -158,7 +169,8 @@ export interface TaskStore {
   heartbeat(namespace: string, holder: Holder): Promise<Heartbeat>;
   /** Takes from a worker that is gone what it held; how many tasks that were. */
   endLeases(namespace: string, ended: EndedWorker): Promise<number>;
-  sweep(limit: number): Promise<Sweep | null>;
+  /** `crashBudget`: how often in a row a task may lose its worker; default 3. */
+  sweep(limit: number, crashBudget?: number): Promise<Sweep | null>;
   cancel(
     namespace: string,
     id: string,
@@ -175,6 +187,8 @@ export interface TaskStore {
   recordEffect(namespace: string, order: EffectOrder): Promise<EffectAnswer>;
   read(namespace: string, ids: readonly string[]): Promise<TaskDetails[]>;
   stack(namespace: string, stack: string, limit: number): Promise<Task[]>;
+  /** Stacks of all namespaces, those after a number, in its order. */
+  survey(after: bigint, limit: number): Promise<SurveyedStack[]>;
 }
 
 /** Tells other processes that there may be something to claim: a hint, which may be lost. */

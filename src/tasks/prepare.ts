@@ -30,8 +30,6 @@ import type {
 import { PREEMPTS } from "../state/task.ts";
 import type { RetryPolicy, Wait } from "../state/task.ts";
 
-const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 3, backoffMs: 1_000, maxBackoffMs: 300_000 };
-
 const MAX_PRIORITY = 1_000_000;
 const MAX_ATTEMPTS = 1_000_000;
 /** A hundred years. */
@@ -41,7 +39,12 @@ export const MAX_CLAIM = 1_000;
 const MAX_EPOCH = 2n ** 63n - 1n;
 
 /** A push, checked; throws INVALID_*, PAYLOAD_TOO_LARGE. */
-export function preparePush(stack: string, request: PushRequest, limits: DataLimits): PreparedPush {
+export function preparePush(
+  stack: string,
+  request: PushRequest,
+  settings: { readonly limits: DataLimits; readonly retry: RetryPolicy },
+): PreparedPush {
+  const { limits } = settings;
   const { kind, preempt = "step", parent, parentEpoch, idempotencyKey: key } = request;
   if (!PREEMPTS.includes(preempt))
     throw invalid("preempt", `must be one of ${PREEMPTS.join(", ")}`);
@@ -61,7 +64,7 @@ export function preparePush(stack: string, request: PushRequest, limits: DataLim
     parent: parent === undefined ? null : checkId(parent),
     parentEpoch: parentEpoch === undefined ? null : checkEpoch(parentEpoch),
     deadline: timeOrNull(request.deadline, "deadline"),
-    retry: prepareRetry({ ...DEFAULT_RETRY, ...request.retry }),
+    retry: prepareRetry({ ...settings.retry, ...request.retry }),
     supersedes: request.supersedes === undefined ? null : checkId(request.supersedes),
     idempotencyKey,
   };

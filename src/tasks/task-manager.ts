@@ -47,17 +47,17 @@ import {
   whole,
 } from "./prepare.ts";
 import { taskRefusal } from "./refusal.ts";
+import { DEFAULT_TASK_SETTINGS } from "./task-settings.ts";
+import type { TaskSettings } from "./task-settings.ts";
 import { Wakeups } from "./wakeups.ts";
 
 export interface TaskManagerOptions {
   readonly store: TaskStore;
   readonly limits: DataLimits & { readonly pageItems: number };
-  /** How long a worker that is not heard of keeps its tasks; default 15,000. */
-  readonly leaseMs?: number;
+  /** Unsaid: the defaults of the configuration. */
+  readonly settings?: Partial<TaskSettings>;
   /** Wakes claims that wait in other processes; unsaid: they look every `pollMs`. */
   readonly bell?: TaskBell | null;
-  /** How deep children may have children; default 100. */
-  readonly maxDepth?: number;
   /** How often a claim that waits looks whether another process pushed; default 200. */
   readonly pollMs?: number;
   /** Told that something may be due soon that no sweep knows of. */
@@ -70,21 +70,30 @@ export interface TaskManagerOptions {
 export class TaskManager implements TaskFace {
   readonly #options: TaskManagerOptions;
   readonly #store: TaskStore;
-  readonly #leaseMs: number;
+  readonly #settings: TaskSettings;
   readonly #calls: Calls;
   readonly #wakeups = new Wakeups();
 
   constructor(options: TaskManagerOptions) {
-    const { store, limits, leaseMs = 15_000, maxDepth = 100 } = options;
+    const { store, limits } = options;
     this.#options = options;
     this.#store = store;
-    this.#leaseMs = leaseMs;
+    this.#settings = { ...DEFAULT_TASK_SETTINGS, ...options.settings };
+    const { maxDepth } = this.#settings;
     this.#calls = new Calls(store, { maxDepth, dataBytes: limits.dataBytes });
+  }
+
+  /** How often `sweep` is to be called. */
+  get sweepMs(): number {
+    return this.#settings.sweepMs;
   }
 
   async push(stack: string, request: PushRequest = {}): Promise<Task> {
     const namespace = namespaceOf(request);
-    const push = preparePush(stack, request, this.#options.limits);
+    const push = preparePush(stack, request, {
+      limits: this.#options.limits,
+      retry: this.#settings,
+    });
     const actor = prepareWhy(request).actor;
     const answer = await within("The push", request, () =>
       this.#calls.push({ namespace, push, actor }),
@@ -98,7 +107,7 @@ export class TaskManager implements TaskFace {
 
   async claim(request: ClaimRequest): Promise<Task[]> {
     const namespace = namespaceOf(request);
-    const order = prepareClaim(request, this.#leaseMs);
+    const order = prepareClaim(request, this.#settings.leaseMs);
     const waitMs = msOrNull(request.waitMs, "waitMs") ?? 0;
     const endAt = systemClock.monotonicMs() + waitMs;
     for (;;) {
@@ -123,13 +132,13 @@ export class TaskManager implements TaskFace {
     const holder = {
       worker: checkName(worker, "worker"),
       incarnation: checkName(request.incarnation, "incarnation"),
-      leaseMs: this.#leaseMs,
+      leaseMs: this.#settings.leaseMs,
     };
     const namespace = namespaceOf(request);
     const beat = await within("The heartbeat", request, () =>
       this.#store.heartbeat(namespace, holder),
     );
-    return { ...beat, leaseMs: this.#leaseMs };
+    return { ...beat, leaseMs: holder.leaseMs };
   }
 
   checkpoint(id: string, report: HolderReport): Promise<Reported> {
@@ -247,9 +256,9 @@ export class TaskManager implements TaskFace {
     return count;
   }
 
-  /** Does what is due; to be called every second. Whether more is due already, and when the next is. */
+  /** Does what is due; to be called every `sweepMs`. Whether more is due already, and when the next is. */
   async sweep(limit = 1_000): Promise<{ readonly more: boolean; readonly nextDue: Date | null }> {
-    const swept = await this.#store.sweep(limit);
+    const swept = await this.#store.sweep(limit, this.#settings.crashBudget);
     if (swept === null) return { more: false, nextDue: null };
     if (swept.takenOver + swept.rung + swept.reconciled > 0) {
       this.#wakeups.wake();
@@ -267,7 +276,7 @@ export class TaskManager implements TaskFace {
     const namespace = namespaceOf(given);
     const report = prepareReport(id, kind, { given, body, limits });
     const next: ClaimOrder | null =
-      given.next === undefined ? null : prepareClaim(given.next, this.#leaseMs);
+      given.next === undefined ? null : prepareClaim(given.next, this.#settings.leaseMs);
     const { answer, tasks } = await within("The report", given, () =>
       this.#calls.report({ namespace, report, next }),
     );

@@ -35,7 +35,7 @@ export function listen(
       },
     },
     node: NODE,
-    isOurs: (runtime) => /^io\.containerd\.kata/.test(runtime),
+    isOurs: (runtime) => runtime.startsWith("io.containerd.kata"),
     relistMs: 60_000,
     clock: systemClock,
     log: silentLog,

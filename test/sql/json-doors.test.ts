@@ -81,6 +81,7 @@ const READS: readonly [string, Record<string, unknown>][] = [
   ["read_history", { namespace: "n", id: "doc", before: null, limit: 9 }],
   ["read_migrations", {}],
   ["parked_figures", {}],
+  ["survey_stacks", { after: "0", limit: 9 }],
   ["read_parked", { namespace: "n", parked_no: null, after: "0", limit: 9 }],
   ["read_relay", { partitions: [0, 1, 2, 3], ...FROM_START, limit: 9, bytes: 1_000 }],
   ["relay_backlog", { limit: 9 }],
@@ -101,6 +102,7 @@ const EMPTY_WHERE_ALL_IS_WELL: ReadonlySet<string> = new Set([
   "list_findings",
   "missing_versions",
   "read_strays",
+  "survey_stacks",
 ]);
 
 describeOnHomes("a JSON door", (home) => {

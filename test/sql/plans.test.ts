@@ -23,6 +23,7 @@ describeOnPostgres("plans that are kept", (home) => {
     "agent_state_api.claim_tasks",
     "agent_state_api.report_tasks",
     "agent_state_api.sweep_tasks",
+    "agent_state_api.survey_stacks",
     "agent_state_api.heartbeat",
     "agent_state_api.end_leases",
   ])("%s may not read a table from end to end", async (name) => {

@@ -39,6 +39,7 @@ const reads = [
   "scope_heads",
   "scopes_after",
   "state_digests",
+  "survey_stacks",
   "verify_state",
 ];
 const messages = [

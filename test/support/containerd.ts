@@ -26,12 +26,16 @@ export async function describeOnContainerd(
   suite: (containerd: OwnContainerd) => void,
 ): Promise<void> {
   const here = await containerdHere();
-  describe(name, () => {
-    if ("missing" in here) {
-      test("runs on a containerd", (context) => context.skip(`missing: ${here.missing}`));
-      return;
-    }
-    afterAll(() => here.stop());
-    suite(here);
+  const whole = (containerd: OwnContainerd): void => {
+    afterAll(() => containerd.stop());
+    suite(containerd);
+  };
+  describe(`${name}, on a containerd`, () => {
+    if ("missing" in here) skipped(here.missing);
+    else whole(here);
   });
+}
+
+function skipped(missing: string): void {
+  test("has all that it runs on", (context) => context.skip(`not here: ${missing}`));
 }

@@ -11,6 +11,7 @@ drop function if exists
   agent_state_api.read_rollback_plan(text, text, bigint),
   agent_state_api.rollback_scope(text, text, bigint, bigint, text, text[], bigint[], text[], text[], json[], text, text, integer),
   agent_state_api.read_scope(text, text),
+  agent_state_api.sweep_tasks(integer),
   agent_state_api.read_feed(bigint, bigint, bigint, integer, integer),
   agent_state_api.foreign_changes(integer, bigint, bigint, bigint, integer, integer),
   agent_state_api.feed_page(bigint, bigint, bigint, integer, integer, bigint),

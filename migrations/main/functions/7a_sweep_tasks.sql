@@ -3,7 +3,7 @@
 create or replace function agent_state.take_over(p_worker_no bigint[])
 returns integer language plpgsql as $$
 declare
-  c_crashes constant integer := 3;
+  c_crashes constant integer := coalesce((select m.value::integer from agent_state.meta m where m.name = 'crash_budget'), 3);
   v_tasks   bigint[];
   v_moves   agent_state.task_move[];
 begin
@@ -84,7 +84,8 @@ end $$;
 
 -- What is due: to be called once a second by every process that runs tasks; one of them does it. At most p_limit of each; `more`: call
 -- again. `next_due`: the next moment at which a task becomes due.
-create or replace function agent_state_api.sweep_tasks(p_limit integer)
+-- p_crash_budget: how often in a row a task may lose its worker; it is kept, for takeovers between two sweeps.
+create or replace function agent_state_api.sweep_tasks(p_limit integer, p_crash_budget integer default 3)
 returns table (taken_over integer, rung integer, reconciled integer, more boolean, next_due timestamptz)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
   set plan_cache_mode = force_generic_plan as $$
@@ -93,6 +94,9 @@ declare
   v_tries   integer := 0;
 begin
   if not pg_try_advisory_xact_lock(hashtext('agent_state.sweep_tasks')) then return; end if;
+  if coalesce((select m.value from agent_state.meta m where m.name = 'crash_budget'), '3') <> p_crash_budget::text then
+    insert into agent_state.meta as m values ('crash_budget', p_crash_budget::text) on conflict (name) do update set value = excluded.value;
+  end if;
   loop
     begin
       select array_agg(w.worker_no) into v_workers

@@ -25,7 +25,7 @@ grant execute on function
   agent_state_api.read_feed, agent_state_api.foreign_changes, agent_state_api.read_document, agent_state_api.verify_state, agent_state_api.get,
   agent_state_api.describe_server, agent_state_api.read_migrations, agent_state_api.copy_standing, agent_state_api.read_copy,
   agent_state_api.feed_page, agent_state_api.gates_changed, agent_state_api.feed_backlog, agent_state_api.copy_log,
-  agent_state_api.read_tasks, agent_state_api.read_stack,
+  agent_state_api.read_tasks, agent_state_api.read_stack, agent_state_api.survey_stacks,
   agent_state_api.read_relay, agent_state_api.relay_backlog, agent_state_api.read_rollback, agent_state_api.read_parked, agent_state_api.parked_figures,
   agent_state_api.state_digests, agent_state_api.digests_of, agent_state_api.digests_at, agent_state_api.scope_heads,
   agent_state_api.scopes_after, agent_state_api.check_feed

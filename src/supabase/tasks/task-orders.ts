@@ -29,7 +29,7 @@ const END_LEASES = {
 
 const SWEEP_TASKS = {
   fn: "sweep_tasks",
-  parameters: { limit: "integer" },
+  parameters: { limit: "integer", crash_budget: "integer" },
   columns: ["taken_over", "rung", "reconciled", "more", "next_due"],
   writes: true,
 } as const satisfies Operation;
@@ -94,8 +94,12 @@ export async function endLeases(
 }
 
 /** Does what is due; null where another process is at it. */
-export async function sweepTasks(caller: Caller, limit: number): Promise<Sweep | null> {
-  const [row] = await caller.call(SWEEP_TASKS, { limit });
+export async function sweepTasks(
+  caller: Caller,
+  limit: number,
+  crashBudget: number,
+): Promise<Sweep | null> {
+  const [row] = await caller.call(SWEEP_TASKS, { limit, crash_budget: crashBudget });
   if (row === undefined) return null;
   return {
     takenOver: Number(row[0]),

@@ -4,6 +4,7 @@ import { claimTasks } from "./claim-tasks.ts";
 import { pushTasks } from "./push-tasks.ts";
 import { readStack, readTasks } from "./read-tasks.ts";
 import { reportTasks } from "./report-tasks.ts";
+import { surveyStacks } from "./survey-stacks.ts";
 import {
   answerTask,
   cancelTask,
@@ -23,12 +24,13 @@ export function taskStoreOver(caller: Caller): TaskStore {
       reportTasks(caller, namespace, { reports, claim, actor: claim?.actor ?? null }),
     heartbeat: (namespace, holder) => heartbeat(caller, namespace, holder),
     endLeases: (namespace, ended) => endLeases(caller, namespace, ended),
-    sweep: (limit) => sweepTasks(caller, limit),
+    sweep: (limit, crashBudget = 3) => sweepTasks(caller, limit, crashBudget),
     cancel: (namespace, id, why) => cancelTask(caller, { namespace, id }, why),
     answer: (namespace, id, event) => answerTask(caller, { namespace, id }, event),
     retry: (namespace, id, why) => retryTask(caller, { namespace, id }, why),
     recordEffect: (namespace, order) => recordEffect(caller, namespace, order),
     read: (namespace, ids) => readTasks(caller, namespace, ids),
     stack: (namespace, stack, limit) => readStack(caller, namespace, { stack, limit }),
+    survey: (after, limit) => surveyStacks(caller, after, limit),
   };
 }
