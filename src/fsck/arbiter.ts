@@ -58,7 +58,14 @@ export class Arbiter {
       case "C7":
         if (!isDry && key !== null) this.#copies.memory.forget(key);
         return { remedy: "drop it from memory", safe: true };
+      case "C8":
+      case "C9":
+      case "C10":
+      case "C11":
+        return this.#repairTask(finding, key, isDry);
+      case "C12":
       case "C15":
+      case "C17":
         return { remedy: finding.remedy, safe: false };
       case "C1":
       case "C14":
@@ -66,6 +73,16 @@ export class Arbiter {
         break;
     }
     return this.#quarantine(finding, isDry);
+  }
+
+  /** Scheduling is made anew from what the states of the tasks say. */
+  async #repairTask(finding: Finding, key: StateKey | null, isDry: boolean): Promise<Verdict> {
+    const { check, remedy } = finding;
+    const refusal =
+      key === null ? "it has no state" : await this.#store.repairTask(key, check, isDry);
+    if (refusal !== null) return { remedy: `${remedy} (${refusal})`, safe: false };
+    if (!isDry && key !== null) this.#copies.memory.forget(key);
+    return { remedy, safe: true };
   }
 
   async #fold(finding: Finding, key: StateKey, isDry: boolean): Promise<Verdict> {

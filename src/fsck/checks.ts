@@ -54,6 +54,36 @@ export const CHECKS: Readonly<Record<CheckName, CheckInfo>> = {
     remedy: "drop it from memory",
     holds: false,
   },
+  C8: {
+    kind: "unlive",
+    looksFor: "a task that is worked on, and nobody has a lease for it",
+    remedy: "give the task back, fenced",
+    holds: false,
+  },
+  C9: {
+    kind: "unlive",
+    looksFor: "a task whose epoch is behind one that was given out",
+    remedy: "raise its epoch above all that were given out, and give it back",
+    holds: false,
+  },
+  C10: {
+    kind: "unlive",
+    looksFor: "a stack in which two are held, or whose next task is told to nobody",
+    remedy: "make the scheduling what the states of the tasks say",
+    holds: false,
+  },
+  C11: {
+    kind: "unlive",
+    looksFor: "a parent that waits for children that ended, or was not told of one",
+    remedy: "tell the parent, and wake it",
+    holds: false,
+  },
+  C12: {
+    kind: "unlive",
+    looksFor: "an effect of which nobody will say whether it came to anything",
+    remedy: "find out whether it came to anything; if need be, push the task anew",
+    holds: false,
+  },
   C14: {
     kind: "illegal",
     looksFor: "a phase after a terminal one",
@@ -64,6 +94,12 @@ export const CHECKS: Readonly<Record<CheckName, CheckInfo>> = {
     kind: "divergent",
     looksFor: "a follower that is behind beyond its bound, ahead, or in another history",
     remedy: "see to the follower: it goes on, or starts anew, by itself once it can",
+    holds: false,
+  },
+  C17: {
+    kind: "sterile",
+    looksFor: "a task that is claimed over and over, and nothing comes of it",
+    remedy: "see why its workers give it up; cancel it, or let it run again",
     holds: false,
   },
   C20: {
@@ -78,4 +114,17 @@ export const CHECKS: Readonly<Record<CheckName, CheckInfo>> = {
 export const DIFFERS = "it holds what main never did: see what fsck found by C5";
 
 /** The checks of main alone: one statement makes them all. */
-export const MAIN_CHECKS = ["C1", "C2", "C3", "C4", "C14", "C20"] as const satisfies CheckName[];
+export const MAIN_CHECKS = [
+  "C1",
+  "C2",
+  "C3",
+  "C4",
+  "C8",
+  "C9",
+  "C10",
+  "C11",
+  "C12",
+  "C14",
+  "C17",
+  "C20",
+] as const satisfies CheckName[];

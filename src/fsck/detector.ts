@@ -121,7 +121,8 @@ export class Detector {
     const strays = await store.strays(this.#stray, STRAYS);
     const touched = strays.flatMap(({ stateNo }) => (stateNo === null ? [] : [stateNo]));
     if (touched.length < strays.length) this.#hurry();
-    const numbers = [...new Set([...touched, ...(await store.newest(NEWEST))])];
+    const suspects = [...(await store.newest(NEWEST)), ...(await store.suspectTasks(NEWEST))];
+    const numbers = [...new Set([...touched, ...suspects])];
     const faults = await statuses.run(MAIN_CHECKS, () => store.checkThese(numbers));
     await this.#conclude("sweep", { checked: numbers.length, faults }, statuses);
     if (strays.length > 0 && statuses.list().every(({ status }) => status !== "could not run")) {

@@ -84,7 +84,7 @@ export interface FeedCheck {
 
 /** What the detector asks of main. */
 export interface FsckStore {
-  /** One page of all states by their numbers, checked by C1 to C4, C14 and C20. */
+  /** One page of all states by their numbers, checked by all that main alone can tell. */
   checkStates(after: bigint, limit: number): Promise<CheckedPage>;
   checkThese(stateNos: readonly bigint[]): Promise<Fault[]>;
   scopeStates(scope: ScopeKey, after: bigint, limit: number): Promise<bigint[]>;
@@ -95,6 +95,8 @@ export interface FsckStore {
   ): Promise<{ readonly no: bigint; readonly stateNo: bigint | null }[]>;
   /** The states that so many of the newest changes were made to. */
   newest(limit: number): Promise<bigint[]>;
+  /** Tasks that ought to have been seen to by now. */
+  suspectTasks(limit: number): Promise<bigint[]>;
   settleStrays(nos: readonly bigint[]): Promise<void>;
   /** One page of states by their numbers: what a store over a replica answers to ReplicaCopy. */
   digests: ReplicaCopy["digests"];
@@ -122,6 +124,8 @@ export interface FsckStore {
   missingVersions(key: StateKey, limit: number): Promise<Version[]>;
   /** Null where it was (`isDry`: would be) done, or why not. */
   repairRow(key: StateKey, witness: string | null, isDry: boolean): Promise<string | null>;
+  /** Puts the scheduling of a task right by one of its checks; the same. */
+  repairTask(key: StateKey, check: CheckName, isDry: boolean): Promise<string | null>;
   /** The same; a null copy puts back a digest that main's own content proves. */
   restoreChange(
     key: StateKey & { readonly version: Version },

@@ -2,12 +2,29 @@ import type { Page, Step, Version } from "./state.ts";
 import type { CallOptions } from "./request.ts";
 
 /** What is looked at; docs/fsck.md has a row for each. */
-export const CHECK_NAMES = ["C1", "C2", "C3", "C4", "C5", "C6", "C7", "C14", "C15", "C20"] as const;
+export const CHECK_NAMES = [
+  "C1",
+  "C2",
+  "C3",
+  "C4",
+  "C5",
+  "C6",
+  "C7",
+  "C8",
+  "C9",
+  "C10",
+  "C11",
+  "C12",
+  "C14",
+  "C15",
+  "C17",
+  "C20",
+] as const;
 
 export type CheckName = (typeof CHECK_NAMES)[number];
 
-/** Copies disagree, or a rule is broken. */
-export type FindingKind = "divergent" | "illegal";
+/** Copies disagree; a rule is broken; work is said to go on that nobody does; work goes on that leads nowhere. */
+export type FindingKind = "divergent" | "illegal" | "unlive" | "sterile";
 
 /** Something that no legal history explains. */
 export interface Finding {

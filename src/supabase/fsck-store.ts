@@ -7,6 +7,7 @@ import {
   readStrays,
   scopeStateNumbers,
   settleStrays,
+  suspectTasks,
 } from "./sql/check-states.ts";
 import {
   checkFeed,
@@ -24,7 +25,7 @@ import {
   releaseChecked,
   resolveFindings,
 } from "./sql/findings.ts";
-import { missingVersions, repairRow, restoreChange } from "./sql/repair.ts";
+import { missingVersions, repairRow, repairTask, restoreChange } from "./sql/repair.ts";
 
 /** What the detector asks of main, over any transport. */
 export function fsckStoreOver(caller: Caller): FsckStore {
@@ -34,6 +35,7 @@ export function fsckStoreOver(caller: Caller): FsckStore {
     scopeStates: (scope, after, limit) => scopeStateNumbers(caller, scope, { after, limit }),
     strays: (after, limit) => readStrays(caller, after, limit),
     newest: (limit) => newestStates(caller, limit),
+    suspectTasks: (limit) => suspectTasks(caller, limit),
     settleStrays: (nos) => settleStrays(caller, nos),
     digests: (after, limit) => stateDigests(caller, after, limit),
     digestsOf: (stateNos) => digestsOf(caller, stateNos),
@@ -49,6 +51,7 @@ export function fsckStoreOver(caller: Caller): FsckStore {
     quarantine: (scope, step, reason) => quarantineStep(caller, scope, { step, reason }),
     missingVersions: (key, limit) => missingVersions(caller, key, limit),
     repairRow: (key, witness, isDry) => repairRow(caller, key, { witness, isDry }),
+    repairTask: (key, check, isDry) => repairTask(caller, key, { check, isDry }),
     restoreChange: (key, copy, isDry) => restoreChange(caller, key, { copy, isDry }),
   };
 }

@@ -79,11 +79,13 @@ const operations = [
   "release_checked",
   "release_scope",
   "repair_row",
+  "repair_task",
   "resolve_findings",
   "restore_change",
   "rollback_scope",
   "scope_state_numbers",
   "settle_strays",
+  "suspect_tasks",
 ];
 
 /** What each may call; nobody may call more. */

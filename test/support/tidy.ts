@@ -19,6 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   rocketmq: ["grpc", "service", "state"],
   containerd: ["grpc", "service", "state"],
   captor: ["containerd", "service", "state"],
+  doctor: ["service", "state"],
   dragonfly: ["service", "state"],
   tasks: ["service", "state"],
   bus: ["service", "state"],
@@ -42,6 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "captor",
     "containerd",
     "dragonfly",
+    "doctor",
     "relay",
     "lifecycle",
     "intake",
@@ -53,7 +55,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "state",
   ],
   hook: ["spool", "service", "state"],
-  cli: ["runtime", "client", "hook", "spool", "config", "service", "state"],
+  cli: ["runtime", "doctor", "client", "hook", "spool", "config", "service", "state"],
   index: ["runtime", "client", "consumer", "manager", "processor", "service", "state"],
 };
 

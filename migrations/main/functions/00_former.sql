@@ -19,4 +19,5 @@ drop function if exists
   agent_state_api.commit_batch(integer[], text[], text[], text[], text[], text[], json[], text[], bigint[], bigint[], bigint[],
                                text[], text[], text[], timestamptz[], integer, boolean, integer),
   agent_state_api.commit_batch(integer[], text[], text[], text[], text[], text[], json[], text[], bigint[], bigint[], bigint[],
-                               text[], text[], text[], timestamptz[], integer, boolean, integer, tid[], tid[]);
+                               text[], text[], text[], timestamptz[], integer, boolean, integer, tid[], tid[]),
+  agent_state.write_tasks(bigint[], text[], json[], text[], text);

@@ -72,7 +72,7 @@ begin
                          array_agg('pushed'::text order by g.at) as cause, array_agg(p_key[g.n] order by g.at) as key
                     from unnest(v_go) with ordinality g(n, at)) a,
                  agent_state_api.commit_batch(a.unit::integer[], a.namespace, a.id, a.type, a.stack, a.op, a.body, a.phase, a.expected, null, null, a.actor,
-                                              a.cause, case when p_key is not null then a.key end, null, p_data_bytes)
+                                              a.cause, case when cardinality(array_remove(p_key, null)) > 0 then a.key end, null, p_data_bytes)
                    with ordinality b(n, code, detail, type, scope, version, step, phase, digest, created, at, place, nth)
            order by b.n, b.nth desc)
         select array_agg(coalesce(c.code, o.code) order by o.n), array_agg(coalesce(c.detail, o.detail) order by o.n) into v_code, v_detail

@@ -78,12 +78,18 @@ begin
   return v_tasks;
 end $$;
 
+-- What a claim makes of a document.
+create or replace function agent_state.claim_delta(p_epoch bigint, p_attempt integer, p_worker text)
+returns json language sql stable as $$
+  select json_build_object('m', json_build_object('epoch', p_epoch::text, 'attempt', p_attempt, 'worker', p_worker))
+$$;
+
 -- Writes that tasks were claimed.
 create or replace function agent_state.write_claims(p_task_no bigint[], p_worker text, p_actor text)
 returns void language plpgsql as $$
 begin
   perform agent_state.write_tasks(array_agg(t.task_no), array_agg('working'::text),
-            array_agg(json_build_object('m', json_build_object('epoch', t.epoch::text, 'attempt', t.attempt, 'worker', p_worker))),
+            array_agg(agent_state.claim_delta(t.epoch, t.attempt, p_worker)),
             array_agg('claimed'::text), p_actor)
      from (select t.* from unnest(p_task_no) u(task_no) join agent_state.tasks t on t.task_no = u.task_no order by t.stack_no) t
    having count(*) > 0;

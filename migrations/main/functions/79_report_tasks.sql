@@ -90,6 +90,62 @@ begin
   return v_move;
 end $$;
 
+-- The end of one task and the claim of the next of its stack, which is what a stack that is worked off is made of: the same as
+-- move_tasks and claim_next come to where nobody but the two is concerned, in a few statements by index. Answers the claimed task,
+-- 0 where there is none to claim; null where others are concerned: nothing was done then.
+create or replace function agent_state.complete_one(
+  p_namespace text, p_task_no bigint, p_epoch bigint, p_result json, p_actor text, p_worker text, p_incarnation text, p_lease_ms integer,
+  p_stacks bigint[], p_kinds text[], p_claim integer)
+returns bigint language plpgsql as $$
+declare
+  v_now    timestamptz := clock_timestamp();
+  v_stack  agent_state.stacks;
+  v_task   agent_state.tasks;
+  v_next   agent_state.tasks;
+  v_worker agent_state.workers;
+  v_claims boolean;
+begin
+  select k.* into v_stack from agent_state.stacks k
+   where k.stack_no = (select t.stack_no from agent_state.tasks t where t.task_no = p_task_no) for update;
+  select t.* into v_task from agent_state.tasks t where t.task_no = p_task_no;
+  if v_task.parent_no is not null or agent_state.report_fault(v_task, p_epoch, 'complete') is not null then return null; end if;
+
+  select t.* into v_next from agent_state.tasks t where t.stack_no = v_stack.stack_no and t.turn is not null
+   order by t.stack_no desc, t.priority desc, t.turn desc limit 1;
+  if v_next.phase = 'suspended' then return null; end if;
+  if p_claim > 0 then
+    select w.* into v_worker from agent_state.workers w where w.namespace = p_namespace and w.worker = p_worker and w.incarnation = p_incarnation;
+    if v_worker.lease_until is null or v_worker.lease_until <= v_now + p_lease_ms * interval '0.5 ms'
+       or p_stacks <> array[v_stack.stack_no] or (p_kinds is not null and v_next.kind <> all (p_kinds))
+       or exists (select from agent_state.stacks k where p_stacks is null and k.namespace = p_namespace and k.ready_since is not null
+                     and k.stack_no <> v_stack.stack_no) then
+      return null;
+    end if;
+  end if;
+  v_claims := p_claim > 0 and v_next.task_no is not null;
+
+  update agent_state.tasks t set
+      phase = case when t.task_no = p_task_no then 'completed' else 'working' end, turn = null,
+      worker_no = case when t.task_no <> p_task_no then v_worker.worker_no end, epoch = t.epoch + case when t.task_no = p_task_no then 0 else 1 end,
+      attempt = t.attempt + case when t.task_no = p_task_no or t.is_resumed then 0 else 1 end, is_resumed = t.task_no = p_task_no,
+      last_report = case when t.task_no = p_task_no then 'complete' end, run_at = case when t.task_no <> p_task_no then t.run_at end,
+      ended_at = case when t.task_no = p_task_no then v_now end, deadline = case when t.task_no <> p_task_no then t.deadline end
+    where t.task_no in (p_task_no, case when v_claims then v_next.task_no end);
+  update agent_state.stacks k set
+      working_no = case when v_claims then v_next.task_no end, unsettled = false, ready_kind = case when not v_claims then v_next.kind end,
+      ready_since = case when v_next.task_no is not null and not v_claims then v_now end
+    where k.stack_no = v_stack.stack_no;
+  if v_claims then
+    perform agent_state.write_tasks(array[p_task_no, v_next.task_no], '{completed,working}',
+      array[agent_state.member_delta('result', p_result, true), agent_state.claim_delta(
+        v_next.epoch + 1, v_next.attempt + case when v_next.is_resumed then 0 else 1 end, p_worker)],
+      '{complete,claimed}', p_actor, '{0,1}');
+    return v_next.task_no;
+  end if;
+  perform agent_state.write_tasks(array[p_task_no], '{completed}', array[agent_state.member_delta('result', p_result, true)], '{complete}', p_actor);
+  return 0;
+end $$;
+
 -- What holders say about their tasks, one a position of the arrays, each with its own fate; and then, where p_claim is above 0, the next
 -- tasks for the same worker, from p_stacks (null: any). Nothing of a task that is held no more, or by another epoch, changes.
 -- Rows with n answer reports: code null or REPLAYED where it holds, and the phase after it; `wanted` is cancel where the holder
@@ -109,9 +165,10 @@ declare
   v_worker  bigint;
   v_stacks  bigint[];
   v_claimed bigint[];
+  v_next    bigint;
   v_tries   integer := 0;
 begin
-  if exists (select from unnest(p_id) i(id) group by i.id having count(*) > 1) then
+  if cardinality(p_id) > 1 and exists (select from unnest(p_id) i(id) group by i.id having count(*) > 1) then
     raise exception using errcode = 'PT400', message = 'INVALID_REQUEST', detail = 'two reports about one task in one call';
   end if;
   select array_agg(s.state_no order by i.n) into v_tasks from unnest(p_id) with ordinality i(id, n)
@@ -121,6 +178,17 @@ begin
   end if;
   loop
     begin
+      if cardinality(v_tasks) = 1 and p_report[1] = 'complete' and p_resume[1] is null and p_claim <= 1
+         and (p_claim = 0 or p_worker = p_actor) then
+        v_next := agent_state.complete_one(p_namespace, v_tasks[1], p_epoch[1], p_body[1], p_actor, p_worker, p_incarnation, p_lease_ms,
+                                           v_stacks, case when cardinality(p_kinds) > 0 then p_kinds end, p_claim);
+        if v_next is not null then
+          return query select 1, null, null, p_id[1], null, null, 'completed', null::bigint, null::integer, null::integer, null, p_epoch[1], null::integer,
+                              null::timestamptz, null::timestamptz, null::timestamptz, null::json;
+          if v_next > 0 then return query select null::integer, null, null, c.* from agent_state.claimed_tasks(array[v_next]) c; end if;
+          return;
+        end if;
+      end if;
       perform agent_state.lock_stacks(v_tasks);
       select array_agg(f.code order by i.n), array_agg(m.move order by i.n) filter (where f.code is null) into v_code, v_moves
         from unnest(v_tasks, p_epoch, p_report, p_body, p_resume) with ordinality i(task_no, epoch, report, body, resume, n)

@@ -2,7 +2,7 @@
 -- one of a repair only in the functions that go back or repair, which carry the setting agent_state.repair. What is restored
 -- (agent_state.restore) was legal when it was committed, and its history begins in its middle.
 create or replace function agent_state.guard_phase()
-returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
+returns trigger language plpgsql as $$
 begin
   -- A row that is made anew from its history says no more than that does.
   if current_setting('agent_state.repair', true) = 'fold' then return new; end if;

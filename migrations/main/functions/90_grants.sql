@@ -44,5 +44,6 @@ grant execute on function
   agent_state_api.scope_state_numbers, agent_state_api.read_strays, agent_state_api.newest_states, agent_state_api.settle_strays,
   agent_state_api.missing_versions,
   agent_state_api.record_findings, agent_state_api.list_findings, agent_state_api.count_findings, agent_state_api.resolve_findings,
-  agent_state_api.release_checked, agent_state_api.quarantine_step, agent_state_api.repair_row, agent_state_api.restore_change
+  agent_state_api.release_checked, agent_state_api.quarantine_step, agent_state_api.repair_row, agent_state_api.restore_change,
+  agent_state_api.suspect_tasks, agent_state_api.repair_task
   to agent_state_operator;

@@ -299,7 +299,7 @@ export const schemas = {
   Finding: object({
     no: count,
     check: { enum: [...CHECK_NAMES] },
-    kind: { enum: ["divergent", "illegal"] },
+    kind: { enum: ["divergent", "illegal", "unlive", "sterile"] },
     namespace: textOrNull,
     scope: textOrNull,
     id: textOrNull,

@@ -51,6 +51,13 @@ const NEWEST_STATES = {
   writes: false,
 } as const satisfies Operation;
 
+const SUSPECT_TASKS = {
+  fn: "suspect_tasks",
+  parameters: { limit: "integer" },
+  columns: ["state_no"],
+  writes: false,
+} as const satisfies Operation;
+
 const SETTLE_STRAYS = {
   fn: "settle_strays",
   parameters: { stray_no: "bigint[]" },
@@ -100,6 +107,11 @@ export async function readStrays(
 /** The states that the newest changes were made to. */
 export async function newestStates(reader: Caller, limit: number): Promise<bigint[]> {
   return (await reader.call(NEWEST_STATES, { limit })).map((row) => bigint(row, 0));
+}
+
+/** Tasks that ought to have been seen to by now. */
+export async function suspectTasks(reader: Caller, limit: number): Promise<bigint[]> {
+  return (await reader.call(SUSPECT_TASKS, { limit })).map((row) => bigint(row, 0));
 }
 
 /** They have been looked at. */

@@ -1,3 +1,4 @@
+import type { CheckName } from "../../state/fsck.ts";
 import type { StateKey } from "../../state/ports.ts";
 import type { LoggedChange } from "../../state/rollback-port.ts";
 import type { Version } from "../../state/state.ts";
@@ -8,6 +9,13 @@ const REPAIR_ROW = {
   fn: "repair_row",
   parameters: { namespace: "text", id: "text", witness: "text", dry: "boolean" },
   columns: ["repair_row"],
+  writes: true,
+} as const satisfies Operation;
+
+const REPAIR_TASK = {
+  fn: "repair_task",
+  parameters: { namespace: "text", id: "text", check: "text", is_dry: "boolean" },
+  columns: ["repair_task"],
   writes: true,
 } as const satisfies Operation;
 
@@ -57,6 +65,16 @@ export async function repairRow(
 ): Promise<string | null> {
   const { witness, isDry: dry } = options;
   const [row] = await writer.call(REPAIR_ROW, { namespace, id, witness, dry });
+  return row![0] ?? null;
+}
+
+/** Puts the scheduling of a task right by one check; null where it did (`isDry`: would), or why not. */
+export async function repairTask(
+  writer: Caller,
+  { namespace, id }: StateKey,
+  { check, isDry }: { readonly check: CheckName; readonly isDry: boolean },
+): Promise<string | null> {
+  const [row] = await writer.call(REPAIR_TASK, { namespace, id, check, is_dry: isDry });
   return row![0] ?? null;
 }
 
