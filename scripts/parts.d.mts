@@ -41,12 +41,25 @@ export interface RedisBinary {
   readonly file: string;
 }
 
+/** What a containerd of one's own is made of. */
+export interface ContainerdTools {
+  readonly missing?: never;
+  readonly daemon: string;
+  /** Of runc. */
+  readonly shim: string;
+  readonly ctr: string;
+  readonly runc: string;
+  /** One that needs no library. */
+  readonly busybox: string;
+}
+
 export interface Parts {
   readonly postgres: PostgresBinaries | Missing;
   readonly pgbouncer: PgbouncerBinary | Missing;
   readonly rocketmq: RocketmqTools | Missing;
   readonly browser: BrowserBinary | Missing;
   readonly redis: RedisBinary | Missing;
+  readonly containerd: ContainerdTools | Missing;
 }
 
 export function findParts(): Parts;

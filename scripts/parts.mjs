@@ -10,6 +10,7 @@ import { root } from "./setup.mjs";
 
 const preferredMajors = [15, 18, 17, 16]; // the oldest that is supported first: it is the strictest
 const installations = "/usr/lib/postgresql";
+const containerPackages = ["containerd", "runc", "busybox-static"];
 const policyFile = "/usr/sbin/policy-rc.d";
 
 /** Where each part is, or why it is not there. */
@@ -20,6 +21,7 @@ export function findParts() {
     rocketmq: findRocketmq(),
     browser: findBrowser(),
     redis: findRedis(),
+    containerd: findContainerd(),
   };
 }
 
@@ -34,6 +36,7 @@ export function provideParts() {
     ...(isHere(parts.pgbouncer) ? [] : ["pgbouncer"]),
     ...(isHere(parts.redis) ? [] : ["redis-server"]),
     ...(isHere(parts.rocketmq) ? [] : ["default-jre-headless", "maven"]),
+    ...(isHere(parts.containerd) ? [] : containerPackages),
   ];
   // By itself: where the system has no such package, the others are installed all the same.
   const sets = [packages, isHere(parts.browser) ? [] : ["chromium"]];
@@ -94,6 +97,16 @@ function findRedis() {
   return { missing: "a Redis (apt-get install redis-server)" };
 }
 
+/** Containers are root's alone: for anybody else the programs are of no use. */
+function findContainerd() {
+  if (process.getuid?.() !== 0) return { missing: "containers, which only root may run" };
+  const names = ["containerd", "containerd-shim-runc-v2", "ctr", "runc", "busybox"];
+  const [daemon, shim, ctr, runc, busybox] = names.map(onPath);
+  const found = { daemon, shim, ctr, runc, busybox };
+  if (!Object.values(found).includes(undefined)) return found;
+  return { missing: `a containerd (apt-get install ${containerPackages.join(" ")})` };
+}
+
 function onPath(name) {
   const folders = (process.env.PATH ?? "").split(path.delimiter);
   return folders.map((folder) => path.join(folder, name)).find((file) => fs.existsSync(file));
@@ -118,7 +131,7 @@ function apt(...args) {
 
 /**
  * Runs `work` while packages may not start their services: Debian's would otherwise start a
- * PostgreSQL, a PgBouncer and a Redis of the system, which nobody asked for.
+ * PostgreSQL, a PgBouncer, a Redis and a containerd of the system, which nobody asked for.
  */
 function withoutServices(work) {
   const before = fs.existsSync(policyFile);

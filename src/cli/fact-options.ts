@@ -91,4 +91,9 @@ async function toRocketmq(
   return openRocketmqFacts(config, { namespace: namespace || "default", log });
 }
 
-const FACT_VARIABLES = ["AGENT_RUNTIME_FACTS_TO", "AGENT_RUNTIME_SPOOL"] as const;
+/** Variables of these options, and of the hook. */
+export const FACT_VARIABLES = [
+  "AGENT_RUNTIME_FACTS_TO",
+  "AGENT_RUNTIME_SPOOL",
+  "AGENT_RUNTIME_HOOK_LISTEN",
+] as const;

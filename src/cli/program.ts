@@ -15,6 +15,7 @@ import { addGet } from "./state/get.ts";
 import { addHistory } from "./state/history.ts";
 import { addHold, addRelease } from "./state/hold.ts";
 import { addImport } from "./state/import.ts";
+import { addCaptor } from "./captor.ts";
 import { addHook } from "./hook.ts";
 import { addLifecycle } from "./state/lifecycle.ts";
 import { addList } from "./state/list.ts";
@@ -103,6 +104,7 @@ function buildProgram(terminal: Terminal): Command {
   ]);
   addCommands(state, terminal);
   addHook(program, terminal);
+  addCaptor(program, terminal);
   return program;
 }
 

@@ -181,6 +181,23 @@ export function addresses(): Kind<readonly string[]> {
   };
 }
 
+/** A regular expression; it need not match from the beginning. */
+export function pattern(): Kind<string> {
+  const domain = "a regular expression";
+  return {
+    domain,
+    parse(raw) {
+      if (typeof raw !== "string" || raw === "") return refused(`must be ${domain}`);
+      try {
+        return accepted(new RegExp(raw, "u").source);
+      } catch (error) {
+        return refused(`must be ${domain}: ${(error as Error).message}`);
+      }
+    },
+    show: (value) => value,
+  };
+}
+
 /** A text of any kind that has no line break; empty where there is none. */
 export function line(): Kind<string> {
   return {

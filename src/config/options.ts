@@ -1,5 +1,6 @@
 import { LOG_FORMATS, LOG_LEVELS } from "../service/log.ts";
 import { authTokens } from "./auth-tokens.ts";
+import { CAPTOR_OPTIONS } from "./captor-options.ts";
 import { dataApiKey, databaseUrl } from "./database-kinds.ts";
 import { DRAGONFLY_OPTIONS } from "./dragonfly-options.ts";
 import { address, choice, folder, integer, selection, toggle } from "./kinds.ts";
@@ -183,6 +184,7 @@ export const OPTIONS = {
       "The part of the time in which the rollback database is kept up while writes wait for main; 100 never leaves it behind.",
   }),
   ...MESSAGE_OPTIONS,
+  ...CAPTOR_OPTIONS,
   ...TASK_OPTIONS,
 
   "history.keepDays": option(integer(0, 36_500), {

@@ -15,7 +15,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   supabase: ["service", "state"],
   follower: ["service", "state"],
   embedded: ["service", "state"],
-  rocketmq: ["service", "state"],
+  grpc: [],
+  rocketmq: ["grpc", "service", "state"],
+  containerd: ["grpc", "service", "state"],
+  captor: ["containerd", "service", "state"],
   doctor: ["service", "state"],
   dragonfly: ["service", "state"],
   tasks: ["service", "state"],
@@ -37,6 +40,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "follower",
     "bus",
     "rocketmq",
+    "captor",
+    "containerd",
     "dragonfly",
     "doctor",
     "relay",
@@ -54,9 +59,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   index: ["runtime", "client", "consumer", "manager", "processor", "service", "state"],
 };
 
-/** The one folder that knows a third party's package. */
-const OWNER: Readonly<Record<string, string>> = {
-  "@grpc/grpc-js": "rocketmq",
+/**
+ * The one folder that knows a third party's package. Two protocols go over gRPC: what they share is in a
+ * folder of its own, how each keeps its connections is theirs.
+ */
+const OWNER: Readonly<Record<string, string | readonly string[]>> = {
+  "@grpc/grpc-js": ["grpc", "rocketmq", "containerd"],
   "@opentelemetry/api": "service",
   "@redis/client": "dragonfly",
   commander: "cli",
@@ -64,7 +72,7 @@ const OWNER: Readonly<Record<string, string>> = {
   pg: "supabase",
   pino: "service",
   "prom-client": "service",
-  protobufjs: "rocketmq",
+  protobufjs: "grpc",
   yaml: "config",
 };
 
@@ -97,7 +105,10 @@ export function strayPackages(tree: Tree): Finding[] {
     const name = /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier;
     const owner = OWNER[name];
     if (owner === undefined) return [`${path}: ${name} has no folder of its own in the table`];
-    return layerOf(path) === owner ? [] : [`${path}: ${name} belongs to src/${owner}/ alone`];
+    const owners = [owner].flat();
+    return owners.includes(layerOf(path))
+      ? []
+      : [`${path}: ${name} belongs to src/${owners.join("/, src/")}/ alone`];
   });
 }
 

@@ -1,16 +1,16 @@
 import { existsSync } from "node:fs";
 import { isAbsolute, join, relative } from "node:path";
-import { Option } from "commander";
 import type { Command } from "commander";
 import { describeConfig, formatDescription } from "../../config/describe.ts";
 import { loadConfigWithOrigins } from "../../config/load.ts";
 import type { LoadedConfig } from "../../config/load.ts";
-import { OPTION_KEYS, flagOf, optionOf, variableOf } from "../../config/options.ts";
-import type { Config, OptionKey } from "../../config/options.ts";
+import { OPTION_KEYS, optionOf } from "../../config/options.ts";
+import type { Config } from "../../config/options.ts";
 import type { Runtime } from "../../runtime.ts";
 import { createLogger } from "../../service/log.ts";
 import type { Logger } from "../../service/log-port.ts";
 import { packageRoot } from "../../service/package-root.ts";
+import { configFlag } from "../config-flag.ts";
 import { CommandFailed } from "../failure.ts";
 import { given } from "../given.ts";
 import { withExamples } from "../help.ts";
@@ -50,23 +50,13 @@ export function addServe(group: Command, terminal: Terminal): void {
 }
 
 function addConfigFlags(command: Command): void {
-  for (const key of OPTION_KEYS.filter((each) => optionOf(each).flagless !== true)) {
+  const own = OPTION_KEYS.filter((key) => !key.startsWith("captor."));
+  for (const key of own.filter((each) => optionOf(each).flagless !== true)) {
     const [section, name] = key.split(".");
     if (name === undefined) command.optionsGroup("Settings:");
     else command.optionsGroup(`Settings of ${section}:`);
     command.addOption(configFlag(key));
   }
-}
-
-/** No default and no variable of commander's: where a setting comes from is for the config to decide. */
-function configFlag(key: OptionKey): Option {
-  const { sentence, kind, unit, default: standard } = optionOf(key);
-  const value = typeof standard === "boolean" ? "[true|false]" : `<${unit ?? "value"}>`;
-  const unsaid = standard === "" ? "" : `; default ${JSON.stringify(standard)}`;
-  return new Option(
-    `--${flagOf(key)} ${value}`,
-    `${sentence.replaceAll("`", "")} (${kind.domain}${unsaid}; ${variableOf(key)})`,
-  );
 }
 
 async function serve(flags: ServeFlags, terminal: Terminal): Promise<void> {

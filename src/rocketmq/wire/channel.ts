@@ -1,10 +1,10 @@
 import { Client, credentials as channelCredentials } from "@grpc/grpc-js";
 import type { ChannelCredentials, ClientDuplexStream, Metadata } from "@grpc/grpc-js";
+import type { Method } from "../../grpc/method.ts";
 import type { ConnectionSettings, TlsSettings } from "../settings.ts";
 import { silence } from "./answer.ts";
 import { headersOf } from "./headers.ts";
 import { METHODS } from "./methods.ts";
-import type { Method } from "./methods.ts";
 
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024; // a batch of the largest messages; gRPC's own limit is 4 MiB
 const SILENT_CALLS = 3;

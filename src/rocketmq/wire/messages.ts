@@ -1,13 +1,11 @@
-import protobuf from "protobufjs";
-
-/** A field: its type and its number; `[]` after the type means many, `{}` a map from text. */
-type Field = readonly [type: string, number: number];
+import { codecsOf } from "../../grpc/codec.ts";
+import type { MessageTable } from "../../grpc/codec.ts";
 
 /**
  * The part of RocketMQ's public protocol (`apache.rocketmq.v2`) that is used here. Numbers and types are
  * the protocol's; a test compares them with the official definition.
  */
-export const MESSAGES: Readonly<Record<string, Readonly<Record<string, Field>>>> = {
+export const MESSAGES: MessageTable = {
   Duration: { seconds: ["int64", 1], nanos: ["int32", 2] },
   Timestamp: { seconds: ["int64", 1], nanos: ["int32", 2] },
   Status: { code: ["int32", 1], message: ["string", 2] },
@@ -112,35 +110,5 @@ export const MESSAGES: Readonly<Record<string, Readonly<Record<string, Field>>>>
   NotifyClientTerminationResponse: { status: ["Status", 1] },
 };
 
-const root = protobuf.Root.fromJSON({
-  nested: Object.fromEntries(
-    Object.entries(MESSAGES).map(([name, fields]) => [name, { fields: fieldsOf(fields) }]),
-  ),
-});
-
-/** Turns messages of one type into bytes and back. */
-export interface Codec {
-  readonly encode: (message: object) => Buffer;
-  readonly decode: (bytes: Buffer) => object;
-}
-
 /** The codec of a type of `MESSAGES`. */
-export function codecOf(name: string): Codec {
-  const type = root.lookupType(name);
-  return {
-    encode: (message) => Buffer.from(type.encode(message).finish()),
-    decode: (bytes) => type.decode(bytes),
-  };
-}
-
-function fieldsOf(fields: Readonly<Record<string, Field>>): Record<string, protobuf.IField> {
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, [type, id]]) => [name, fieldOf(type, id)]),
-  );
-}
-
-function fieldOf(type: string, id: number): protobuf.IField {
-  if (type.endsWith("[]")) return { type: type.slice(0, -2), id, rule: "repeated" };
-  if (type.endsWith("{}")) return { type: type.slice(0, -2), id, keyType: "string" } as never;
-  return { type, id };
-}
+export const codecOf = codecsOf(MESSAGES);

@@ -1,10 +1,8 @@
-import type { MethodDefinition } from "@grpc/grpc-js";
+import { methodAt } from "../../grpc/method.ts";
+import type { Method } from "../../grpc/method.ts";
 import { codecOf } from "./messages.ts";
 
 const SERVICE = "apache.rocketmq.v2.MessagingService";
-
-/** A call of the service. */
-export type Method = MethodDefinition<object, object>;
 
 function method(
   name: string,
@@ -13,15 +11,7 @@ function method(
 ): Method {
   const request = codecOf(types.request ?? `${name}Request`);
   const response = codecOf(types.response ?? `${name}Response`);
-  return {
-    path: `/${SERVICE}/${name}`,
-    requestStream: streams.requestStream ?? false,
-    responseStream: streams.responseStream ?? false,
-    requestSerialize: request.encode,
-    requestDeserialize: request.decode,
-    responseSerialize: response.encode,
-    responseDeserialize: response.decode,
-  };
+  return methodAt(`/${SERVICE}/${name}`, { request, response }, streams);
 }
 
 export const METHODS = {

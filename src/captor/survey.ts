@@ -1,0 +1,44 @@
+import type { Containerd } from "../containerd/containerd.ts";
+import type { LifecycleFact } from "../state/lifecycle-fact.ts";
+import { belongsOf } from "./pod-names.ts";
+import type { Roster } from "./roster.ts";
+
+/** What a survey asks. */
+export type Runtime = Pick<
+  Containerd,
+  "containers" | "tasks" | "container" | "pastEnd" | "sandboxEnded"
+>;
+
+/**
+ * What a listing of the node tells that was not told yet; each part is handed over as soon as it is known.
+ *
+ * @param at before the listing: what happens while it runs is later.
+ */
+export async function* survey(
+  runtime: Runtime,
+  roster: Roster,
+  at: string,
+): AsyncGenerator<LifecycleFact[]> {
+  const records = await runtime.containers();
+  const present = new Set(records.map(({ id }) => id));
+  // What is known and is gone was there before the listing.
+  yield roster.missing(present, at);
+  const isSandbox = (record: (typeof records)[number]): boolean =>
+    belongsOf(record)?.container === null;
+  // Of sandboxes the labels of their pods are learnt.
+  const inOrder = records.toSorted((a, b) => Number(isSandbox(b)) - Number(isSandbox(a)));
+  yield inOrder.flatMap((record) => roster.meet(record, at));
+  const tasks = await runtime.tasks();
+  yield tasks.flatMap((task) => roster.standing(task, at));
+  const withProcess = new Set(tasks.map(({ containerId }) => containerId));
+  for (const { id, isSandbox: isThat } of roster.endless(withProcess)) {
+    if (!present.has(id)) continue;
+    const end = isThat ? await sandboxEnd(runtime, id) : await runtime.pastEnd(id);
+    if (end !== null) yield roster.ended(id, end, at);
+  }
+}
+
+async function sandboxEnd(runtime: Runtime, id: string): ReturnType<Runtime["pastEnd"]> {
+  const isOver = await runtime.sandboxEnded(id);
+  return isOver ? { exitStatus: null, exitedAt: null, reason: null } : null;
+}

@@ -1,0 +1,191 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { run } from "../cli/fake-terminal.ts";
+import { describeOnContainerd } from "../support/containerd.ts";
+import { Cri } from "../support/cri.ts";
+import { proofLength } from "../support/length.ts";
+import { until } from "../support/until.ts";
+import { inject, wireNow } from "./kata-shapes.ts";
+import { listen } from "./node.ts";
+import type { Listening } from "./node.ts";
+
+const LABELS = { "agentruntime.dev/agent": "alice" };
+/** Ends well when it is told to. */
+const SERVE = ["/bin/sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done"];
+
+await describeOnContainerd("captor", (containerd) => {
+  let cri: Cri;
+  let listening: Listening;
+
+  beforeAll(() => {
+    cri = new Cri(containerd);
+  });
+  afterAll(() => cri.close());
+  beforeEach(async () => {
+    listening = listen(containerd);
+    await until(() => listening.captor.figures.listedAtMs > 0, { what: "a first listing" });
+  });
+  afterEach(() => listening.stop());
+
+  test("the life of a pod is told in its order; probes and other runtimes are not", async () => {
+    const other = await cri.runPod({ handler: "runc" });
+    const pod = await cri.runPod({ labels: LABELS });
+    const id = await pod.run({ command: SERVE });
+    expect(await pod.exec(id, "/bin/true")).toBe(0);
+    expect(await pod.exec(id, "/bin/false")).toBe(1);
+    await pod.stop(id, 30);
+    await pod.remove();
+    await other.remove();
+    await listening.told({ podUid: pod.uid, container: null, fact: "delete" });
+    const facts = listening.of(pod.uid);
+    expect(facts.filter((fact) => fact.startsWith("main"))).toEqual([
+      "main create",
+      "main start",
+      "main exit 3",
+      "main delete",
+    ]);
+    expect(facts.filter((fact) => fact.startsWith("-"))).toEqual([
+      "- create",
+      "- start",
+      "- exit 137",
+      "- delete",
+    ]);
+    expect(facts.indexOf("- start")).toBeLessThan(facts.indexOf("main create"));
+    expect(listening.of(other.uid)).toEqual([]);
+    const start = await listening.told({ podUid: pod.uid, fact: "start", container: "main" });
+    expect(start).toMatchObject({ incarnation: id, podName: "agent-7", labels: LABELS });
+    expect(listening.captor.figures.ignored.get("exec")).toBeGreaterThanOrEqual(2);
+  });
+
+  test("a paused container is told, also to who comes after that", async () => {
+    const pod = await cri.runPod();
+    const id = await pod.run({ command: SERVE });
+    await containerd.ctr("task", "pause", id);
+    await listening.told({ incarnation: id, fact: "paused" });
+    const late = listen(containerd);
+    await late.told({ incarnation: id, fact: "paused" });
+    expect(late.of(pod.uid).toSorted()).toEqual([
+      "- create",
+      "- start",
+      "main create",
+      "main paused",
+      "main start",
+    ]);
+    await containerd.ctr("task", "resume", id);
+    await Promise.all(
+      [listening, late].map((each) => each.told({ incarnation: id, fact: "resumed" })),
+    );
+    await late.stop();
+    await pod.remove();
+  });
+
+  test("the crash of a sandbox ends its containers, and itself", async () => {
+    const pod = await cri.runPod();
+    const id = await pod.run({ command: SERVE });
+    await containerd.killShim(pod.sandboxId);
+    await listening.told({ incarnation: id, fact: "exit", exitCode: 137 });
+    await listening.told({ incarnation: pod.sandboxId, fact: "exit" });
+    await pod.remove();
+  });
+
+  test("out of memory is told beside the end", async (context) => {
+    const pod = await cri.runPod();
+    const id = await pod.run({
+      command: ["/bin/sh", "-c", "x=a; while :; do x=$x$x; done"],
+      memoryBytes: 16 * 1024 * 1024,
+    });
+    const exit = await listening.told({ incarnation: id, fact: "exit" });
+    if (exit.exitCode !== 137) context.skip("the kernel keeps no limit of memory here");
+    await listening.told({ incarnation: id, fact: "oom" });
+    await pod.remove();
+  });
+
+  test("who was away tells all that can still be known", async () => {
+    const pods = [await cri.runPod(), await cri.runPod(), await cri.runPod()];
+    const [ended, removed, goesOn] = pods;
+    const ids = await Promise.all(pods.map((pod) => pod.run({ command: SERVE })));
+    for (const id of ids) await listening.told({ incarnation: id, fact: "start" });
+    await listening.stop();
+    await ended!.stop(ids[0]!, 30);
+    await removed!.remove();
+
+    // A captor that knows nothing: the exit code is what the runtime remembers of a process that is gone.
+    const next = listen(containerd);
+    await next.told({ incarnation: ids[0]!, fact: "exit", exitCode: 3 });
+    await next.told({ incarnation: ids[2]!, fact: "start" });
+    expect(next.of(removed!.uid)).toEqual([]);
+    await next.stop();
+    await ended!.remove();
+    await goesOn!.remove();
+  });
+
+  test("containerd is killed and comes back: what ended meanwhile is told", async () => {
+    const pod = await cri.runPod();
+    const [stays, ends] = [
+      await pod.run({ name: "stays", command: SERVE }),
+      await pod.run({ name: "ends", command: ["/bin/sh", "-c", "sleep 1; exit 7"] }),
+    ];
+    await listening.told({ incarnation: ends, fact: "start" });
+    await containerd.kill();
+    await until(() => !listening.captor.figures.isJoined, { what: "a bus that is left" });
+    await sleep(proofLength({ short: 1_500, full: 30_000 }));
+    await containerd.start();
+    const exit = await listening.told({ incarnation: ends, fact: "exit" });
+    expect([7, 137, 255]).toContain(exit.exitCode);
+    expect(listening.captor.figures.joins).toBeGreaterThanOrEqual(2);
+    await pod.stop(stays, 30);
+    await listening.told({ incarnation: stays, fact: "exit", exitCode: 3 });
+    await pod.remove();
+    await listening.told({ incarnation: pod.sandboxId, fact: "delete" });
+  });
+
+  test("events as Kata's newer runtime shapes them", async () => {
+    const pod = await cri.runPod();
+    const id = await pod.run({ command: SERVE });
+    await listening.told({ incarnation: id, fact: "start" });
+    const exit = { containerId: id, id, exitStatus: 9, exitedAt: wireNow() };
+    const { socket } = containerd;
+    const probe = { ...exit, id: "a-probe" };
+    await inject(socket, "/tasks/exit", ["TaskExit", probe]);
+    await inject(socket, "/tasks/exit", ["TaskExit", exit]);
+    await inject(socket, "/tasks/exit", ["TaskExit", exit]);
+    await inject(socket, "/tasks/exit", ["TaskExit", { ...exit, exitStatus: 137 }]);
+    // The end of another one is known by its delete alone: without a time, and without its container's id.
+    const never = { seconds: -62_135_596_800, nanos: 0 };
+    const bare = { id: pod.sandboxId, exitStatus: 255, exitedAt: never };
+    await inject(socket, "/tasks/delete", ["TaskDelete", bare]);
+    await listening.told({ incarnation: pod.sandboxId, fact: "exit", exitCode: 255 });
+    const sandboxEnd = await listening.told({ incarnation: pod.sandboxId, fact: "exit" });
+    expect(Date.parse(sandboxEnd.at)).toBeGreaterThan(Date.now() - 600_000);
+    expect(listening.of(pod.uid).filter((fact) => fact.includes("exit"))).toEqual([
+      "main exit 9",
+      "- exit 255",
+    ]);
+    expect(listening.captor.figures.disagreements).toBe(1);
+    expect(listening.captor.figures.ignored.get("repeated")).toBe(1);
+    await pod.remove();
+  });
+
+  test("the command shows what is there, to people and to programs", async () => {
+    const pod = await cri.runPod({ labels: LABELS });
+    const id = await pod.run({ command: SERVE });
+    const command = ["captor", "--once", "--print", "--captor-containerd", containerd.socket];
+    const forPeople = await run(command);
+    expect(forPeople).toMatchObject({ code: 0, stderr: "" });
+    expect(forPeople.stdout).toMatch(/ agents\/agent-7 +main +start +[0-9a-f]{12}\n/);
+    const { stdout } = await run([...command, "--json", "--captor-node", "here"]);
+    const facts = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as object);
+    expect(facts).toContainEqual(
+      expect.objectContaining({ incarnation: id, fact: "create", node: "here", labels: LABELS }),
+    );
+    const noKata = await run([...command, "--captor-runtimes", "^io\\.containerd\\.runc"]);
+    expect(noKata).toMatchObject({ code: 0, stdout: "" });
+    const nobody = await run(["captor", "--once", "--print", "--captor-containerd", "/nowhere"]);
+    expect(nobody.code).toBe(5);
+    expect(nobody.stderr).toMatch(/containerd at \/nowhere does not answer .*Does it run/);
+    await pod.remove();
+  });
+});
