@@ -15,6 +15,7 @@ import { addHistory } from "./state/history.ts";
 import { addHold, addRelease } from "./state/hold.ts";
 import { addImport } from "./state/import.ts";
 import { addHook } from "./hook.ts";
+import { addReflector } from "./reflector.ts";
 import { addLifecycle } from "./state/lifecycle.ts";
 import { addList } from "./state/list.ts";
 import { addMigrate } from "./state/migrate.ts";
@@ -101,6 +102,7 @@ function buildProgram(terminal: Terminal): Command {
   ]);
   addCommands(state, terminal);
   addHook(program, terminal);
+  addReflector(program, terminal);
   return program;
 }
 
