@@ -1,7 +1,9 @@
 import { Option } from "commander";
 import type { Command } from "commander";
+import { HttpStateClient } from "../client/http-client.ts";
 import { openAccess } from "../kubernetes/access.ts";
 import { KubernetesClient } from "../kubernetes/client.ts";
+import { knownPods } from "../reflector/known-pods.ts";
 import { Reflector } from "../reflector/reflector.ts";
 import { StatusServer } from "../reflector/status-server.ts";
 import { systemClock } from "../service/clock.ts";
@@ -20,6 +22,7 @@ interface Flags extends FactOptions {
   readonly caFile?: string;
   readonly podNamespace?: string;
   readonly selector: string;
+  readonly sweep?: true;
   readonly listen: { readonly host: string; readonly port: number };
   readonly drainMs: number;
 }
@@ -37,6 +40,7 @@ export function addReflector(program: Command, terminal: Terminal): void {
     .option("--ca-file <file>", "who vouches for the API server; unsaid, in a pod: the cluster's")
     .option("--pod-namespace <name>", "pods of this namespace of Kubernetes alone")
     .option("--selector <labels>", "pods with these labels; '' for all", "agentruntime.dev/agent")
+    .option("--sweep", "pods that the service knows and the cluster does not have are gone")
     .addOption(
       new Option("--listen <host:port>", "/healthz, /readyz and /metrics")
         .default({ host: "127.0.0.1", port: 8088 }, "127.0.0.1:8088")
@@ -67,7 +71,9 @@ async function reflect(flags: Flags, terminal: Terminal): Promise<void> {
     terminal.env,
   );
   const { sink, close } = await openFacts(flags, { terminal, log });
+  const client = flags.sweep ? clientOf(flags) : null;
   const reflector = new Reflector({
+    known: client && ((isThere, signal) => knownPods(client, isThere, signal)),
     client: new KubernetesClient(access),
     sink,
     namespace: podNamespace,
@@ -85,6 +91,12 @@ async function reflect(flags: Flags, terminal: Terminal): Promise<void> {
     await reflector.run(terminal.signal);
   } finally {
     await status.stop();
+    await client?.close();
     await close({ drainMs: flags.drainMs });
   }
+}
+
+function clientOf({ url, token, namespace }: Flags): HttpStateClient {
+  const known = given({ token: token || undefined, namespace: namespace || undefined });
+  return HttpStateClient.open({ url, ...known });
 }

@@ -8,6 +8,9 @@ export type PodIdentity = Pick<
   "source" | "podUid" | "podName" | "namespace" | "node" | "labels"
 >;
 
+/** Which pod, and where it is or was. */
+export type PodPlace = Pick<PodIdentity, "podUid" | "podName" | "namespace">;
+
 type Told = Pick<LifecycleFact, "container" | "incarnation" | "fact" | "at"> &
   Partial<Pick<LifecycleFact, "exitCode" | "signal" | "reason">>;
 

@@ -20,6 +20,11 @@ export class PodMemory {
     return this.#pods.size;
   }
 
+  /** Their uids. */
+  uids(): ReadonlySet<string> {
+    return new Set([...this.#pods.values()].map(({ identity }) => identity.podUid));
+  }
+
   /** What a pod tells that it did not before; one that another has taken the place of is gone. */
   take(pod: PodObject, now: number): LifecycleFact[] {
     const place = placeOf(pod.metadata);

@@ -7,13 +7,17 @@ import type { Logger } from "../service/log-port.ts";
 import type { FactSink } from "../state/fact-sink.ts";
 import { MAX_FACTS } from "../state/lifecycle-fact.ts";
 import type { LifecycleFact } from "../state/lifecycle-fact.ts";
-import type { PodIdentity } from "./pod-facts.ts";
+import { deletedFact } from "./pod-facts.ts";
+import type { PodIdentity, PodPlace } from "./pod-facts.ts";
 import { PodMemory } from "./pod-memory.ts";
 import type { PodObject, PodPage, WatchEvent } from "./pod-object.ts";
 
 export interface ReflectorOptions {
   readonly client: KubernetesClient;
   readonly sink: FactSink;
+  /** Those that somebody holds for there; what the cluster does not have of them is told to be deleted. Null: none. */
+  readonly known:
+    ((isThere: (podUid: string) => boolean, signal: AbortSignal) => AsyncIterable<PodPlace>) | null;
   /** Null: all of them. */
   readonly namespace: string | null;
   /** Empty: all pods. */
@@ -52,6 +56,8 @@ export class Reflector {
   #events = 0;
   #facts = 0;
   #lists = 0;
+  /** What was deleted while nobody looked is known. */
+  #swept = false;
   #watches = 0;
   #failures = 0;
 
@@ -82,6 +88,7 @@ export class Reflector {
     while (!signal.aborted) {
       try {
         this.#version ??= await this.#list(signal);
+        if (!this.#swept) await this.#sweep(signal);
         await this.#watch(this.#version, signal);
         // One that a proxy ends at once is not begun again at once.
         await pause(this.#options.backoff.firstMs, undefined, { signal });
@@ -135,7 +142,27 @@ export class Reflector {
     } while (next);
     for (const identity of this.#memory.missing(listed)) await this.#lost(identity, signal);
     this.#lists += 1;
+    this.#swept = false;
     return version;
+  }
+
+  /** Where it fails, pods are followed all the same; it is tried again with the next watch. */
+  async #sweep(signal: AbortSignal): Promise<void> {
+    const { known, namespace, clock, log } = this.#options;
+    if (known === null) return;
+    const there = this.#memory.uids();
+    try {
+      for await (const place of known((podUid) => there.has(podUid), signal)) {
+        const isOurs = namespace === null || place.namespace === namespace;
+        if (!isOurs || (await this.#isThere(place, signal))) continue;
+        const identity = { source: "pod", node: null, labels: {}, ...place } as const;
+        await this.#tell([deletedFact(identity, clock.now())], signal);
+      }
+      this.#swept = true;
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn({ error }, "whether known pods are gone is asked again later");
+    }
   }
 
   /** It is in no list: gone, or it has lost the label. */
@@ -204,10 +231,7 @@ export class Reflector {
     return [];
   }
 
-  async #isThere(
-    { podUid, podName, namespace }: Pick<PodIdentity, "podUid" | "podName" | "namespace">,
-    signal: AbortSignal,
-  ): Promise<boolean> {
+  async #isThere({ podUid, podName, namespace }: PodPlace, signal: AbortSignal): Promise<boolean> {
     const { client, silenceMs } = this.#options;
     const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(podName)}`;
     try {

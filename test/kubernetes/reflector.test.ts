@@ -3,12 +3,17 @@ import { expect, test } from "vitest";
 import { KubernetesClient } from "../../src/kubernetes/client.ts";
 import { apply } from "../../src/lifecycle/apply.ts";
 import type { Pod } from "../../src/lifecycle/pod.ts";
+import { podJson } from "../../src/lifecycle/pod-json.ts";
 import { standingOf } from "../../src/lifecycle/standing.ts";
+import { knownPods } from "../../src/reflector/known-pods.ts";
 import { Reflector } from "../../src/reflector/reflector.ts";
+import { factsOf } from "../../src/reflector/pod-facts.ts";
 import type { PodObject } from "../../src/reflector/pod-object.ts";
 import { systemClock } from "../../src/service/clock.ts";
 import { AgentRuntimeError } from "../../src/state/errors.ts";
 import type { LifecycleFact } from "../../src/state/lifecycle-fact.ts";
+import type { ListOptions } from "../../src/state/request.ts";
+import type { Page, State, StateSummary } from "../../src/state/state.ts";
 import { proofLength } from "../support/length.ts";
 import { FAULTS, FaultyApiServer } from "./faulty-api-server.ts";
 import type { Fault } from "./faulty-api-server.ts";
@@ -88,20 +93,33 @@ class Book {
     return Promise.resolve();
   }
 
+  list({ phase }: ListOptions = {}): Promise<Page<StateSummary>> {
+    const uids = [...this.pods.keys()].filter((uid) => this.phaseOf(uid) === phase);
+    const items = uids.map((uid) => ({ id: `pod:${uid}` }) as StateSummary);
+    return Promise.resolve({ items });
+  }
+
+  getState(id: string): Promise<State> {
+    const pod = this.pods.get(id.replace("pod:", ""))!;
+    return Promise.resolve({ id, data: podJson(pod, standingOf(pod)) } as unknown as State);
+  }
+
   phaseOf(uid: string): string | undefined {
     const pod = this.pods.get(uid);
     return pod === undefined ? undefined : standingOf(pod).observed;
   }
 }
 
-async function play(steps: readonly Step[]): Promise<FaultyApiServer> {
-  const world = new World();
-  const book = new Book();
+async function play(
+  steps: readonly Step[],
+  { book = new Book(), world = new World() } = {},
+): Promise<FaultyApiServer> {
   const server = await world.server.start();
   const over = new AbortController();
   const reflector = new Reflector({
     client: new KubernetesClient({ server, token: () => Promise.resolve(null) }),
     sink: book,
+    known: (isThere, signal) => knownPods(book, isThere, signal),
     namespace: null,
     selector: "agentruntime.dev/agent",
     clock: systemClock,
@@ -155,6 +173,16 @@ test.each(FAULTS)("after the fault %s everything is known again", async (fault) 
 
 test("a sink that refuses is told again", () =>
   play([{ refusal: true }, ...LIFE, { refusal: true }, { act: "delete", name: "a" }]));
+
+test("a pod that was deleted while nobody looked is told to be gone", async () => {
+  const book = new Book();
+  const world = new World();
+  const gone = newPod("d", "uid-gone", 1);
+  await book.publish(factsOf(gone));
+  world.truth.set("uid-gone", "deleted");
+  await play(LIFE, { book, world });
+  expect(book.phaseOf("uid-gone")).toBe("deleted");
+});
 
 test("a pod that has lost its label is not told to be gone", () =>
   play([...LIFE, { act: "unlabel", name: "a" }, { act: "finish", name: "b" }]));
