@@ -6,6 +6,7 @@ import { withExamples } from "./help.ts";
 import { addBackup } from "./state/backup.ts";
 import { addBench } from "./state/bench.ts";
 import { addDemo } from "./state/demo.ts";
+import { addDoctor } from "./state/doctor.ts";
 import { addDelete } from "./state/delete.ts";
 import { addDiff } from "./state/diff.ts";
 import { addExport } from "./state/export.ts";
@@ -37,7 +38,8 @@ import type { Terminal } from "./terminal.ts";
 
 const EXIT_CODES = `
 Exit codes:
-  0 done   1 refused or failed   2 wrong usage   3 conflict   4 not found   5 unavailable`;
+  0 done   1 refused or failed   2 wrong usage   3 conflict   4 not found   5 unavailable
+  6 done, and incomplete: restored, but not all of main is there`;
 
 /** Runs one command line, without the program's name, to its end; never throws. */
 export async function runProgram(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
@@ -112,6 +114,7 @@ function addCommands(state: Command, terminal: Terminal): void {
   addMigrate(state, terminal);
   addBackup(state, terminal);
   addRestore(state, terminal);
+  addDoctor(state, terminal);
   addFsck(state, terminal);
   addBench(state, terminal);
   addDemo(state, terminal);

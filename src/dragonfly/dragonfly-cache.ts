@@ -180,7 +180,12 @@ export class DragonflyCache implements SharedCache {
   }
 }
 
-function newClient({ url, tlsAuthority, connectTimeoutMs }: DragonflyOptions): Client {
+/** A connection to be made, which is not made anew by itself. */
+export function newClient({
+  url,
+  tlsAuthority,
+  connectTimeoutMs,
+}: Pick<DragonflyOptions, "url" | "tlsAuthority" | "connectTimeoutMs">): Client {
   const socket = {
     connectTimeout: connectTimeoutMs,
     reconnectStrategy: false, // the loop does that; the client would try a wrong password for ever, and tell nobody

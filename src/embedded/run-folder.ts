@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { lstat, mkdir, readlink, rename, rm, symlink, unlink } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
@@ -42,6 +43,12 @@ export async function openRunFolder(dataDir: string): Promise<RunFolder> {
     "DATA_DIRECTORY",
     `the path of ${dataDir} is too long for unix sockets, and so is ${os.tmpdir()}: choose a shorter data directory`,
   );
+}
+
+/** The folder for sockets of a home that runs, for whoever only looks; null where it is not there or its path is too long. */
+export function runFolderOf(dataDir: string): string | null {
+  const folder = path.join(dataDir, "run");
+  return existsSync(folder) && Buffer.byteLength(folder) <= FOLDER_LIMIT_BYTES ? folder : null;
 }
 
 /** Others may write beside it: a folder that somebody else put there must not be trusted. */

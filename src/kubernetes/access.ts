@@ -57,7 +57,7 @@ function serverOf(text: string): URL {
 }
 
 function isLoopback({ hostname }: URL): boolean {
-  return hostname === "localhost" || hostname === "[::1]" || /^127\./.test(hostname);
+  return hostname === "localhost" || hostname === "[::1]" || /^127(\.\d+){3}$/.test(hostname);
 }
 
 async function textOf(file: string, option: string): Promise<string> {

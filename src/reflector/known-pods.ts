@@ -24,24 +24,28 @@ export async function* knownPods(
   signal: AbortSignal,
 ): AsyncGenerator<PodPlace> {
   for (const phase of PHASES) {
-    let after: string | undefined;
-    do {
-      const page = await source.list({
-        type: "lifecycle",
-        idPrefix: "pod:",
-        phase,
-        limit: PAGE,
-        signal,
-        ...(after === undefined ? {} : { after }),
-      });
-      for (const { id } of page.items) {
-        if (isThere(id.replace(/^pod:/, ""))) continue;
-        const place = placeIn((await source.getState(id, { signal }))?.data);
-        if (place !== null) yield place;
-      }
-      after = page.next;
-    } while (after !== undefined);
+    for await (const id of idsIn(source, phase, signal)) {
+      if (isThere(id.replace(/^pod:/, ""))) continue;
+      const place = placeIn((await source.getState(id, { signal }))?.data);
+      if (place !== null) yield place;
+    }
   }
+}
+
+async function* idsIn(source: Source, phase: string, signal: AbortSignal): AsyncGenerator<string> {
+  let after: string | undefined;
+  do {
+    const page = await source.list({
+      type: "lifecycle",
+      idPrefix: "pod:",
+      phase,
+      limit: PAGE,
+      signal,
+      ...(after === undefined ? {} : { after }),
+    });
+    for (const { id } of page.items) yield id;
+    after = page.next;
+  } while (after !== undefined);
 }
 
 function placeIn(data: unknown): PodPlace | null {

@@ -100,13 +100,13 @@ export class Reflector {
   }
 
   /** What is missed may be gone from the API server's memory: then only a list tells. */
-  async #recover(error: unknown, signal: AbortSignal): Promise<void> {
+  async #recover(failure: unknown, signal: AbortSignal): Promise<void> {
     const { log, backoff } = this.#options;
-    const { status = 0, retryAfterMs = 0 } = error instanceof KubernetesError ? error : {};
+    const { status = 0, retryAfterMs = 0 } = failure instanceof KubernetesError ? failure : {};
     if (status === 410) this.#version = null;
     this.#failures += 1;
     const pauseMs = Math.max(backoffMs(this.#failures, backoff, Math.random()), retryAfterMs);
-    const why = error instanceof Error ? error.message : String(error);
+    const why = failure instanceof Error ? failure.message : String(failure);
     log.warn({ why, failures: this.#failures, pauseMs }, "pods are not followed for a moment");
     await pause(pauseMs, undefined, { signal }).catch(() => {});
   }
@@ -200,12 +200,12 @@ export class Reflector {
   async #see(events: readonly WatchEvent[], signal: AbortSignal): Promise<void> {
     const facts: LifecycleFact[] = [];
     let version = this.#version;
-    let failure: unknown;
+    let failure: Error | undefined;
     for (const event of events) {
       try {
         facts.push(...(await this.#factsOf(event, signal)));
       } catch (error) {
-        failure = error;
+        failure = error instanceof Error ? error : new Error(String(error));
         break;
       }
       version = event.object.metadata.resourceVersion ?? version;

@@ -83,7 +83,8 @@ async function prepareBroker(
   return done;
 }
 
-function topicsOf({
+/** The topics that a configuration names. */
+export function topicsOf({
   stateTopic,
   updatesTopic,
   lifecycleTopic,
@@ -98,7 +99,7 @@ export function lifecycleGroup({ consumerGroup }: Pick<RocketmqConfig, "consumer
 }
 
 /** What cannot be applied is parked in the database, so RocketMQ is not to give up before that. */
-function groupsOf(rocketmq: RocketmqConfig & OwnGroups): readonly GroupConfig[] {
+export function groupsOf(rocketmq: RocketmqConfig & OwnGroups): readonly GroupConfig[] {
   const groups = [rocketmq.consumerGroup, lifecycleGroup(rocketmq), ...rocketmq.ownGroups];
   return groups.map((name) => ({
     name,
@@ -107,13 +108,15 @@ function groupsOf(rocketmq: RocketmqConfig & OwnGroups): readonly GroupConfig[] 
   }));
 }
 
-function connectionOf(rocketmq: RocketmqConfig, log: Logger): ConnectionSettings {
+/** How a configuration speaks with RocketMQ. */
+export function connectionOf(rocketmq: RocketmqConfig, log: Logger): ConnectionSettings {
   const { endpoints, requestTimeoutMs } = rocketmq;
   const security = { ...credentialsOf(rocketmq), ...tlsOf(rocketmq) };
   return { endpoints, requestTimeoutMs, ...security, log, clock: systemClock };
 }
 
-function credentialsOf({
+/** As whom. */
+export function credentialsOf({
   accessKey,
   secretKey,
 }: RocketmqConfig): Pick<ConnectionSettings, "credentials"> {

@@ -21,7 +21,7 @@ export class FaultyApiServer {
   #log: Change[] = [];
   #version = 1;
   #oldest = 0;
-  #next: Fault[] = [];
+  readonly #next: Fault[] = [];
 
   constructor() {
     this.#server = createServer((request, response) => this.#serve(request, response));

@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   follower: ["service", "state"],
   embedded: ["service", "state"],
   rocketmq: ["service", "state"],
+  doctor: ["service", "state"],
   dragonfly: ["service", "state"],
   tasks: ["service", "state"],
   bus: ["service", "state"],
@@ -37,6 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "bus",
     "rocketmq",
     "dragonfly",
+    "doctor",
     "relay",
     "lifecycle",
     "intake",
@@ -53,6 +55,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     "runtime",
     "client",
+    "doctor",
     "hook",
     "kubernetes",
     "reflector",

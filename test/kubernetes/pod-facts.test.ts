@@ -7,12 +7,12 @@ import {
   terminated,
   withCondition,
   withMetadata,
-} from "../../test/kubernetes/pods.ts";
-import { parseFact } from "../state/lifecycle-fact.ts";
-import { factJson } from "../state/lifecycle-fact.ts";
-import { factsOf } from "./pod-facts.ts";
-import { PodMemory } from "./pod-memory.ts";
-import type { PodObject } from "./pod-object.ts";
+} from "./pods.ts";
+import { parseFact } from "../../src/state/lifecycle-fact.ts";
+import { factJson } from "../../src/state/lifecycle-fact.ts";
+import { factsOf } from "../../src/reflector/pod-facts.ts";
+import { PodMemory } from "../../src/reflector/pod-memory.ts";
+import type { PodObject } from "../../src/reflector/pod-object.ts";
 
 const fresh = newPod("a", "uid-1", 0);
 const placed = scheduled(fresh, 1);
