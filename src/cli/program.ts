@@ -17,6 +17,7 @@ import { addHold, addRelease } from "./state/hold.ts";
 import { addImport } from "./state/import.ts";
 import { addCaptor } from "./captor.ts";
 import { addHook } from "./hook.ts";
+import { addReflector } from "./reflector.ts";
 import { addLifecycle } from "./state/lifecycle.ts";
 import { addList } from "./state/list.ts";
 import { addMigrate } from "./state/migrate.ts";
@@ -105,6 +106,7 @@ function buildProgram(terminal: Terminal): Command {
   addCommands(state, terminal);
   addHook(program, terminal);
   addCaptor(program, terminal);
+  addReflector(program, terminal);
   return program;
 }
 

@@ -55,7 +55,20 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "state",
   ],
   hook: ["spool", "service", "state"],
-  cli: ["runtime", "doctor", "client", "hook", "spool", "config", "service", "state"],
+  kubernetes: ["service", "state"],
+  reflector: ["kubernetes", "service", "state"],
+  cli: [
+    "runtime",
+    "client",
+    "doctor",
+    "hook",
+    "kubernetes",
+    "reflector",
+    "spool",
+    "config",
+    "service",
+    "state",
+  ],
   index: ["runtime", "client", "consumer", "manager", "processor", "service", "state"],
 };
 

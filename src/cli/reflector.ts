@@ -1,0 +1,102 @@
+import { Option } from "commander";
+import type { Command } from "commander";
+import { HttpStateClient } from "../client/http-client.ts";
+import { openAccess } from "../kubernetes/access.ts";
+import { KubernetesClient } from "../kubernetes/client.ts";
+import { knownPods } from "../reflector/known-pods.ts";
+import { Reflector } from "../reflector/reflector.ts";
+import { StatusServer } from "../reflector/status-server.ts";
+import { systemClock } from "../service/clock.ts";
+import { createLogger } from "../service/log.ts";
+import { listenArgument, wholeNumber } from "./arguments.ts";
+import { openFacts, withFactOptions } from "./fact-options.ts";
+import type { FactOptions } from "./fact-options.ts";
+import { given } from "./given.ts";
+import { withExamples } from "./help.ts";
+import { writeLine } from "./terminal.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface Flags extends FactOptions {
+  readonly server?: string;
+  readonly tokenFile?: string;
+  readonly caFile?: string;
+  readonly podNamespace?: string;
+  readonly selector: string;
+  readonly sweep?: true;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly drainMs: number;
+}
+
+/** Adds `reflector`: what tells what the API server knows of pods. */
+export function addReflector(program: Command, terminal: Terminal): void {
+  const command = program
+    .command("reflector")
+    .description("Tells what Kubernetes knows of the pods of agents, see docs/kubernetes.md.")
+    .option("--server <url>", "the API server; unsaid: that of the cluster this pod is in")
+    .option(
+      "--token-file <file>",
+      "what it is let in with; unsaid, in a pod: its service account's",
+    )
+    .option("--ca-file <file>", "who vouches for the API server; unsaid, in a pod: the cluster's")
+    .option("--pod-namespace <name>", "pods of this namespace of Kubernetes alone")
+    .option("--selector <labels>", "pods with these labels; '' for all", "agentruntime.dev/agent")
+    .option("--sweep", "pods that the service knows and the cluster does not have are gone")
+    .addOption(
+      new Option("--listen <host:port>", "/healthz, /readyz and /metrics")
+        .default({ host: "127.0.0.1", port: 8088 }, "127.0.0.1:8088")
+        .argParser(listenArgument),
+    )
+    .option(
+      "--drain-ms <n>",
+      "how long the end waits for facts to be taken",
+      wholeNumber(0, 600_000),
+      5_000,
+    )
+    .action((flags: Flags) => reflect(flags, terminal));
+  withExamples(withFactOptions(command), [
+    ["agent_runtime reflector --url http://agent-state:8080", "in a pod, with a service account"],
+    ["agent_runtime reflector --server http://127.0.0.1:8001", "beside `kubectl proxy`"],
+  ]);
+}
+
+async function reflect(flags: Flags, terminal: Terminal): Promise<void> {
+  const { podNamespace = null, selector, server, tokenFile, caFile } = flags;
+  const log = createLogger({
+    level: "info",
+    format: "json",
+    write: (line) => void terminal.stderr.write(line),
+  });
+  const access = await openAccess(
+    given({ server, tokenFile, authorityFile: caFile }),
+    terminal.env,
+  );
+  const { sink, close } = await openFacts(flags, { terminal, log });
+  const client = flags.sweep ? clientOf(flags) : null;
+  const reflector = new Reflector({
+    known: client && ((isThere, signal) => knownPods(client, isThere, signal)),
+    client: new KubernetesClient(access),
+    sink,
+    namespace: podNamespace,
+    selector,
+    clock: systemClock,
+    log,
+  });
+  const status = new StatusServer({
+    ...flags.listen,
+    figures: () => ({ ...sink.figures, sinkFailures: sink.figures.failures, ...reflector.figures }),
+    isReady: () => reflector.figures.synced,
+  });
+  try {
+    await writeLine(terminal.stdout, `agent_runtime reflector at ${await status.start()}`);
+    await reflector.run(terminal.signal);
+  } finally {
+    await status.stop();
+    await client?.close();
+    await close({ drainMs: flags.drainMs });
+  }
+}
+
+function clientOf({ url, token, namespace }: Flags): HttpStateClient {
+  const known = given({ token: token || undefined, namespace: namespace || undefined });
+  return HttpStateClient.open({ url, ...known });
+}

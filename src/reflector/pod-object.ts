@@ -1,0 +1,65 @@
+/** A pod as the API server tells it: what is read of it. Everything else is forgotten at once. */
+export interface PodObject {
+  readonly metadata: PodMetadata;
+  readonly spec?: { readonly nodeName?: string };
+  readonly status?: PodStatus;
+}
+
+export interface PodMetadata {
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly creationTimestamp: string;
+  readonly resourceVersion?: string;
+  readonly deletionTimestamp?: string;
+  readonly deletionGracePeriodSeconds?: number;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export interface PodStatus {
+  readonly phase?: string;
+  readonly reason?: string;
+  readonly conditions?: readonly Condition[];
+  readonly initContainerStatuses?: readonly ContainerStatus[];
+  readonly containerStatuses?: readonly ContainerStatus[];
+}
+
+export interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason?: string;
+  readonly lastTransitionTime?: string | null;
+}
+
+export interface ContainerStatus {
+  readonly name: string;
+  readonly state?: ContainerState;
+  readonly lastState?: ContainerState;
+  readonly containerID?: string;
+}
+
+export interface ContainerState {
+  readonly waiting?: { readonly reason?: string };
+  readonly running?: { readonly startedAt?: string | null };
+  readonly terminated?: Terminated;
+}
+
+export interface Terminated {
+  readonly exitCode: number;
+  readonly signal?: number;
+  readonly reason?: string;
+  readonly startedAt?: string | null;
+  readonly finishedAt?: string | null;
+  readonly containerID?: string;
+}
+
+export interface PodPage {
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+  readonly items: readonly PodObject[];
+}
+
+export interface WatchEvent {
+  readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR";
+  readonly object: PodObject;
+}

@@ -1,0 +1,143 @@
+import { describe, expect, test } from "vitest";
+import {
+  inState,
+  newPod,
+  scheduled,
+  second,
+  terminated,
+  withCondition,
+  withMetadata,
+} from "./pods.ts";
+import { parseFact } from "../../src/state/lifecycle-fact.ts";
+import { factJson } from "../../src/state/lifecycle-fact.ts";
+import { factsOf } from "../../src/reflector/pod-facts.ts";
+import { PodMemory } from "../../src/reflector/pod-memory.ts";
+import type { PodObject } from "../../src/reflector/pod-object.ts";
+
+const fresh = newPod("a", "uid-1", 0);
+const placed = scheduled(fresh, 1);
+const running = inState(placed, { running: { startedAt: second(2) } });
+
+/** The last of a kind. */
+function told(pod: PodObject, fact: string): unknown {
+  return factsOf(pod).findLast((each) => each.fact === fact);
+}
+
+test("all it tells can be told", () => {
+  const all = [fresh, placed, running].flatMap((pod) => factsOf(pod));
+  for (const fact of all) expect(parseFact(factJson(fact))).toEqual(fact);
+});
+
+describe("what the form of a pod tells", () => {
+  test("a pod that finds no node", () => {
+    const conditions = [{ type: "PodScheduled", status: "False", reason: "Unschedulable" }];
+    const pod = { ...fresh, status: { conditions } };
+    expect(factsOf(pod)).toMatchObject([{ fact: "create", reason: "Unschedulable" }]);
+  });
+
+  test("a container that runs is told with the runtime's own id, the pod's node and labels", () => {
+    expect(told(running, "start")).toMatchObject({
+      source: "pod",
+      container: "main",
+      incarnation: "run-1",
+      at: "2026-01-01T00:00:02.000Z",
+      node: "node-1",
+      labels: { "agentruntime.dev/agent": "agent-a" },
+    });
+  });
+
+  test("an end with its code; OOMKilled with its reason", () => {
+    const failed = inState(placed, terminated(3, { from: 2, to: 3 }));
+    expect(told(failed, "exit")).toMatchObject({ exitCode: 3, incarnation: "run-1" });
+    expect(told(failed, "exit")).not.toHaveProperty("reason");
+    const oom = inState(placed, terminated(137, { from: 2, to: 3, reason: "OOMKilled" }));
+    expect(told(oom, "exit")).toMatchObject({ exitCode: 137, reason: "OOMKilled" });
+  });
+
+  test("an end that nobody saw has no code", () => {
+    const state = { terminated: { exitCode: 137, reason: "ContainerStatusUnknown" } };
+    const lost = inState(placed, state);
+    expect(told(lost, "exit")).not.toHaveProperty("exitCode");
+  });
+
+  test("a crash loop: the run before, and that the next one waits", () => {
+    const failed = inState(placed, terminated(1, { from: 2, to: 3 }));
+    const loop = inState(failed, { waiting: { reason: "CrashLoopBackOff" } }, { run: 1 });
+    expect(factsOf(loop).map(({ fact, at }) => [fact, at.slice(17, 23)])).toEqual([
+      ["create", "00.000"],
+      ["scheduled", "01.000"],
+      ["start", "02.000"],
+      ["exit", "03.000"],
+      ["create", "03.001"],
+    ]);
+    expect(told(loop, "create")).toMatchObject({ reason: "CrashLoopBackOff", container: "main" });
+  });
+
+  test("errors of an image and the pauses after them are one", () => {
+    const [error, pause] = ["ErrImagePull", "ImagePullBackOff"].map((reason) =>
+      inState(placed, { waiting: { reason } }),
+    );
+    expect(factsOf(error!)).toEqual(factsOf(pause!));
+  });
+
+  test("a deletion began when it was asked for, not when its patience ends", () => {
+    const going = withMetadata(running, {
+      deletionTimestamp: second(40),
+      deletionGracePeriodSeconds: 30,
+    });
+    expect(told(going, "preStop")).toMatchObject({ at: "2026-01-01T00:00:10.000Z" });
+  });
+
+  test("an eviction by the API, and one by the node", () => {
+    const byApi = withCondition(running, "DisruptionTarget", 9, "EvictionByEvictionAPI");
+    expect(told(byApi, "evicted")).toMatchObject({ reason: "EvictionByEvictionAPI" });
+    const byNode = {
+      ...running,
+      status: { ...running.status, phase: "Failed", reason: "Evicted" },
+    };
+    expect(told(byNode, "evicted")).toMatchObject({ reason: "Evicted" });
+  });
+
+  test("a node that is lost", () => {
+    const lost = { ...running, status: { ...running.status, reason: "NodeLost" } };
+    expect(told(lost, "nodeLost")).toMatchObject({ reason: "NodeLost" });
+  });
+
+  test("an init container that failed is told when its pod has failed for it", () => {
+    const initContainerStatuses = [{ name: "init", state: terminated(1, { from: 1, to: 2 }) }];
+    const retried = { ...placed, status: { ...placed.status, initContainerStatuses } };
+    expect(told(retried, "exit")).toBeUndefined();
+    const over = {
+      ...retried,
+      status: { ...retried.status, phase: "Failed", containerStatuses: [] },
+    };
+    expect(told(over, "exit")).toMatchObject({ container: "init", exitCode: 1 });
+  });
+});
+
+describe("what is new", () => {
+  test("is told once", () => {
+    const memory = new PodMemory();
+    expect(memory.take(placed, 0)).toHaveLength(2);
+    expect(memory.take(placed, 0)).toEqual([]);
+    expect(memory.take(running, 0)).toMatchObject([{ fact: "start" }]);
+  });
+
+  test("another pod in the place of one is told after the end of that one", () => {
+    const memory = new PodMemory();
+    memory.take(fresh, 0);
+    const facts = memory.take(newPod("a", "uid-2", 9), 99_000);
+    expect(facts).toMatchObject([
+      { podUid: "uid-1", fact: "deleted", at: "1970-01-01T00:01:39.000Z" },
+      { podUid: "uid-2", fact: "create" },
+    ]);
+  });
+
+  test("the late end of one does not end who took its place", () => {
+    const memory = new PodMemory();
+    memory.take(newPod("a", "uid-2", 9), 0);
+    const uids = memory.drop(fresh, 1).map(({ podUid }) => podUid);
+    expect(new Set(uids)).toEqual(new Set(["uid-1"]));
+    expect(memory.size).toBe(1);
+  });
+});
