@@ -109,9 +109,12 @@ const EMPTY_WHERE_ALL_IS_WELL: ReadonlySet<string> = new Set([
 
 describeOnHomes("a JSON door", (home) => {
   let bench: Bench;
+  /** One for all: there are more doors than connections. */
+  let client: Awaited<ReturnType<Bench["connect"]>>;
 
   beforeAll(async () => {
     bench = await openBench(home);
+    client = await bench.connect();
     await ask("commit_batch", BATCH);
     await ask("park_message", PARKED);
     const isSettled = async () =>
@@ -132,7 +135,6 @@ describeOnHomes("a JSON door", (home) => {
   /** What the door and what the function itself answer, on one snapshot, each value as text. */
   async function askBoth(fn: string, values: Record<string, unknown>): Promise<[Answer, Answer]> {
     const taken = Object.keys(values).map((name, index) => `p_${name} => $${index + 1}`);
-    const client = await bench.connect();
     await client.query("begin isolation level repeatable read");
     const door = await client.query<{ answer: Answer }>(
       `select agent_state_api.${fn}_json($1) as answer`,
@@ -225,7 +227,6 @@ describeOnHomes("a JSON door", (home) => {
   });
 
   test("writes times and bytes the same whatever the session is set to", async () => {
-    const client = await bench.connect();
     const values = { namespace: "n", id: "doc", version: "1" };
     const text = `select agent_state_api.read_version_json($1) as answer`;
     await client.query("begin");
@@ -247,7 +248,6 @@ describeOnHomes("a JSON door", (home) => {
   });
 
   test("comes with a function that is added, goes with one that is dropped, and opens to whom it opens", async () => {
-    const client = await bench.connect();
     const doors = readFileSync(
       join(packageRoot(), "migrations/main/functions/91_open_json_doors.sql"),
       "utf8",
