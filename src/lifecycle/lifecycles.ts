@@ -1,3 +1,5 @@
+import { systemClock } from "../service/clock.ts";
+import type { Clock } from "../service/clock.ts";
 import type { Logger } from "../service/log-port.ts";
 import { definedOnly } from "../state/defined.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
@@ -5,7 +7,7 @@ import type { StateFace } from "../state/face.ts";
 import { checkId } from "../state/identifiers.ts";
 import type { JsonObject } from "../state/json.ts";
 import type { LifecycleFact } from "../state/lifecycle-fact.ts";
-import type { CallOptions } from "../state/request.ts";
+import type { CallOptions, ReadOptions } from "../state/request.ts";
 import type { Committed, State } from "../state/state.ts";
 import type { EndedWorker } from "../state/task-port.ts";
 import { apply, noteLate } from "./apply.ts";
@@ -20,6 +22,7 @@ import type { Standing } from "./standing.ts";
 export interface LifecyclesOptions {
   readonly states: Pick<StateFace, "getState" | "commit">;
   readonly endLeases: (namespace: string, ended: EndedWorker) => Promise<number>;
+  readonly clock?: Clock;
   readonly log: Logger;
 }
 
@@ -40,8 +43,10 @@ const ACTOR = "lifecycle";
 /** Others write the same states: again with what they wrote. */
 const TRIES = 20;
 const CONFLICTS = ["VERSION_CONFLICT", "ALREADY_EXISTS"];
+/** A pod that is gone is told about for a while yet, and then forgotten. */
+const KEEP_DELETED_MS = 7 * 86_400_000;
 /** Pods that are worked on side by side. */
-const PODS_AT_ONCE = 16;
+const PODS_AT_ONCE = 64;
 
 /** The id of the state of a pod. */
 export function podStateId(podUid: string): string {
@@ -88,17 +93,23 @@ export class Lifecycles {
     call: CallOptions = {},
   ): Promise<Committed> {
     const where = { namespace, ...definedOnly(call) };
-    const { pod, committed } = await this.#again(() => this.#tellPod(facts, where));
+    const { pod, committed } = await this.#again(where, (freshly) => this.#tellPod(facts, freshly));
     const standing = standingOf(pod);
     await this.#endLeases(namespace, pod, standing);
-    if (pod.agent !== null) await this.#again(() => this.#tellAgent(pod, standing, where));
+    if (pod.agent !== null) {
+      await this.#again(where, (freshly) => this.#tellAgent(pod, standing, freshly));
+    }
     return committed;
   }
 
-  async #again<T>(run: () => Promise<T>): Promise<T> {
+  /** First with what is in memory: a write onto something old is refused, and then main is asked. */
+  async #again<T>(
+    where: Omit<Where, "consistency">,
+    run: (where: Where) => Promise<T>,
+  ): Promise<T> {
     for (let tries = 1; ; tries++) {
       try {
-        return await run();
+        return await run({ ...where, consistency: tries === 1 ? "session" : "strong" });
       } catch (error) {
         const isConflict = error instanceof AgentRuntimeError && CONFLICTS.includes(error.code);
         if (!isConflict) throw error;
@@ -129,6 +140,7 @@ export class Lifecycles {
             where,
             state,
             phase: standing.observed,
+            ...(standing.observed === "deleted" ? { expiresAt: this.#keptUntil() } : {}),
             cause: facts.map(causeOf).join("; ").slice(0, 1_000),
           },
         );
@@ -188,7 +200,7 @@ export class Lifecycles {
 
   async #read(id: string, where: Where): Promise<State | null> {
     try {
-      return await this.#options.states.getState(id, { ...where, consistency: "strong" });
+      return await this.#options.states.getState(id, where);
     } catch (error) {
       const code = error instanceof AgentRuntimeError ? error.code : null;
       if (code === "STATE_NOT_FOUND" || code === "GONE") return null;
@@ -196,20 +208,25 @@ export class Lifecycles {
     }
   }
 
+  #keptUntil(): Date {
+    return new Date((this.#options.clock ?? systemClock).now() + KEEP_DELETED_MS);
+  }
+
   #write(
     { id, type, data }: { readonly id: string; readonly type: string; readonly data: JsonObject },
-    { where, state, phase, cause }: Writing,
+    { where, state, phase, cause, expiresAt }: Writing,
   ): Promise<Committed> {
-    const { namespace, ...call } = where;
+    const { namespace, consistency: _, ...call } = where;
     const expectedVersion = state?.version ?? 0n;
-    const change = { op: "update", id, type, data, phase, expectedVersion } as const;
+    const order = { op: "update", id, type, data, phase, expectedVersion } as const;
+    const change = expiresAt === undefined ? order : { ...order, expiresAt };
     const scope = state?.scope ?? id;
     const changeset = { namespace, scope, changes: [change], actor: ACTOR, cause };
     return this.#options.states.commit(changeset, call);
   }
 }
 
-type Where = CallOptions & { readonly namespace: string };
+type Where = CallOptions & Required<Pick<ReadOptions, "namespace" | "consistency">>;
 
 interface Writing {
   readonly where: Where;
@@ -217,6 +234,7 @@ interface Writing {
   readonly state: State | null;
   readonly phase: string;
   readonly cause: string;
+  readonly expiresAt?: Date;
 }
 
 function causeOf({ source, container, fact, reason }: LifecycleFact): string {

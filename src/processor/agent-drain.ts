@@ -48,13 +48,19 @@ async function sawDraining(
   states: AgentStates,
   { agent, namespace, signal }: DrainWatch,
 ): Promise<boolean> {
-  const over = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
+  const over = new AbortController();
+  const end = (): void => over.abort();
+  const timer = setTimeout(end, LOOK_MS);
+  signal.addEventListener("abort", end, { once: true });
   const where = namespace === undefined ? {} : { namespace };
   try {
-    const changes = states.watch({ id: agent, data: false, signal: over, ...where });
+    const changes = states.watch({ id: agent, data: false, signal: over.signal, ...where });
     for await (const { phase } of changes) if (phase === "draining") return true;
   } catch (error) {
-    if (!over.aborted) throw error;
+    if (!over.signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", end);
   }
   return false;
 }

@@ -64,7 +64,7 @@ export function startMessages(
   });
   const facts = { topic: rocketmq.lifecycleTopic, group: lifecycleGroup(rocketmq) };
   const factIntake = new Intake({
-    consumer: bus.openConsumer({ ...facts, ...RECEIVE }),
+    consumer: bus.openConsumer({ ...facts, ...RECEIVE, batchSize: 32 }),
     parked: store.parked,
     kind: manager.messageKinds.facts,
     invisibleMs: RECEIVE.invisibleMs,

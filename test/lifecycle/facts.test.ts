@@ -65,7 +65,9 @@ test.each(Object.entries(POD_STORIES))("%s is a state, whatever the order", asyn
     data: { ...story.ends, agent: "alice", podName: "agent-7" },
   });
   await manager.lifecycle.publish(facts, { namespace });
-  expect((await read(POD)).version).toBe(version);
+  const again = await read(POD);
+  expect(again.version).toBe(version);
+  expect(again.expiresAt !== null).toBe(phase === "deleted");
 });
 
 test("what is wanted is somebody else's to say, and is kept", async () => {
