@@ -21,6 +21,8 @@ const CALLS = proofLength({ short: 2_000, full: 100_000 });
 const ROUNDS = proofLength({ short: 1, full: 5 });
 const CALLERS = 16;
 const STATES = 40;
+/** What a call to the cache may take: enough for a busy machine, or nobody would find anything there. */
+const CALL_MS = 1_000;
 const SEED = 20_261_126;
 
 /** Nothing, or hardly anything, stays in a process: reads ask further. */
@@ -103,7 +105,7 @@ const TROUBLES: Readonly<Record<string, Trouble>> = {
     end: ({ proxies }) => proxies[0].delay(0),
   },
   "so late that nobody waits": {
-    begin: ({ proxies }) => proxies.forEach((proxy) => proxy.delay(120)),
+    begin: ({ proxies }) => proxies.forEach((proxy) => proxy.delay(CALL_MS)),
     end: ({ proxies }) => proxies.forEach((proxy) => proxy.delay(0)),
   },
   "parted from one": {
@@ -137,7 +139,7 @@ async function placeOf(bench: Bench, context: TestContext): Promise<Place> {
     onTestFinished(() => proxy.close());
     const url = new URL(redis.address.url);
     url.port = String(proxy.port);
-    const shared = await cacheOn(url.href, { timeoutMs: 100, connectTimeoutMs: 1_000 });
+    const shared = await cacheOn(url.href, { timeoutMs: CALL_MS, connectTimeoutMs: 2 * CALL_MS });
     return [proxy, bench.openManager({ cache: memory, pollMs: 3, shared })];
   };
   const [first, second] = [await open(MEMORIES[0]), await open(MEMORIES[1])];
