@@ -49,7 +49,7 @@ function suite(home: TestHome): void {
     await sessions.create();
     const troubles = Object.entries(TROUBLES);
     const share = Math.ceil(CALLS / (3 * ROUNDS * troubles.length));
-    for (let done = 0; done < CALLS;) {
+    for (let round = 0; round < ROUNDS; round++) {
       for (const [name, { begin, end }] of troubles) {
         await until(() => sessions.areServedByCache(), { what: `a cache in use before: ${name}` });
         await place.admin.command("SAVE");
@@ -74,8 +74,8 @@ interface Place {
 }
 
 interface Trouble {
-  begin(place: Place): Promise<unknown> | void;
-  end(place: Place): Promise<unknown> | void;
+  readonly begin: (place: Place) => Promise<unknown> | void;
+  readonly end: (place: Place) => Promise<unknown> | void;
 }
 
 const nothing = (): void => undefined;
