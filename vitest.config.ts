@@ -9,6 +9,9 @@ const shared = {
   expect: { poll: { timeout: 60_000 } },
 } as const;
 
+// What takes too long for `npm test` and has no shorter form.
+const proofs = process.env["PROVE"] === "full" ? ["test/**/*.prove.ts"] : [];
+
 // Two projects, so that unit tests alone start no server: `npx vitest run --project unit`.
 export default defineConfig({
   test: {
@@ -29,7 +32,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: "system",
-          include: ["test/**/*.test.ts"],
+          include: ["test/**/*.test.ts", ...proofs],
           exclude: ["test/tidy.test.ts"],
           globalSetup: ["test/support/services.ts"],
         },
