@@ -19,6 +19,7 @@ import { randomFrom } from "./random.ts";
 /** Calls at least, and how often each trouble comes. */
 const CALLS = proofLength({ short: 2_000, full: 100_000 });
 const ROUNDS = proofLength({ short: 1, full: 5 });
+const DEADLINE_MS = proofLength({ short: 120_000, full: 1_800_000 });
 const CALLERS = 16;
 const STATES = 40;
 /** What a call to the cache may take: enough for a busy machine, or nobody would find anything there. */
@@ -43,26 +44,32 @@ function suite(home: TestHome): void {
 
   afterAll(() => bench.close());
 
-  test("gives no session less than its token", async (context) => {
-    const place = await placeOf(bench, context);
-    const sessions = new Sessions(place.managers);
-    await sessions.create();
-    const troubles = Object.entries(TROUBLES);
-    const share = Math.ceil(CALLS / (3 * ROUNDS * troubles.length));
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const [name, { begin, end }] of troubles) {
-        await until(() => sessions.areServedByCache(), { what: `a cache in use before: ${name}` });
-        await place.admin.command("SAVE");
-        await sessions.run(share); // so that what was saved is old
-        await begin(place);
-        await sessions.run(share);
-        await end(place);
-        await sessions.run(share);
+  test(
+    "gives no session less than its token",
+    async (context) => {
+      const place = await placeOf(bench, context);
+      const sessions = new Sessions(place.managers);
+      await sessions.create();
+      const troubles = Object.entries(TROUBLES);
+      const share = Math.ceil(CALLS / (3 * ROUNDS * troubles.length));
+      for (let round = 0; round < ROUNDS; round++) {
+        for (const [name, { begin, end }] of troubles) {
+          await until(() => sessions.areServedByCache(), {
+            what: `a cache in use before: ${name}`,
+          });
+          await place.admin.command("SAVE");
+          await sessions.run(share); // so that what was saved is old
+          await begin(place);
+          await sessions.run(share);
+          await end(place);
+          await sessions.run(share);
+        }
       }
-    }
-    await sessions.compareWithMain();
-    for (const { sharedCache } of place.managers) expect(sharedCache!.hits).toBeGreaterThan(0);
-  });
+      await sessions.compareWithMain();
+      for (const { sharedCache } of place.managers) expect(sharedCache!.hits).toBeGreaterThan(0);
+    },
+    DEADLINE_MS,
+  );
 }
 
 interface Place {
