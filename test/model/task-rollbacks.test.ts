@@ -74,6 +74,8 @@ const RARE: readonly (readonly Act[])[] = [
     one("back", 2),
   ],
   [one("push"), one("claim"), one("checkpoint"), one("back")],
+  // The step before is in quarantine.
+  [one("push"), one("claim"), one("checkpoint"), one("back"), one("back")],
   [one("back")],
 ];
 
