@@ -59,7 +59,7 @@ test("a path that does not exist is a problem, not a page", async () => {
   const answer = await serverOver(face).inject("/v2/states/a?x=1");
   expect(answer.headers["content-type"]).toBe("application/problem+json; charset=utf-8");
   expect(answer.json()).toMatchObject({ status: 404, code: "ROUTE_NOT_FOUND" });
-  for (const url of ["/v1/lifecycle/facts", "/v1/scopes/a/rewind"]) {
+  for (const url of ["/v1/lifecycle/pods", "/v1/scopes/a/rewind"]) {
     expect((await serverOver(face).inject({ method: "POST", url })).statusCode).toBe(404);
   }
 });
