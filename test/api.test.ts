@@ -8,6 +8,7 @@ test("the library exports these names and no others", () => {
     "ERROR_STATUS",
     "HttpStateClient",
     "RunInterrupted",
+    "StateConsumer",
     "StateManager",
     "startRuntime",
   ]);
