@@ -161,6 +161,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
   const metrics = new Metrics();
   const main = databaseAddress(config, "main");
   const home = main === null ? await openHome(config, log, metrics) : null;
+  const shared = openSharedCache(config, log);
   try {
     const way: TransportOptions = {
       address: main ?? home!.address("main"),
@@ -182,7 +183,6 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       log,
     });
     const bus = openBus(config, log);
-    const shared = openSharedCache(config, log);
     let messages: Messages | null = null;
     const manager = new StateManager({
       store,
@@ -223,6 +223,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     const cache = (): JsonObject => cacheInfo(manager, config);
     return { manager, metrics, home, runsOn, readonly, rollback, messages: tellMessages, cache };
   } catch (error) {
+    await shared?.close();
     await home?.close();
     throw error;
   }

@@ -1,8 +1,6 @@
-import { createServer } from "node:http";
-import type { Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { FigurePage } from "../service/figure-page.ts";
-import { AgentRuntimeError } from "../state/errors.ts";
+import { PlainServer } from "../service/plain-server.ts";
+import type { PlainAnswer } from "../service/plain-server.ts";
 import type { CaptorFigures } from "./figures.ts";
 
 /** How the facts fare after they were told. */
@@ -24,42 +22,28 @@ export interface StatusOptions {
 export class StatusServer {
   readonly #options: StatusOptions;
   readonly #page = new FigurePage();
-  readonly #server: Server;
+  readonly #server: PlainServer;
 
   constructor(options: StatusOptions) {
     this.#options = options;
     expose(this.#page, options);
-    this.#server = createServer(
-      { maxHeaderSize: 8 * 1024, requestTimeout: 5_000, keepAliveTimeout: 5_000 },
-      ({ method, url = "" }, response) => void this.#answer(`${method} ${url}`, response),
-    );
+    this.#server = new PlainServer(({ method, url }) => this.#answer(`${method} ${url}`));
   }
 
   /** Where it listens. */
   async start(): Promise<string> {
-    const { host, port } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ host, port }, resolve);
-    }).catch((cause: unknown) => {
-      const why = `cannot listen on ${host}:${port}: ${(cause as Error).message}`;
-      throw new AgentRuntimeError("UNAVAILABLE", why, { cause });
-    });
-    const { address, port: bound } = this.#server.address() as AddressInfo;
-    return `http://${address.includes(":") ? `[${address}]` : address}:${bound}`;
+    return await this.#server.start(this.#options.host, this.#options.port);
   }
 
   async stop(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await this.#server.stop();
   }
 
-  async #answer(request: string, response: ServerResponse): Promise<void> {
+  async #answer(request: string): Promise<PlainAnswer> {
     const { figures, sink } = this.#options;
     if (request === "GET /metrics") {
       const { contentType, body } = await this.#page.render();
-      response.writeHead(200, { "content-type": contentType }).end(body);
-      return;
+      return { status: 200, type: contentType, text: body };
     }
     const isKnown = ["GET /healthz", "GET /readyz"].includes(request);
     const isReady = request !== "GET /readyz" || figures.isJoined;
@@ -68,7 +52,7 @@ export class StatusServer {
     const told = { isJoined, joins, containers, disagreements, listedAt, ...sink.figures };
     const body = isKnown ? told : { code: "ROUTE_NOT_FOUND" };
     const status = isKnown ? (isReady ? 200 : 503) : 404;
-    response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+    return { status, text: JSON.stringify(body) };
   }
 }
 

@@ -1,10 +1,8 @@
-import { createServer } from "node:http";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage } from "node:http";
 import type { Clock } from "../service/clock.ts";
 import type { Logger } from "../service/log-port.ts";
+import { PlainServer } from "../service/plain-server.ts";
 import type { SpooledSink } from "../spool/spooled-sink.ts";
-import { AgentRuntimeError } from "../state/errors.ts";
 import { HookRuns } from "./hook-runs.ts";
 import { HOOKS, hookFact } from "./pod-identity.ts";
 import type { Hook, PodIdentity } from "./pod-identity.ts";
@@ -35,17 +33,17 @@ const LATE = Symbol("late");
  */
 export class HookServer {
   readonly #options: Required<HookServerOptions>;
-  readonly #server: Server;
+  readonly #server: PlainServer;
   readonly #runs = new HookRuns();
   #answered = 0;
   #unspooled = 0;
 
   constructor(options: HookServerOptions) {
     this.#options = { answerMs: 150, ...options };
-    this.#server = createServer(
-      { maxHeaderSize: 8 * 1024, requestTimeout: 5_000, keepAliveTimeout: 5_000 },
-      (request, response) => void this.#serve(request, response),
-    );
+    this.#server = new PlainServer(async (request) => {
+      const { status, body } = await this.#answer(request);
+      return { status, text: JSON.stringify(body) };
+    });
   }
 
   /** How many hooks it answered, and of how many the fact was not on disk by then. */
@@ -55,34 +53,12 @@ export class HookServer {
 
   /** Where it listens. */
   async start(): Promise<string> {
-    const { host, port } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ host, port }, resolve);
-    }).catch((cause: unknown) => {
-      const why = `cannot listen on ${host}:${port}: ${(cause as Error).message}`;
-      throw new AgentRuntimeError("UNAVAILABLE", why, { cause });
-    });
-    const { address, port: bound } = this.#server.address() as AddressInfo;
-    return `http://${address.includes(":") ? `[${address}]` : address}:${bound}`;
+    return await this.#server.start(this.#options.host, this.#options.port);
   }
 
   /** Takes no more hooks; those that are being answered are. Safe twice. */
   async stop(): Promise<void> {
-    this.#server.closeIdleConnections();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
-  }
-
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    // A hook has no body; what comes all the same is not kept.
-    request.resume();
-    const { status, body } = await this.#answer(request);
-    const text = JSON.stringify(body);
-    const headers = {
-      "content-type": "application/json",
-      "content-length": Buffer.byteLength(text),
-    };
-    response.writeHead(status, headers).end(request.method === "HEAD" ? undefined : text);
+    await this.#server.stop();
   }
 
   async #answer({ method, url = "" }: IncomingMessage): Promise<Answer> {

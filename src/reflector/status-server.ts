@@ -1,7 +1,5 @@
-import { createServer } from "node:http";
-import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { AgentRuntimeError } from "../state/errors.ts";
+import { PlainServer } from "../service/plain-server.ts";
+import type { PlainAnswer } from "../service/plain-server.ts";
 
 export interface StatusServerOptions {
   readonly host: string;
@@ -16,41 +14,24 @@ export interface StatusServerOptions {
 /** Tells how it goes: `/healthz`, `/readyz`, and `/metrics` in Prometheus' text form. */
 export class StatusServer {
   readonly #options: StatusServerOptions;
-  readonly #server: Server;
+  readonly #server: PlainServer;
 
   constructor(options: StatusServerOptions) {
     this.#options = options;
-    this.#server = createServer(
-      { maxHeaderSize: 8 * 1024, requestTimeout: 5_000, keepAliveTimeout: 5_000 },
-      ({ url = "", method }, response) => {
-        const { status, type, text } = this.#answer(url.replace(/\?.*/, ""));
-        const headers = { "content-type": type, "content-length": Buffer.byteLength(text) };
-        response.writeHead(status, headers).end(method === "HEAD" ? undefined : text);
-      },
-    );
+    this.#server = new PlainServer(({ url = "" }) => this.#answer(url.replace(/\?.*/, "")));
   }
 
   /** Where it listens. */
   async start(): Promise<string> {
-    const { host, port } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ host, port }, resolve);
-    }).catch((cause: unknown) => {
-      const why = `cannot listen on ${host}:${port}: ${(cause as Error).message}`;
-      throw new AgentRuntimeError("UNAVAILABLE", why, { cause });
-    });
-    const { address, port: bound } = this.#server.address() as AddressInfo;
-    return `http://${address.includes(":") ? `[${address}]` : address}:${bound}`;
+    return await this.#server.start(this.#options.host, this.#options.port);
   }
 
   /** Safe twice. */
   async stop(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await this.#server.stop();
   }
 
-  #answer(path: string): { readonly status: number; readonly type: string; readonly text: string } {
+  #answer(path: string): PlainAnswer {
     const { figures, isReady } = this.#options;
     const json = "application/json";
     if (path === "/healthz") return { status: 200, type: json, text: JSON.stringify(figures()) };

@@ -1,0 +1,49 @@
+import { createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { AgentRuntimeError } from "../state/errors.ts";
+
+/** What a handler answers. */
+export interface PlainAnswer {
+  readonly status: number;
+  /** JSON, where it does not say otherwise. */
+  readonly type?: string;
+  readonly text: string;
+}
+
+/** HTTP of a process that is no service: a few short answers to requests without a body. */
+export class PlainServer {
+  readonly #server: Server;
+
+  constructor(answer: (request: IncomingMessage) => PlainAnswer | Promise<PlainAnswer>) {
+    const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+      request.resume(); // What comes as a body all the same is not kept.
+      const { status, type = "application/json", text } = await answer(request);
+      const headers = { "content-type": type, "content-length": Buffer.byteLength(text) };
+      response.writeHead(status, headers).end(request.method === "HEAD" ? undefined : text);
+    };
+    this.#server = createServer(
+      { maxHeaderSize: 8 * 1024, requestTimeout: 5_000, keepAliveTimeout: 5_000 },
+      (request, response) => void serve(request, response).catch(() => response.destroy()),
+    );
+  }
+
+  /** Where it listens; port 0 picks a free one. */
+  async start(host: string, port: number): Promise<string> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen({ host, port }, resolve);
+    }).catch((cause: unknown) => {
+      const why = `cannot listen on ${host}:${port}: ${(cause as Error).message}`;
+      throw new AgentRuntimeError("UNAVAILABLE", why, { cause });
+    });
+    const { address, port: bound } = this.#server.address() as AddressInfo;
+    return `http://${address.includes(":") ? `[${address}]` : address}:${bound}`;
+  }
+
+  /** Takes nothing more; what is being answered is. Safe twice. */
+  async stop(): Promise<void> {
+    this.#server.closeIdleConnections();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+}
