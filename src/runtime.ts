@@ -218,10 +218,16 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     const runsOn = await describeMain(manager, config);
     rollback?.follower.start(() => manager.waitingWrites > BUSY_WRITES);
     if (bus !== null) messages = startMessages(config, bus, { manager, store, log, metrics });
-    const readonly = config.supabase.readonly;
-    const tellMessages = (): JsonObject => messagesInfo(messages, config);
-    const cache = (): JsonObject => cacheInfo(manager, config);
-    return { manager, metrics, home, runsOn, readonly, rollback, messages: tellMessages, cache };
+    return {
+      manager,
+      metrics,
+      home,
+      runsOn,
+      readonly: config.supabase.readonly,
+      rollback,
+      messages: () => messagesInfo(messages, config),
+      cache: () => cacheInfo(manager, config),
+    };
   } catch (error) {
     await shared?.close();
     await home?.close();
