@@ -229,8 +229,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       cache: () => cacheInfo(manager, config),
     };
   } catch (error) {
-    await shared?.close();
-    await home?.close();
+    await Promise.all([shared?.close(), home?.close()]);
     throw error;
   }
 }
