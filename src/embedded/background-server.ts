@@ -37,7 +37,7 @@ export class BackgroundServer {
   readonly #stopping = new AbortController();
   readonly #stopped: Promise<undefined>;
   readonly #firstReady: Promise<void>;
-  readonly #firstOutcome: Promise<void>;
+  readonly #firstOutcome: Promise<ServerStatus>;
   #living: Promise<void> | undefined;
   #supervisor: Supervisor | undefined;
   #stage: { readonly state: ServerState; readonly reason?: string } = { state: "starting" };
@@ -45,7 +45,7 @@ export class BackgroundServer {
   #isFirst = true;
   #resolveReady!: () => void;
   #rejectReady!: (error: Error) => void;
-  #resolveOutcome!: () => void;
+  #resolveOutcome!: (outcome: ServerStatus) => void;
   #failures = 0;
   /** Why the last attempt failed; while another one is under way, all there is to say. */
   #trouble: string | undefined;
@@ -83,10 +83,11 @@ export class BackgroundServer {
     return this.#firstReady;
   }
 
-  /** Its status once the first attempt to bring it up is over, whatever came of it. */
+  /** What came of the first attempt to bring it up, once that is over; what came of it since, where that is known. */
   async settled(): Promise<ServerStatus> {
-    await this.#firstOutcome;
-    return this.status();
+    const first = await this.#firstOutcome;
+    const now = this.status();
+    return now.state === "starting" ? first : now;
   }
 
   /** Safe twice, and in the middle of anything. */
@@ -95,7 +96,7 @@ export class BackgroundServer {
     await this.#supervisor?.stop();
     await this.#living;
     this.#stage = { state: "stopped" };
-    this.#resolveOutcome();
+    this.#resolveOutcome(this.status());
     const { name } = this.#options;
     this.#rejectReady(
       new AgentRuntimeError("UNAVAILABLE", `the home was closed before ${name} was up`),
@@ -115,7 +116,7 @@ export class BackgroundServer {
         this.#fail((error as Error).message);
         log.error({ server: name, error }, "database server could not be brought up");
       }
-      this.#resolveOutcome();
+      this.#resolveOutcome(this.status());
       if (!signal.aborted) await this.#rest();
     }
   }
@@ -174,7 +175,7 @@ export class BackgroundServer {
     }
     this.#isFirst = false;
     this.#resolveReady();
-    this.#resolveOutcome();
+    this.#resolveOutcome(this.status());
   }
 
   /** The first trouble is answered at once. */

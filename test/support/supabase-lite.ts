@@ -34,8 +34,7 @@ export async function openLite({ database }: Supabase): Promise<Lite> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  // At its first request it changes privileges, and does not do well with a second one beside it.
-  await fetch(`${url}/rest/v1/rpc/none`, { headers: { apikey: KEYS.secret } });
+  await warmUp(url);
   return {
     url,
     close: async () => {
@@ -44,6 +43,24 @@ export async function openLite({ database }: Supabase): Promise<Lite> {
       await connection.close();
     },
   };
+}
+
+/**
+ * At the first call of a function it changes privileges, and does not do well with a second one beside it
+ * ("tuple concurrently updated").
+ */
+async function warmUp(url: string): Promise<void> {
+  const answer = await fetch(`${url}/rest/v1/rpc/feed_bounds`, {
+    method: "POST",
+    headers: {
+      apikey: KEYS.secret,
+      authorization: `Bearer ${KEYS.secret}`,
+      "content-profile": "agent_state_api",
+      "content-type": "application/json",
+    },
+    body: "{}",
+  });
+  if (!answer.ok) throw new Error(`the Data API does not serve: ${await answer.text()}`);
 }
 
 async function hand(app: App, request: IncomingMessage, response: ServerResponse): Promise<void> {
