@@ -157,19 +157,23 @@ function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>):
   };
 }
 
+function wayTo(address: TransportOptions["address"], config: Config): TransportOptions {
+  return {
+    address,
+    lanes: config.supabase.lanes,
+    readers: config.supabase.readers,
+    connectTimeoutMs: config.supabase.connectTimeoutMs,
+    statementTimeoutMs: Math.min(config.supabase.statementTimeoutMs, config.write.timeoutMs),
+  };
+}
+
 async function openParts(config: Config, log: Logger): Promise<Parts> {
   const metrics = new Metrics();
   const main = databaseAddress(config, "main");
   const home = main === null ? await openHome(config, log, metrics) : null;
   const shared = openSharedCache(config, log);
   try {
-    const way: TransportOptions = {
-      address: main ?? home!.address("main"),
-      lanes: config.supabase.lanes,
-      readers: config.supabase.readers,
-      connectTimeoutMs: config.supabase.connectTimeoutMs,
-      statementTimeoutMs: Math.min(config.supabase.statementTimeoutMs, config.write.timeoutMs),
-    };
+    const way = wayTo(main ?? home!.address("main"), config);
     const { applied } = await prepareSchema(way);
     if (applied.length > 0) log.info({ applied }, "the schema is up to date");
     const replica = replicaAddress(config, home);

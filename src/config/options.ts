@@ -35,7 +35,7 @@ export const OPTIONS = {
   "embedded.binaries": option(folder(["npm"]), {
     default: "npm",
     sentence:
-      "PostgreSQL for the embedded servers: the binaries that were installed with the package, or the folder that holds `bin/postgres`.",
+      "PostgreSQL for the embedded servers: the binaries that were installed with the package, or the folder that holds `initdb` and `postgres`.",
   }),
   "embedded.sharedBuffersMiB": option(integer(1, 65_536), {
     default: 64,

@@ -1,12 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import pg from "pg";
-import { afterAll, describe, inject, test } from "vitest";
+import { describe, inject, test } from "vitest";
 import { urlOf } from "../../dev/services/address.ts";
 import type { Services } from "../../dev/services/services.ts";
-import type { EmbeddedHome } from "../../src/embedded/home.ts";
-import { silentLog } from "../../src/service/log.ts";
+import type { ServerAddress } from "../../src/embedded/servers.ts";
 
 /** A database of a test, all its own. */
 export interface TestDatabase {
@@ -96,36 +92,19 @@ function serverHome(
   };
 }
 
-let opened: Promise<{ readonly home: EmbeddedHome; readonly folder: string }> | undefined;
-
-/** Starts with the first database that a test file wants; stops after the file. */
+/** One for each worker: its servers take forty connections. */
 const embedded: TestHome = {
   name: "embedded",
   available: true,
   createDatabase: async ({ template } = {}) => {
-    opened ??= openEmbedded();
-    const { home } = await opened;
-    const { host, port, user } = home.address("main");
+    const door = await fetch(`${inject("embedded").url}/${process.env["VITEST_POOL_ID"]}`);
+    if (!door.ok) throw new Error(`no embedded PostgreSQL: ${await door.text()}`);
+    const { host, port, user } = (await door.json()) as ServerAddress;
     const url = (database: string): string =>
       `postgres://${user}@/${database}?host=${encodeURIComponent(host)}&port=${port}`;
     return await createDatabase(url, template);
   },
 };
-
-afterAll(async () => {
-  if (opened === undefined) return;
-  const { home, folder } = await opened;
-  await home.close();
-  await rm(folder, { recursive: true, force: true });
-});
-
-async function openEmbedded(): Promise<{ home: EmbeddedHome; folder: string }> {
-  const folder = await mkdtemp(join(tmpdir(), "art-home-"));
-  const { openEmbeddedHome } = await import("../../src/embedded/home.ts");
-  const roles = ["main"] as const;
-  const home = await openEmbeddedHome({ dataDir: folder, binaries: "npm", roles, log: silentLog });
-  return { home, folder };
-}
 
 let count = 0;
 

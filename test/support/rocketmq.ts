@@ -6,7 +6,7 @@ import type { BrokerAddress } from "../../src/rocketmq/admin/admin.ts";
 import type { ConnectionSettings } from "../../src/rocketmq/settings.ts";
 import { systemClock } from "../../src/service/clock.ts";
 import { silentLog } from "../../src/service/log.ts";
-import type { RocketmqFound } from "./rocketmq-door.ts";
+import type { RocketmqFound } from "./services.ts";
 import { until } from "./until.ts";
 
 /** Long enough for a machine that does much else: no test is about how fast a JVM starts. */
