@@ -2,7 +2,9 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { RocketmqTools } from "../../scripts/parts.d.mts";
+import { RocketmqAdmin } from "../../src/rocketmq/admin/admin.ts";
 import { packageRoot } from "../../src/service/package-root.ts";
 import { freePort } from "./free-port.ts";
 import { Guard } from "./guard.ts";
@@ -27,6 +29,9 @@ export interface RocketmqAddress {
 }
 
 const START_ORDER: readonly MemberName[] = ["namesrv", "broker", "proxy"];
+
+/** A broker registers when it starts, and again every 30 s. */
+const REGISTERED_MS = 90_000;
 
 /**
  * Starts a name server, a broker and a proxy, each in a small JVM on free ports of this machine.
@@ -100,6 +105,18 @@ export class Rocketmq {
     this.#guard.watch(program.child);
     this.#running.set(name, program);
     await program.says(ready);
+    if (name === "broker") await this.#registered();
+  }
+
+  /** A proxy that starts before the name server knows of the broker ends at once. */
+  async #registered(): Promise<void> {
+    const { nameserver } = this.address;
+    const admin = new RocketmqAdmin({ nameservers: [nameserver], timeoutMs: REGISTERED_MS });
+    const deadline = performance.now() + REGISTERED_MS;
+    while ((await admin.brokers()).length === 0) {
+      if (performance.now() > deadline) throw new Error("RocketMQ's broker does not register");
+      await pause(100);
+    }
   }
 
   /** Ends a member as a crash does. */

@@ -95,11 +95,11 @@ describeOnHomes(
         const tasks = await Promise.all(ids.map((id) => manager.tasks.get(id)));
         for (const task of tasks) expectHonest(task, counts, doubts);
         await expectFenced(tasks);
-        await auditDatabase(bench, "default");
-        const told = tasks.filter(({ phase }) => phase === "failed").length;
+        const told = tasks.filter(({ phase }) => phase === "failed").map(({ id }) => id);
+        await auditDatabase(bench, "default", told);
         const again = [...doubts.values()].reduce((sum, n) => sum + n, 0);
         console.log(
-          `${TASKS} tasks, ${logs.length} workers, in doubt: ${told} ended so, ${again} done again`,
+          `${TASKS} tasks, ${logs.length} workers, in doubt: ${told.length} ended so, ${again} done again`,
         );
       },
     );
