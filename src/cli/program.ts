@@ -36,6 +36,7 @@ import { addTopics } from "./state/topics.ts";
 import { addWatch } from "./state/watch.ts";
 import { writeLine } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
+import { addWebhook } from "./webhook.ts";
 
 const EXIT_CODES = `
 Exit codes:
@@ -107,6 +108,7 @@ function buildProgram(terminal: Terminal): Command {
   addHook(program, terminal);
   addCaptor(program, terminal);
   addReflector(program, terminal);
+  addWebhook(program, terminal);
   return program;
 }
 

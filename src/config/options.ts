@@ -8,6 +8,7 @@ import { MESSAGE_OPTIONS } from "./message-options.ts";
 import { MIB, option, PREFER_VARIABLE, TEN_MINUTES_MS } from "./option.ts";
 import type { Option } from "./option.ts";
 import { TASK_OPTIONS } from "./task-options.ts";
+import { WEBHOOK_OPTIONS } from "./webhook-options.ts";
 
 /**
  * Every option there is, by its key in `agent_runtime.yaml`.
@@ -185,6 +186,7 @@ export const OPTIONS = {
   }),
   ...MESSAGE_OPTIONS,
   ...CAPTOR_OPTIONS,
+  ...WEBHOOK_OPTIONS,
   ...TASK_OPTIONS,
 
   "history.keepDays": option(integer(0, 36_500), {

@@ -57,6 +57,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   hook: ["spool", "service", "state"],
   kubernetes: ["service", "state"],
   reflector: ["kubernetes", "service", "state"],
+  webhook: ["service", "state"],
   cli: [
     "runtime",
     "client",
@@ -65,6 +66,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "kubernetes",
     "reflector",
     "spool",
+    "webhook",
     "config",
     "service",
     "state",

@@ -50,7 +50,7 @@ export function addServe(group: Command, terminal: Terminal): void {
 }
 
 function addConfigFlags(command: Command): void {
-  const own = OPTION_KEYS.filter((key) => !key.startsWith("captor."));
+  const own = OPTION_KEYS.filter((key) => !/^(captor|webhook)\./.test(key));
   for (const key of own.filter((each) => optionOf(each).flagless !== true)) {
     const [section, name] = key.split(".");
     if (name === undefined) command.optionsGroup("Settings:");
