@@ -1,3 +1,4 @@
+import { afterTime } from "../service/after-time.ts";
 import { networkFailure } from "../service/network-error.ts";
 import { AgentRuntimeError, ERROR_STATUS } from "../state/errors.ts";
 import type { ErrorCode, ErrorFacts } from "../state/errors.ts";
@@ -200,14 +201,14 @@ function codeOfStatus(status: number): ErrorCode {
 class CallLimit {
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal | undefined;
-  readonly #timer: NodeJS.Timeout;
+  readonly #callOff: () => void;
   readonly #timeoutMs: number;
   readonly #onAbort = () => this.#controller.abort();
   readonly #sent: boolean;
 
   constructor(call: CallOptions, defaultTimeoutMs: number) {
     this.#timeoutMs = call.timeoutMs ?? defaultTimeoutMs;
-    this.#timer = setTimeout(this.#onAbort, this.#timeoutMs);
+    this.#callOff = afterTime(this.#timeoutMs, this.#onAbort);
     this.#caller = call.signal;
     this.#sent = call.signal?.aborted !== true;
     if (!this.#sent) this.#controller.abort();
@@ -228,7 +229,7 @@ class CallLimit {
   }
 
   release(): void {
-    clearTimeout(this.#timer);
+    this.#callOff();
     this.#caller?.removeEventListener("abort", this.#onAbort);
   }
 }

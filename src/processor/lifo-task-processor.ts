@@ -33,6 +33,8 @@ export interface ProcessorParts {
 }
 
 /** The pauses after claims that failed. */
+/** So long may the thread that renews leases take to come up; then the claims say what is wrong. */
+const READY_WITHIN_MS = 5_000;
 const CLAIM_RETRY = { firstMs: 100, maxMs: 5_000 };
 
 /** How long a task that its handler did not end in time may take to be given back. */
@@ -59,6 +61,8 @@ export class LifoTaskProcessor {
   #onFree: (() => void) | undefined;
   #onIdle: (() => void) | undefined;
   readonly #claims: Promise<void>;
+  /** Ends with the first beat. */
+  readonly #silent = new AbortController();
   #stopped: Promise<void> | undefined;
 
   constructor(parts: ProcessorParts, handler: TaskHandler, options: ProcessorOptions = {}) {
@@ -118,6 +122,9 @@ export class LifoTaskProcessor {
   async #claimAll(): Promise<void> {
     let failures = 0;
     const { signal } = this.#stopping;
+    // A handler may block the event loop at once: leases are renewed elsewhere by then.
+    const unready = AbortSignal.any([signal, this.#silent.signal]);
+    await sleep(READY_WITHIN_MS, undefined, { signal: unready }).catch(() => undefined);
     while (!signal.aborted) {
       const free = this.#options.concurrency - this.#busy;
       if (free <= 0) {
@@ -276,7 +283,10 @@ export class LifoTaskProcessor {
     const { worker, namespace } = this.#options;
     const where = namespace === undefined ? {} : { namespace };
     const events: LeaseEvents = {
-      onBeat: (incarnation, beat) => void this.#heed(incarnation, beat),
+      onBeat: (incarnation, beat) => {
+        this.#silent.abort();
+        void this.#heed(incarnation, beat);
+      },
       onLost: (incarnation) => this.#lose(incarnation),
     };
     const openLoop = (): LeaseKeeper =>

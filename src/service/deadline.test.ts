@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { setImmediate as turn } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { withDeadline } from "./deadline.ts";
 
@@ -33,7 +36,7 @@ test("a time-out answers the caller, aborts the work and says that it may have h
     message: expect.stringContaining("The write took longer than 1000 ms. It may have happened"),
     facts: { mayHaveHappened: true },
   });
-  await vi.advanceTimersByTimeAsync(1_000);
+  await vi.advanceTimersByTimeAsync(1_001);
   await refused;
   expect(seen?.aborted).toBe(true);
 });
@@ -66,7 +69,7 @@ test("without anybody to ask, it does not say whether it happened", async () => 
     message: "The read took longer than 5 ms.",
     facts: {},
   });
-  await vi.advanceTimersByTimeAsync(5);
+  await vi.advanceTimersByTimeAsync(6);
   await refused;
 });
 
@@ -93,4 +96,22 @@ test("work that throws before its first await rejects, and fails late without ha
   const refused = expect(answer).rejects.toMatchObject({ code: "UNAVAILABLE" });
   await vi.advanceTimersByTimeAsync(20);
   await refused;
+});
+
+test("what came in time is taken, however long the event loop stood still meanwhile", async () => {
+  vi.useRealTimers();
+  const echo =
+    "const { parentPort: p } = require('node:worker_threads'); p.on('message', (m) => p.postMessage(m));";
+  const peer = new Worker(echo, { eval: true });
+  const ask = async (): Promise<unknown> => {
+    const answer = once(peer, "message");
+    peer.postMessage("asked");
+    return (await answer)[0];
+  };
+  await ask(); // it is up now
+  await turn(); // from here on timers are next, and sockets and ports after them
+  const answer = withDeadline({ what: "The read", timeoutMs: 20 }, ask);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  await expect(answer).resolves.toBe("asked");
+  await peer.terminate();
 });

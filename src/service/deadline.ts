@@ -1,6 +1,7 @@
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { ErrorFacts } from "../state/errors.ts";
 import type { CallOptions } from "../state/request.ts";
+import { afterTime } from "./after-time.ts";
 
 export interface Deadline extends CallOptions {
   /** What the caller waits for, as a message should name it: "The write". */
@@ -29,13 +30,13 @@ export function withDeadline<T>(
   if (signal?.aborted === true) return Promise.reject(canceled(deadline, false));
   const controller = new AbortController();
   return new Promise<T>((resolve, reject) => {
-    const timer =
+    const callOff =
       timeoutMs === undefined
         ? undefined
-        : setTimeout(() => giveUp(timedOut(deadline)), Math.min(timeoutMs, MAX_TIMER_MS));
+        : afterTime(Math.min(timeoutMs, MAX_TIMER_MS), () => giveUp(timedOut(deadline)));
     const onAbort = (): void => giveUp(canceled(deadline, deadline.mayHaveHappened?.()));
     const release = (): void => {
-      clearTimeout(timer);
+      callOff?.();
       signal?.removeEventListener("abort", onAbort);
     };
     const giveUp = (error: AgentRuntimeError): void => {

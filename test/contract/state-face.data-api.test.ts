@@ -1,9 +1,13 @@
 import { describe, test } from "vitest";
 import { StateManager } from "../../src/manager/state-manager.ts";
 import { openStateStore } from "../../src/supabase/state-store.ts";
-import { testHomes } from "../support/homes.ts";
 import { openLite } from "../support/supabase-lite.ts";
-import { describeOnPrivateServers, openSupabase, wayTo } from "../support/supabase.ts";
+import {
+  describeOnPrivateServers,
+  openSupabase,
+  privateEmbeddedDatabases,
+  wayTo,
+} from "../support/supabase.ts";
 import { stateFaceContract } from "./state-face.ts";
 import { taskFaceContract } from "./task-face.ts";
 
@@ -19,9 +23,9 @@ describeOnPrivateServers("the state manager over a Data API", (createDatabase) =
 });
 
 describe("the state manager over somebody else's Data API, @supabase/lite", () => {
-  const embedded = testHomes().find(({ name }) => name === "embedded")!;
+  const createDatabase = privateEmbeddedDatabases();
   stateFaceContract("the library", async () => {
-    const supabase = await openSupabase(() => embedded.createDatabase());
+    const supabase = await openSupabase(createDatabase);
     const lite = await openLite(supabase);
     const face = supabase.openManager({ url: lite.url });
     return {

@@ -13,15 +13,27 @@ export interface Opened {
   stop(): Promise<void>;
 }
 
-/** @param open starts the server of the name that a test asks for, which is the path of its request. */
-export async function openDoor(open: (name: string) => Promise<Opened>): Promise<Door> {
+/**
+ * A GET of a name is answered with the server of that name, which lives until the run ends, or its DELETE.
+ *
+ * @param open starts a server.
+ */
+export async function openDoor(open: () => Promise<Opened>): Promise<Door> {
   const opening = new Map<string, Promise<Opened>>();
-  const server = createServer((request, response) => {
-    const name = request.url!.slice(1);
-    const started = opening.get(name) ?? open(name);
-    opening.set(name, started);
-    started.then(
-      ({ answer }) => response.end(JSON.stringify(answer)),
+  async function answerTo(method: string, name: string): Promise<unknown> {
+    const started = opening.get(name);
+    if (method !== "DELETE") {
+      const starting = started ?? open();
+      opening.set(name, starting);
+      return (await starting).answer;
+    }
+    opening.delete(name);
+    await (await started)?.stop();
+    return null;
+  }
+  const server = createServer(({ method, url }, response) => {
+    answerTo(method!, url!).then(
+      (answer) => response.end(JSON.stringify(answer)),
       (error: unknown) => response.writeHead(500).end(String(error)),
     );
   });

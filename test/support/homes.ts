@@ -96,15 +96,22 @@ function serverHome(
 const embedded: TestHome = {
   name: "embedded",
   available: true,
-  createDatabase: async ({ template } = {}) => {
-    const door = await fetch(`${inject("embedded").url}/${process.env["VITEST_POOL_ID"]}`);
-    if (!door.ok) throw new Error(`no embedded PostgreSQL: ${await door.text()}`);
-    const { host, port, user } = (await door.json()) as ServerAddress;
-    const url = (database: string): string =>
-      `postgres://${user}@/${database}?host=${encodeURIComponent(host)}&port=${port}`;
-    return await createDatabase(url, template);
-  },
+  createDatabase: ({ template } = {}) =>
+    createEmbeddedDatabase(`worker-${process.env["VITEST_POOL_ID"]}`, template),
 };
+
+/** On the embedded server of that name, which starts with the first database that is wanted of it. */
+export async function createEmbeddedDatabase(
+  server: string,
+  template?: string,
+): Promise<TestDatabase> {
+  const door = await fetch(`${inject("embedded").url}/${server}`);
+  if (!door.ok) throw new Error(`no embedded PostgreSQL: ${await door.text()}`);
+  const { host, port, user } = (await door.json()) as ServerAddress;
+  const url = (database: string): string =>
+    `postgres://${user}@/${database}?host=${encodeURIComponent(host)}&port=${port}`;
+  return await createDatabase(url, template);
+}
 
 let count = 0;
 

@@ -1,12 +1,13 @@
+import { randomUUID } from "node:crypto";
 import pg from "pg";
-import { afterAll, describe } from "vitest";
+import { afterAll, describe, inject } from "vitest";
 import { StateManager } from "../../src/manager/state-manager.ts";
 import type { StateStore } from "../../src/state/ports.ts";
 import { migrate } from "../../src/supabase/migrate.ts";
 import { openStateStore } from "../../src/supabase/state-store.ts";
 import type { TransportOptions } from "../../src/supabase/transport.ts";
 import { missingPostgres, PrivatePostgres } from "../fault/private-postgres.ts";
-import { createDatabase, requireHere, testHomes } from "./homes.ts";
+import { createDatabase, createEmbeddedDatabase, requireHere } from "./homes.ts";
 import type { TestDatabase } from "./homes.ts";
 import { connectionTo } from "./manager.ts";
 import { PostgrestDouble } from "./postgrest-double.ts";
@@ -65,9 +66,15 @@ export function describeOnPrivateServers(
     else requireHere(missing);
   });
   describe(`${name}, on embedded`, () => {
-    const embedded = testHomes().find((home) => home.name === "embedded")!;
-    suite(() => embedded.createDatabase());
+    suite(privateEmbeddedDatabases());
   });
+}
+
+/** On an embedded server of its own. */
+export function privateEmbeddedDatabases(): CreateDatabase {
+  const name = randomUUID();
+  afterAll(() => fetch(`${inject("embedded").url}/${name}`, { method: "DELETE" }));
+  return () => createEmbeddedDatabase(name);
 }
 
 function privateDatabases(): CreateDatabase {

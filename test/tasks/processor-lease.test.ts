@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { StateManager } from "../../src/manager/state-manager.ts";
 import { serve } from "../server/serve.ts";
 import type { Served } from "../server/serve.ts";
@@ -13,8 +13,8 @@ import { until } from "../support/until.ts";
 import { startWorker } from "./worker.ts";
 import type { Way, WorkerProcess } from "./worker.ts";
 
-const LEASE_MS = 4_000;
-const BLOCK_MS = proofLength({ short: 10_000, full: 60_000 });
+const LEASE_MS = 6_000; // Other tests take the machine, and its disk, for seconds.
+const BLOCK_MS = proofLength({ short: 15_000, full: 60_000 });
 const PATIENT = { timeoutMs: 120_000 };
 
 // The thread and its calls are the same on each.
@@ -46,6 +46,12 @@ describeOnHomes(
       { database: bench.database.url, leaseMs: LEASE_MS },
     ];
 
+    async function start(way: Way, file: string): Promise<WorkerProcess> {
+      const worker = await startWorker(way, join(folder, file));
+      onTestFinished(async () => void (await worker.kill()));
+      return worker;
+    }
+
     async function phaseOf(id: string): Promise<string> {
       return (await manager.tasks.get(id)).phase;
     }
@@ -54,9 +60,7 @@ describeOnHomes(
       "is kept by a handler that blocks the event loop for much longer than it lasts",
       { timeout: BLOCK_MS + 2 * PATIENT.timeoutMs },
       async () => {
-        const workers = await Promise.all(
-          ways().map((way) => startWorker(way, join(folder, "blocked"))),
-        );
+        await Promise.all(ways().map((way) => start(way, "blocked")));
         const pushed = await Promise.all(
           ["a", "b"].map((stack) =>
             manager.tasks.push(stack, { kind: "block", input: { ms: BLOCK_MS } }),
@@ -68,7 +72,6 @@ describeOnHomes(
         }, PATIENT);
         for (const { id } of pushed)
           expect(await manager.tasks.get(id)).toMatchObject({ result: "blocked", epoch: 1n });
-        await Promise.all(workers.map((worker) => worker.kill()));
       },
     );
 
@@ -80,7 +83,7 @@ describeOnHomes(
         const frozen: { id: string; worker: WorkerProcess }[] = [];
         for (const [index, way] of ways().entries()) {
           const stack = `stack-${index}`;
-          const worker = await startWorker({ ...way, stacks: [stack] }, join(folder, "frozen"));
+          const worker = await start({ ...way, stacks: [stack] }, "frozen");
           const input = { halt: 4, gate };
           const id = `frozen-${index}`;
           await manager.tasks.push(stack, { id, kind: "steps", input });
@@ -98,7 +101,6 @@ describeOnHomes(
         for (const { id, worker } of frozen) {
           process.kill(worker.pid, "SIGCONT");
           await worker.says(new RegExp(`end ${id} 1 fenced`));
-          await worker.kill();
           expect(await manager.tasks.get(id)).toMatchObject({ result: { step: 3 }, epoch: 3n });
         }
       },
