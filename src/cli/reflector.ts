@@ -1,10 +1,11 @@
-import { Option } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import type { Command } from "commander";
 import { HttpStateClient } from "../client/http-client.ts";
 import { openAccess } from "../kubernetes/access.ts";
 import { KubernetesClient } from "../kubernetes/client.ts";
 import { knownPods } from "../reflector/known-pods.ts";
-import { Reflector } from "../reflector/reflector.ts";
+import { Reflector, sumOf } from "../reflector/reflector.ts";
+import type { ReflectorFigures } from "../reflector/reflector.ts";
 import { StatusServer } from "../reflector/status-server.ts";
 import { systemClock } from "../service/clock.ts";
 import { createLogger } from "../service/log.ts";
@@ -20,7 +21,9 @@ interface Flags extends FactOptions {
   readonly server?: string;
   readonly tokenFile?: string;
   readonly caFile?: string;
-  readonly podNamespace?: string;
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly podNamespace?: readonly string[];
   readonly selector: string;
   readonly sweep?: true;
   readonly listen: { readonly host: string; readonly port: number };
@@ -33,12 +36,19 @@ export function addReflector(program: Command, terminal: Terminal): void {
     .command("reflector")
     .description("Tells what Kubernetes knows of the pods of agents, see docs/kubernetes.md.")
     .option("--server <url>", "the API server; unsaid: that of the cluster this pod is in")
+    .option("--kubeconfig <file>", "says all that; unsaid, in no pod: $KUBECONFIG, ~/.kube/config")
+    .option("--context <name>", "of the kubeconfig; unsaid: its current one")
     .option(
       "--token-file <file>",
       "what it is let in with; unsaid, in a pod: its service account's",
     )
     .option("--ca-file <file>", "who vouches for the API server; unsaid, in a pod: the cluster's")
-    .option("--pod-namespace <name>", "pods of this namespace of Kubernetes alone")
+    .addOption(
+      new Option(
+        "--pod-namespace <names>",
+        "pods of these namespaces of Kubernetes alone: a,b",
+      ).argParser(namesArgument),
+    )
     .option("--selector <labels>", "pods with these labels; '' for all", "agentruntime.dev/agent")
     .option("--sweep", "pods that the service knows and the cluster does not have are gone")
     .addOption(
@@ -60,40 +70,54 @@ export function addReflector(program: Command, terminal: Terminal): void {
 }
 
 async function reflect(flags: Flags, terminal: Terminal): Promise<void> {
-  const { podNamespace = null, selector, server, tokenFile, caFile } = flags;
+  const { selector, server, tokenFile, caFile, kubeconfig, context } = flags;
   const log = createLogger({
     level: "info",
     format: "json",
     write: (line) => void terminal.stderr.write(line),
   });
   const access = await openAccess(
-    given({ server, tokenFile, authorityFile: caFile }),
+    given({ server, tokenFile, authorityFile: caFile, kubeconfig, context }),
     terminal.env,
   );
   const { sink, close } = await openFacts(flags, { terminal, log });
   const client = flags.sweep ? clientOf(flags) : null;
-  const reflector = new Reflector({
-    known: client && ((isThere, signal) => knownPods(client, isThere, signal)),
-    client: new KubernetesClient(access),
-    sink,
-    namespace: podNamespace,
-    selector,
-    clock: systemClock,
-    log,
-  });
+  const kubernetes = new KubernetesClient(access);
+  const reflectors = (flags.podNamespace ?? [null]).map(
+    (namespace) =>
+      new Reflector({
+        known: client && ((isThere, signal) => knownPods(client, isThere, signal)),
+        client: kubernetes,
+        sink,
+        namespace,
+        selector,
+        clock: systemClock,
+        log,
+      }),
+  );
+  const figures = (): ReflectorFigures => sumOf(reflectors.map((each) => each.figures));
   const status = new StatusServer({
     ...flags.listen,
-    figures: () => ({ ...sink.figures, sinkFailures: sink.figures.failures, ...reflector.figures }),
-    isReady: () => reflector.figures.synced,
+    figures: () => ({ ...sink.figures, sinkFailures: sink.figures.failures, ...figures() }),
+    isReady: () => figures().synced,
   });
   try {
     await writeLine(terminal.stdout, `agent_runtime reflector at ${await status.start()}`);
-    await reflector.run(terminal.signal);
+    await Promise.all(reflectors.map((each) => each.run(terminal.signal)));
   } finally {
     await status.stop();
     await client?.close();
     await close({ drainMs: flags.drainMs });
   }
+}
+
+/** Names in one option or in several. */
+function namesArgument(text: string, before: readonly string[] = []): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  if (names.every((name) => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name))) {
+    return [...new Set([...before, ...names])];
+  }
+  throw new InvalidArgumentError("It must be names of namespaces: a,b.");
 }
 
 function clientOf({ url, token, namespace }: Flags): HttpStateClient {

@@ -1,6 +1,8 @@
 import { request as requestHttp } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { request as requestHttps } from "node:https";
+import type { ConnectionOptions as TlsOptions } from "node:tls";
+import { definedOnly } from "../state/defined.ts";
 import type { Access } from "./access.ts";
 
 /** The API server refused, or could not be reached. */
@@ -35,9 +37,12 @@ const ADVICE: Readonly<Record<number, string>> = {
 /** Reads of a Kubernetes API server. */
 export class KubernetesClient {
   readonly #access: Access;
+  readonly #tls: TlsOptions;
 
   constructor(access: Access) {
     this.#access = access;
+    const { authority: ca, certificate: cert, key, serverName: servername } = access;
+    this.#tls = definedOnly({ ca, cert, key, servername });
   }
 
   /** The JSON answer to a GET. */
@@ -51,7 +56,7 @@ export class KubernetesClient {
     path: string,
     { query = {}, silenceMs, signal }: RequestOptions,
   ): Promise<IncomingMessage> {
-    const { server, authority, token } = this.#access;
+    const { server, token } = this.#access;
     const url = new URL(path, server);
     url.search = new URLSearchParams(query).toString();
     const bearer = await token();
@@ -65,7 +70,7 @@ export class KubernetesClient {
       const request = ask(url, {
         headers,
         signal,
-        ...(authority === undefined ? {} : { ca: authority }),
+        ...(url.protocol === "https:" ? this.#tls : {}),
       });
       request.setTimeout(silenceMs, () =>
         request.destroy(new KubernetesError(0, `no byte came for ${silenceMs} ms`)),

@@ -13,7 +13,7 @@ import { PodMemory } from "./pod-memory.ts";
 import type { PodObject, PodPage, WatchEvent } from "./pod-object.ts";
 
 export interface ReflectorOptions {
-  readonly client: KubernetesClient;
+  readonly client: Pick<KubernetesClient, "get" | "open">;
   readonly sink: FactSink;
   /** Those that somebody holds for there; what the cluster does not have of them is told to be deleted. Null: none. */
   readonly known:
@@ -43,6 +43,21 @@ export interface ReflectorFigures {
   readonly failures: number;
   /** Whether it has seen all pods since it began. */
   readonly synced: boolean;
+}
+
+/** Those of several, each of another namespace. */
+export function sumOf(all: readonly ReflectorFigures[]): ReflectorFigures {
+  const sum = (name: Exclude<keyof ReflectorFigures, "synced">): number =>
+    all.reduce((total, figures) => total + figures[name], 0);
+  return {
+    pods: sum("pods"),
+    events: sum("events"),
+    facts: sum("facts"),
+    lists: sum("lists"),
+    watches: sum("watches"),
+    failures: Math.max(...all.map(({ failures }) => failures)),
+    synced: all.every(({ synced }) => synced),
+  };
 }
 
 /**

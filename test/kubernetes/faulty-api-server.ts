@@ -12,11 +12,13 @@ interface Change {
   readonly event: WatchEvent;
 }
 
+type IsAsked = (pod: PodObject) => boolean;
+
 /** The pods of an API server that fails on demand: lists in pages, watches, and nothing else. */
 export class FaultyApiServer {
   readonly #server: Server;
   readonly #pods = new Map<string, PodObject>();
-  readonly #watches = new Set<ServerResponse>();
+  readonly #watches = new Map<ServerResponse, IsAsked>();
   readonly #met: Fault[] = [];
   #log: Change[] = [];
   #version = 1;
@@ -66,10 +68,10 @@ export class FaultyApiServer {
       this.#oldest = this.#version;
     } else if (fault === "half") {
       const half = JSON.stringify({ type: "MODIFIED", object: [...this.#pods.values()][0] ?? {} });
-      for (const watch of this.#watches) watch.write(half.slice(0, half.length / 2));
+      for (const watch of this.#watches.keys()) watch.write(half.slice(0, half.length / 2));
     } else this.#next.push(fault);
     if (fault === "gone" || fault === "half") this.#met.push(fault);
-    for (const watch of this.#watches) setImmediate(() => watch.destroy());
+    for (const watch of this.#watches.keys()) setImmediate(() => watch.destroy());
     this.#watches.clear();
   }
 
@@ -80,7 +82,9 @@ export class FaultyApiServer {
     keep(stamped);
     const event: WatchEvent = { type, object: stamped };
     this.#log.push({ version, event });
-    for (const watch of this.#watches) watch.write(`${JSON.stringify(event)}\n`);
+    for (const [watch, isAsked] of this.#watches) {
+      if (isAsked(stamped)) watch.write(`${JSON.stringify(event)}\n`);
+    }
   }
 
   #serve({ url = "" }: IncomingMessage, response: ServerResponse): void {
@@ -92,8 +96,12 @@ export class FaultyApiServer {
     if (name !== undefined) {
       const pod = this.#pods.get(`${namespace}/${name}`);
       answer(response, pod === undefined ? 404 : 200, pod ?? { message: "not found" });
-    } else if (searchParams.has("watch")) this.#watch(searchParams, response);
-    else this.#list(searchParams, response);
+      return;
+    }
+    const [, only] = /^\/api\/v1\/namespaces\/([^/]+)\/pods$/.exec(pathname) ?? [];
+    const isAsked: IsAsked = ({ metadata }) => only === undefined || metadata.namespace === only;
+    if (searchParams.has("watch")) this.#watch(searchParams, isAsked, response);
+    else this.#list(searchParams, isAsked, response);
   }
 
   #failed(fault: Fault, response: ServerResponse): boolean {
@@ -111,10 +119,10 @@ export class FaultyApiServer {
     return true;
   }
 
-  #list(query: URLSearchParams, response: ServerResponse): void {
+  #list(query: URLSearchParams, isAsked: IsAsked, response: ServerResponse): void {
     const from = Number(query.get("continue") ?? 0);
     const to = from + Number(query.get("limit") ?? 500);
-    const all = [...this.#pods.values()];
+    const all = [...this.#pods.values()].filter(isAsked);
     answer(response, 200, {
       metadata: {
         resourceVersion: String(this.#version),
@@ -124,7 +132,7 @@ export class FaultyApiServer {
     });
   }
 
-  #watch(query: URLSearchParams, response: ServerResponse): void {
+  #watch(query: URLSearchParams, isAsked: IsAsked, response: ServerResponse): void {
     const from = Number(query.get("resourceVersion"));
     if (from < this.#oldest) {
       const object = { kind: "Status", code: 410, message: "too old resource version" };
@@ -134,9 +142,11 @@ export class FaultyApiServer {
     response.writeHead(200, { "content-type": "application/json" });
     const bookmark = { type: "BOOKMARK", object: { metadata: { resourceVersion: String(from) } } };
     response.write(`${JSON.stringify(bookmark)}\n`);
-    const missed = this.#log.filter(({ version }) => version > from);
+    const missed = this.#log.filter(
+      ({ version, event }) => version > from && isAsked(event.object),
+    );
     for (const { event } of missed) response.write(`${JSON.stringify(event)}\n`);
-    this.#watches.add(response);
+    this.#watches.set(response, isAsked);
     response.on("close", () => this.#watches.delete(response));
   }
 }

@@ -88,7 +88,7 @@ const OWNER: Readonly<Record<string, string | readonly string[]>> = {
   pino: "service",
   "prom-client": "service",
   protobufjs: "grpc",
-  yaml: "config",
+  yaml: ["config", "kubernetes"],
 };
 
 /** Files that are too long to be one thing. */
