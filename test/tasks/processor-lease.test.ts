@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { StateManager } from "../../src/manager/state-manager.ts";
 import { serve } from "../server/serve.ts";
 import type { Served } from "../server/serve.ts";
@@ -13,8 +13,9 @@ import { until } from "../support/until.ts";
 import { startWorker } from "./worker.ts";
 import type { Way, WorkerProcess } from "./worker.ts";
 
-const LEASE_MS = 4_000;
-const BLOCK_MS = proofLength({ short: 10_000, full: 60_000 });
+// A busy machine may keep a thread waiting for seconds.
+const LEASE_MS = 6_000;
+const BLOCK_MS = proofLength({ short: 15_000, full: 60_000 });
 const PATIENT = { timeoutMs: 120_000 };
 
 // The thread and its calls are the same on each.
@@ -27,12 +28,18 @@ describeOnHomes(
     let manager: StateManager;
     let served: Served;
     let folder: string;
+    const started: WorkerProcess[] = [];
 
     beforeAll(async () => {
       bench = await openBench(home);
       manager = bench.openManager({ tasks: { leaseMs: LEASE_MS } });
       served = await serve(manager);
       folder = await mkdtemp(join(tmpdir(), "art-worker-"));
+    });
+
+    // Those of one test would take what the next one pushes.
+    afterEach(async () => {
+      await Promise.all(started.splice(0).map((worker) => worker.kill()));
     });
 
     afterAll(async () => {
@@ -46,6 +53,12 @@ describeOnHomes(
       { database: bench.database.url, leaseMs: LEASE_MS },
     ];
 
+    async function start(way: Way, file: string): Promise<WorkerProcess> {
+      const worker = await startWorker(way, join(folder, file));
+      started.push(worker);
+      return worker;
+    }
+
     async function phaseOf(id: string): Promise<string> {
       return (await manager.tasks.get(id)).phase;
     }
@@ -54,9 +67,7 @@ describeOnHomes(
       "is kept by a handler that blocks the event loop for much longer than it lasts",
       { timeout: BLOCK_MS + 2 * PATIENT.timeoutMs },
       async () => {
-        const workers = await Promise.all(
-          ways().map((way) => startWorker(way, join(folder, "blocked"))),
-        );
+        await Promise.all(ways().map((way) => start(way, "blocked")));
         const pushed = await Promise.all(
           ["a", "b"].map((stack) =>
             manager.tasks.push(stack, { kind: "block", input: { ms: BLOCK_MS } }),
@@ -68,7 +79,6 @@ describeOnHomes(
         }, PATIENT);
         for (const { id } of pushed)
           expect(await manager.tasks.get(id)).toMatchObject({ result: "blocked", epoch: 1n });
-        await Promise.all(workers.map((worker) => worker.kill()));
       },
     );
 
@@ -80,7 +90,7 @@ describeOnHomes(
         const frozen: { id: string; worker: WorkerProcess }[] = [];
         for (const [index, way] of ways().entries()) {
           const stack = `stack-${index}`;
-          const worker = await startWorker({ ...way, stacks: [stack] }, join(folder, "frozen"));
+          const worker = await start({ ...way, stacks: [stack] }, "frozen");
           const input = { halt: 4, gate };
           const id = `frozen-${index}`;
           await manager.tasks.push(stack, { id, kind: "steps", input });
@@ -98,7 +108,6 @@ describeOnHomes(
         for (const { id, worker } of frozen) {
           process.kill(worker.pid, "SIGCONT");
           await worker.says(new RegExp(`end ${id} 1 fenced`));
-          await worker.kill();
           expect(await manager.tasks.get(id)).toMatchObject({ result: { step: 3 }, epoch: 3n });
         }
       },
