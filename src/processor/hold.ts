@@ -22,6 +22,7 @@ export class Hold {
   readonly tasks: TaskFace;
   readonly incarnation: string;
   readonly where: { readonly namespace?: string };
+  readonly #onFenced: () => void;
   readonly #over = new AbortController();
   readonly #preempted = new AbortController();
   #resumePoint: Json | undefined;
@@ -33,11 +34,12 @@ export class Hold {
   constructor(
     tasks: TaskFace,
     task: Task,
-    { incarnation, namespace }: { readonly incarnation: string; readonly namespace?: string },
+    { incarnation, namespace, onFenced = () => undefined }: Holding,
   ) {
     this.tasks = tasks;
     this.task = task;
     this.incarnation = incarnation;
+    this.#onFenced = onFenced;
     this.where = namespace === undefined ? {} : { namespace };
     this.#resumePoint = task.resumePoint;
   }
@@ -83,7 +85,7 @@ export class Hold {
         return answer;
       } catch (error) {
         this.check();
-        if (isFenced(error)) throw this.interrupt("fenced", { cause: error });
+        if (isFenced(error)) throw this.#fenced(error);
         if (!mayPass(error)) throw error;
       }
       await this.#rest(backoffMs(failures, RETRY, Math.random()));
@@ -152,7 +154,7 @@ export class Hold {
         return told;
       } catch (error) {
         if (isFenced(error)) {
-          this.interrupt("fenced", { cause: error });
+          this.#fenced(error);
           return undefined;
         }
         if (!mayPass(error)) throw error;
@@ -166,9 +168,22 @@ export class Hold {
     return undefined;
   }
 
+  #fenced(cause: unknown): RunInterrupted {
+    const interruption = this.interrupt("fenced", { cause });
+    this.#onFenced();
+    return interruption;
+  }
+
   async #rest(ms: number): Promise<void> {
     await sleep(ms, undefined, { signal: this.signal }).catch(() => undefined);
   }
+}
+
+interface Holding {
+  readonly incarnation: string;
+  readonly namespace?: string;
+  /** Told that a call about it was refused, as one of who holds it no more. */
+  readonly onFenced?: () => void;
 }
 
 interface Interrupting {

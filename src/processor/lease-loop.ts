@@ -9,8 +9,10 @@ export interface LeaseEvents {
   onLost(incarnation: string): void;
 }
 
-/** Goes on with leases until they are dropped. */
+/** Goes on with leases until they are dropped; closed, it keeps no new one. */
 export interface LeaseKeeper {
+  /** Resolves when it goes on with what it is told to keep: before that, a handler may hold up its start. */
+  readonly ready: Promise<void>;
   keep(incarnation: string): void;
   drop(incarnation: string): void;
   close(): void;
@@ -26,9 +28,11 @@ const FIRST_LEASE_MS = 15_000;
 
 /** Renews leases on the event loop that it is called on, each until it is dropped. */
 export class LeaseLoop implements LeaseKeeper {
+  readonly ready = Promise.resolve();
   readonly #beat: Beat;
   readonly #events: LeaseEvents;
   readonly #kept = new Map<string, KeptLease>();
+  #isClosed = false;
 
   constructor(beat: Beat, events: LeaseEvents) {
     this.#beat = beat;
@@ -36,7 +40,7 @@ export class LeaseLoop implements LeaseKeeper {
   }
 
   keep(incarnation: string): void {
-    if (this.#kept.has(incarnation)) return;
+    if (this.#isClosed || this.#kept.has(incarnation)) return;
     this.#kept.set(incarnation, new KeptLease(incarnation, this.#beat, this.#events));
   }
 
@@ -46,6 +50,7 @@ export class LeaseLoop implements LeaseKeeper {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const incarnation of this.#kept.keys()) this.drop(incarnation);
   }
 }

@@ -8,6 +8,8 @@ export type LeaseOrder =
 
 /** What it tells. */
 export type LeaseNews =
+  /** It has begun, whatever the event loop of the process does from now on. */
+  | { readonly news: "up" }
   | { readonly news: "beat"; readonly incarnation: string; readonly beat: WorkerBeat }
   | { readonly news: "lost"; readonly incarnation: string };
 

@@ -22,6 +22,8 @@ export interface LeaseThreadData {
  * event loop busy, and not while the process is frozen.
  */
 export class LeaseThread implements LeaseKeeper {
+  readonly ready: Promise<void>;
+  #onReady: () => void = () => undefined;
   readonly #worker: Worker;
   readonly #alive: NodeJS.Timeout;
   readonly #events: LeaseEvents;
@@ -50,6 +52,7 @@ export class LeaseThread implements LeaseKeeper {
     this.#events = events;
     this.#log = log;
     this.#openInstead = openInstead;
+    this.ready = new Promise((resolve) => (this.#onReady = resolve));
     this.#worker = new Worker(entry, {
       workerData: { data, worker, namespace } satisfies LeaseThreadData,
     });
@@ -61,7 +64,7 @@ export class LeaseThread implements LeaseKeeper {
   }
 
   keep(incarnation: string): void {
-    if (this.#kept.has(incarnation)) return;
+    if (this.#isClosed || this.#kept.has(incarnation)) return;
     this.#kept.add(incarnation);
     if (this.#instead === undefined) this.#tell({ order: "keep", incarnation });
     else this.#instead.keep(incarnation);
@@ -78,6 +81,7 @@ export class LeaseThread implements LeaseKeeper {
     clearInterval(this.#alive);
     this.#instead?.close();
     void this.#worker.terminate();
+    this.#onReady();
   }
 
   #tell(order: LeaseOrder): void {
@@ -85,6 +89,7 @@ export class LeaseThread implements LeaseKeeper {
   }
 
   #hear(told: LeaseNews): void {
+    if (told.news === "up") return this.#onReady();
     // What was dropped meanwhile is nobody's business here any more.
     if (!this.#kept.has(told.incarnation)) return;
     if (told.news === "lost") this.#events.onLost(told.incarnation);
@@ -98,5 +103,6 @@ export class LeaseThread implements LeaseKeeper {
     this.#log.warn({ error }, "no thread for leases: handlers must not keep the event loop busy");
     this.#instead = this.#openInstead();
     for (const incarnation of this.#kept) this.#instead.keep(incarnation);
+    this.#onReady();
   }
 }

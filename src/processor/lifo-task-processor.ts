@@ -33,8 +33,6 @@ export interface ProcessorParts {
 }
 
 /** The pauses after claims that failed. */
-/** So long may the thread that renews leases take to come up; then the claims say what is wrong. */
-const READY_WITHIN_MS = 5_000;
 const CLAIM_RETRY = { firstMs: 100, maxMs: 5_000 };
 
 /** How long a task that its handler did not end in time may take to be given back. */
@@ -57,12 +55,12 @@ export class LifoTaskProcessor {
   readonly #stopping = new AbortController();
   readonly #ended = new AbortController();
   #incarnation = randomUUID();
+  /** The claim that is under way. */
+  #claiming = new AbortController();
   #busy = 0;
   #onFree: (() => void) | undefined;
   #onIdle: (() => void) | undefined;
   readonly #claims: Promise<void>;
-  /** Ends with the first beat. */
-  readonly #silent = new AbortController();
   #stopped: Promise<void> | undefined;
 
   constructor(parts: ProcessorParts, handler: TaskHandler, options: ProcessorOptions = {}) {
@@ -101,13 +99,12 @@ export class LifoTaskProcessor {
 
   async #stop(drainMs: number): Promise<void> {
     this.#stopping.abort();
+    this.#claiming.abort();
     this.#onFree?.();
     for (const hold of this.#holds.values()) hold.askForCheckpoint({ isStopping: true });
-    const over = new AbortController();
-    const late = sleep(drainMs, undefined, { signal: over.signal }).catch(() => undefined);
-    await Promise.race([late, this.#idle()]);
-    over.abort();
-    await Promise.all([...this.#holds.values()].map((hold) => this.#giveBack(hold)));
+    await within(drainMs, this.#idle());
+    const givenBack = [...this.#holds.values()].map((hold) => this.#giveBack(hold));
+    await Promise.all([...givenBack, within(GIVE_BACK_MS, this.#claims)]);
     this.#ended.abort();
     this.#leases.close();
     this.#onStopped?.(this);
@@ -122,9 +119,7 @@ export class LifoTaskProcessor {
   async #claimAll(): Promise<void> {
     let failures = 0;
     const { signal } = this.#stopping;
-    // A handler may block the event loop at once: leases are renewed elsewhere by then.
-    const unready = AbortSignal.any([signal, this.#silent.signal]);
-    await sleep(READY_WITHIN_MS, undefined, { signal: unready }).catch(() => undefined);
+    await this.#leases.ready; // a handler may keep the event loop busy from its first moment on
     while (!signal.aborted) {
       const free = this.#options.concurrency - this.#busy;
       if (free <= 0) {
@@ -136,6 +131,7 @@ export class LifoTaskProcessor {
         failures = 0;
       } catch (error) {
         if (signal.aborted) return;
+        if (this.#claiming.signal.aborted) continue;
         failures++;
         if (isUncertain(error)) this.#goOnAsAnother();
         const retryInMs = backoffMs(failures, CLAIM_RETRY, Math.random());
@@ -154,21 +150,27 @@ export class LifoTaskProcessor {
     let tasks: readonly Task[] = [];
     try {
       const { waitMs } = this.#options;
-      const { signal } = this.#stopping;
+      const { signal } = (this.#claiming = new AbortController());
       tasks = await this.#tasks.claim({ ...this.#order(incarnation), limit, waitMs, signal });
     } finally {
       this.#busy -= limit - tasks.length;
     }
-    for (const task of tasks) void this.#workOn(task, incarnation);
+    const work = tasks.map((task) => this.#workOn(task, incarnation));
+    if (this.#stopping.signal.aborted) await Promise.all(work);
   }
 
-  /** One task after the other, each claimed with the report of the one before. */
+  /**
+   * One task after the other, each claimed with the report of the one before. What comes when nothing new is to
+   * be begun is given back.
+   */
   async #workOn(first: Task, firstIncarnation: string): Promise<void> {
     let next: { task: Task; incarnation: string } | undefined = {
       task: first,
       incarnation: firstIncarnation,
     };
-    while (next !== undefined) next = await this.#one(next.task, next.incarnation);
+    while (next !== undefined && !this.#stopping.signal.aborted)
+      next = await this.#one(next.task, next.incarnation);
+    if (next !== undefined) await this.#giveBack(this.#hold(next.task, next.incarnation));
     this.#busy--;
     this.#onFree?.();
     if (this.#busy === 0) this.#onIdle?.();
@@ -178,12 +180,9 @@ export class LifoTaskProcessor {
     task: Task,
     incarnation: string,
   ): Promise<{ task: Task; incarnation: string } | undefined> {
-    const { namespace } = this.#options;
-    const where = namespace === undefined ? {} : { namespace };
-    const hold = new Hold(this.#tasks, task, { incarnation, ...where });
+    const hold = this.#hold(task, incarnation);
     this.#holds.set(task.id, hold);
     this.#leases.keep(incarnation); // dropped, if it was lost while the claim was on its way
-    if (this.#stopping.signal.aborted) hold.askForCheckpoint({ isStopping: true });
     try {
       const outcome = await this.#handle(hold);
       const isLast = this.#stopping.signal.aborted;
@@ -199,6 +198,26 @@ export class LifoTaskProcessor {
       if (this.#holds.get(task.id) === hold) this.#holds.delete(task.id);
       this.#dropUnused(incarnation);
     }
+  }
+
+  #hold(task: Task, incarnation: string): Hold {
+    const { namespace } = this.#options;
+    const where = namespace === undefined ? {} : { namespace };
+    const onFenced = (): void => void this.#leave(hold);
+    const hold: Hold = new Hold(this.#tasks, task, { incarnation, onFenced, ...where });
+    return hold;
+  }
+
+  /**
+   * It was refused as not its holder's. Where the lease seemed over while a heartbeat was just renewing it, the
+   * task is still held by this incarnation, and would be for as long as that lives.
+   */
+  async #leave({ task, incarnation, where }: Hold): Promise<void> {
+    const now = await this.#tasks.get(task.id, where).catch(() => undefined);
+    const mayBeHeld =
+      now === undefined ||
+      (now.epoch === task.epoch && ["working", "canceling"].includes(now.phase));
+    if (mayBeHeld && incarnation === this.#incarnation) this.#goOnAsAnother();
   }
 
   async #handle(hold: Hold): Promise<{ readonly value: unknown } | { readonly thrown: unknown }> {
@@ -242,7 +261,7 @@ export class LifoTaskProcessor {
   /** The time of its handler is over: others go on with its task. */
   async #giveBack(hold: Hold): Promise<void> {
     hold.interrupt("stopped", { isHeld: true });
-    this.#holds.delete(hold.task.id);
+    if (this.#holds.get(hold.task.id) === hold) this.#holds.delete(hold.task.id);
     if (!hold.isHeld) return;
     const { task, where } = hold;
     const report = { ...where, epoch: task.epoch, timeoutMs: GIVE_BACK_MS };
@@ -264,18 +283,21 @@ export class LifoTaskProcessor {
 
   /**
    * Of tasks that may have been claimed without an answer nobody here knows. Under another incarnation, the
-   * lease that they are held by ends as soon as what is known of it has ended.
+   * lease that they are held by ends as soon as what is known of it has ended: a claim would go on with it.
    */
   #goOnAsAnother(): void {
     const former = this.#incarnation;
     this.#incarnation = randomUUID();
+    this.#claiming.abort();
     this.#leases.keep(this.#incarnation);
     this.#dropUnused(former);
   }
 
   #dropUnused(incarnation: string): void {
     if (incarnation === this.#incarnation) return;
-    const isUsed = [...this.#holds.values()].some((hold) => hold.incarnation === incarnation);
+    const isUsed = [...this.#holds.values()].some(
+      (hold) => hold.isHeld && hold.incarnation === incarnation,
+    );
     if (!isUsed) this.#leases.drop(incarnation);
   }
 
@@ -283,10 +305,7 @@ export class LifoTaskProcessor {
     const { worker, namespace } = this.#options;
     const where = namespace === undefined ? {} : { namespace };
     const events: LeaseEvents = {
-      onBeat: (incarnation, beat) => {
-        this.#silent.abort();
-        void this.#heed(incarnation, beat);
-      },
+      onBeat: (incarnation, beat) => void this.#heed(incarnation, beat),
       onLost: (incarnation) => this.#lose(incarnation),
     };
     const openLoop = (): LeaseKeeper =>
@@ -324,6 +343,13 @@ export class LifoTaskProcessor {
       if (hold.incarnation === incarnation) hold.interrupt("fenced");
     this.#leases.drop(incarnation);
   }
+}
+
+async function within(ms: number, awaited: Promise<void>): Promise<void> {
+  const over = new AbortController();
+  const late = sleep(ms, undefined, { signal: over.signal }).catch(() => undefined);
+  await Promise.race([late, awaited]);
+  over.abort();
 }
 
 /** A failure that says it would come again need not be tried again. */

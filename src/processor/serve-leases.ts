@@ -35,4 +35,5 @@ export function serveLeases(open: (data: unknown) => Pick<TaskFace, "heartbeat">
     if (told.order === "keep") leases.keep(told.incarnation);
     if (told.order === "drop") leases.drop(told.incarnation);
   });
+  tell({ news: "up" });
 }

@@ -324,7 +324,7 @@ export function processorContract(name: string, open: () => Promise<OpenedProces
       const processor = start(handler, { stacks: [patient, deaf] });
       const [a, b] = await Promise.all([face.tasks.push(patient, {}), face.tasks.push(deaf, {})]);
       await until(() => running.size === 2, PATIENT);
-      await processor.stop({ drainMs: 200 });
+      await processor.stop({ drainMs: 1_000 });
       expect(await face.tasks.get(a.id)).toMatchObject({
         phase: "ready",
         lease: null,

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { StateManager } from "../../src/manager/state-manager.ts";
 import { serve } from "../server/serve.ts";
 import type { Served } from "../server/serve.ts";
@@ -13,7 +13,8 @@ import { until } from "../support/until.ts";
 import { startWorker } from "./worker.ts";
 import type { Way, WorkerProcess } from "./worker.ts";
 
-const LEASE_MS = 6_000; // Other tests take the machine, and its disk, for seconds.
+// A busy machine may keep a thread waiting for seconds.
+const LEASE_MS = 6_000;
 const BLOCK_MS = proofLength({ short: 15_000, full: 60_000 });
 const PATIENT = { timeoutMs: 120_000 };
 
@@ -27,12 +28,18 @@ describeOnHomes(
     let manager: StateManager;
     let served: Served;
     let folder: string;
+    const started: WorkerProcess[] = [];
 
     beforeAll(async () => {
       bench = await openBench(home);
       manager = bench.openManager({ tasks: { leaseMs: LEASE_MS } });
       served = await serve(manager);
       folder = await mkdtemp(join(tmpdir(), "art-worker-"));
+    });
+
+    // Those of one test would take what the next one pushes.
+    afterEach(async () => {
+      await Promise.all(started.splice(0).map((worker) => worker.kill()));
     });
 
     afterAll(async () => {
@@ -48,7 +55,7 @@ describeOnHomes(
 
     async function start(way: Way, file: string): Promise<WorkerProcess> {
       const worker = await startWorker(way, join(folder, file));
-      onTestFinished(async () => void (await worker.kill()));
+      started.push(worker);
       return worker;
     }
 
