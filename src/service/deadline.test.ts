@@ -105,7 +105,7 @@ test("what came in time is taken, however long the event loop stood still meanwh
   const peer = new Worker(echo, { eval: true });
   const ask = async (): Promise<unknown> => {
     const answer = once(peer, "message");
-    peer.postMessage("asked");
+    peer.postMessage("asked", []);
     return (await answer)[0];
   };
   await ask(); // it is up now

@@ -44,9 +44,7 @@ export async function openDoor(open: () => Promise<Opened>): Promise<Door> {
     close: async () => {
       server.close();
       const started = await Promise.allSettled(opening.values());
-      await Promise.all(
-        started.map((each) => (each.status === "fulfilled" ? each.value.stop() : undefined)),
-      );
+      await Promise.all(started.map(async (each) => (each as { value?: Opened }).value?.stop()));
     },
   };
 }
