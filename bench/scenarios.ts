@@ -8,6 +8,7 @@ import { hook } from "./scenarios/hook.ts";
 import { hot } from "./scenarios/hot.ts";
 import { http } from "./scenarios/http.ts";
 import { memory } from "./scenarios/memory.ts";
+import { others } from "./scenarios/others.ts";
 import { recorded } from "./scenarios/recorded.ts";
 import { replica } from "./scenarios/replica.ts";
 import { rollback } from "./scenarios/rollback.ts";
@@ -33,6 +34,7 @@ export const SCENARIOS: readonly Scenario[] = [
   recorded,
   turns,
   growth,
+  others,
   replica,
   fsck,
   follower,

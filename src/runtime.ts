@@ -184,6 +184,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       dataBytes: config.limits.dataBytes,
       dataDepth: config.limits.dataDepth,
       ...(replica === null ? {} : { replica: { ...way, address: replica } }),
+      isAlone: home !== null,
       log,
     });
     const bus = openBus(config, log);

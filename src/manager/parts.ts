@@ -66,6 +66,8 @@ export interface Parts {
   readonly kinds: { readonly updates: MessageKind; readonly facts: MessageKind };
   readonly fsck: Fsck;
   readonly loops: readonly Pick<Loop, "start" | "stop">[];
+  /** From now on, what other processes commit is looked at as soon as they say so. */
+  readonly hearOthers: () => void;
 }
 
 /** What the parts tell the manager they are of, and ask of it. */
@@ -116,6 +118,7 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     sweep: sweeperOf(tasks, survey, () => upkeep.wake()),
   });
   const tail = openTail(options);
+  const foreign = followForeignChanges({ store, cache, reader, freshness, pollMs, log });
   const fsck = new Fsck({ store, cache, directory, limits, log }, options.fsck);
   expose(metrics, { batcher, tail, cache, fsck, shared, replica: store.replica });
   return {
@@ -134,7 +137,12 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     survey,
     ...openMessages(options, { owner, tasks, limits, metrics }),
     fsck,
-    loops: [fsck, followForeignChanges({ store, cache, reader, freshness, pollMs, log }), upkeep],
+    loops: [fsck, foreign, upkeep],
+    hearOthers: () =>
+      store.changeBell?.listen(() => {
+        foreign.wake();
+        tail.poke();
+      }),
   };
 }
 

@@ -82,6 +82,7 @@ export class StateManager implements StateFace {
     const { leaseThread, log } = options;
     this.#processors = new Processors({ tasks: this.tasks, states: this, leaseThread, log });
     for (const loop of this.#parts.loops) loop.start();
+    this.#parts.hearOthers();
   }
 
   /**
@@ -342,6 +343,7 @@ export class StateManager implements StateFace {
 
   #written(): void {
     this.#parts.tail.poke();
+    this.#options.store.changeBell?.ring();
     this.#options.onWritten?.();
   }
 

@@ -1,9 +1,10 @@
+import type { Bell } from "./bell.ts";
 import type { Json } from "./json.ts";
 import type { ParkedStore } from "./parked-port.ts";
 import type { FsckStore } from "./fsck-ports.ts";
 import type { Recovery } from "./recovery-ports.ts";
 import type { RelayStore } from "./relay-port.ts";
-import type { TaskBell, TaskStore } from "./task-port.ts";
+import type { TaskStore } from "./task-port.ts";
 import type { Consistency, ListOptions, SessionToken } from "./request.ts";
 import type {
   ChangeKind,
@@ -201,8 +202,10 @@ export interface StateStore {
   readonly tasks: TaskStore;
   readonly relay: RelayStore;
   readonly parked: ParkedStore;
-  /** Null where processes cannot wake each other: they look from time to time. */
-  readonly taskBell: TaskBell | null;
+  /** Rung for what may be claimed. Null where processes cannot wake each other: they look from time to time. */
+  readonly taskBell: Bell | null;
+  /** Rung for what was committed. Null also where no other process commits. */
+  readonly changeBell: Bell | null;
   readonly fsck: FsckStore;
   /** Which server and version answers; throws where none does. */
   describe(): Promise<{ readonly server: string; readonly version: string }>;

@@ -190,10 +190,3 @@ export interface TaskStore {
   /** Stacks of all namespaces, those after a number, in its order. */
   survey(after: bigint, limit: number): Promise<SurveyedStack[]>;
 }
-
-/** Tells other processes that there may be something to claim: a hint, which may be lost. */
-export interface TaskBell {
-  ring(): void;
-  /** Calls whenever another process rang, and once it hears them. */
-  listen(onRing: () => void): void;
-}

@@ -1,4 +1,4 @@
-import type { TaskBell } from "../state/task-port.ts";
+import type { Bell } from "../state/bell.ts";
 import type { Row } from "./rows.ts";
 import type { Demand, Standing } from "./sql/copy-standing.ts";
 
@@ -72,7 +72,8 @@ export interface Transport {
   readonly reader: Caller;
   readonly copyReader: CopyReader;
   /** Null where a database cannot wake those who wait. */
-  readonly taskBell: TaskBell | null;
+  readonly taskBell: Bell | null;
+  readonly changeBell: Bell | null;
   /** Bytes of documents that one batch may hold; a larger changeset goes alone. */
   readonly batchBytes: number;
   close(): Promise<void>;

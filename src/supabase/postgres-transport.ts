@@ -1,12 +1,16 @@
 import pg from "pg";
+import { PostgresBells } from "./bells.ts";
 import { bigintArray, integerArray, placeArray, textArray } from "./binary-array.ts";
 import type { Caller, CopyReader, Operation, Parameters, Transport, Values } from "./caller.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { ReadPool } from "./read-pool.ts";
 import type { Row } from "./rows.ts";
-import { PostgresTaskBell } from "./task-bell.ts";
 import { COPY_STANDING, demandValues, standingOf } from "./sql/copy-standing.ts";
+
+/** How often those who wait are woken at most, in milliseconds. */
+const RING_TASKS_MS = 10;
+const RING_CHANGES_MS = 20;
 
 /** Documents in one transaction: more would only make the others wait. */
 const BATCH_BYTES = 8 * 1024 * 1024;
@@ -21,7 +25,7 @@ export function openPostgresTransport(
 ): Transport {
   const lanes = Array.from({ length: options.lanes }, () => new Connection(options));
   const pool = new ReadPool(options, options.readers);
-  const bell = new PostgresTaskBell(options, (statement, values) => pool.query(statement, values));
+  const bells = new PostgresBells(options, (statement, values) => pool.query(statement, values));
   return {
     lanes: lanes.map(callerOver),
     reader: {
@@ -31,10 +35,11 @@ export function openPostgresTransport(
       },
     },
     copyReader: copyReaderOver(pool),
-    taskBell: bell,
+    taskBell: bells.bell("agent_runtime_tasks", RING_TASKS_MS),
+    changeBell: bells.bell("agent_runtime_changes", RING_CHANGES_MS),
     batchBytes: BATCH_BYTES,
     close: async () => {
-      bell.close();
+      bells.close();
       await Promise.all([
         pool.close(options.cutReadsAfterMs),
         ...lanes.map((lane) => lane.close()),

@@ -33,6 +33,8 @@ export interface StoreOptions extends TransportOptions {
   readonly dataDepth: number;
   /** A streaming replica of it, for reads; its lanes are not used. */
   readonly replica?: TransportOptions;
+  /** No other process uses main, so that none has to be told of what is committed here. */
+  readonly isAlone?: boolean;
   readonly log?: Logger;
 }
 
@@ -88,7 +90,11 @@ function withReplica(
 /** States behind any transport: the operations are the same. */
 function stateStoreOver(
   transport: Transport,
-  { dataBytes, dataDepth }: Pick<StoreOptions, "dataBytes" | "dataDepth">,
+  {
+    dataBytes,
+    dataDepth,
+    isAlone = false,
+  }: Pick<StoreOptions, "dataBytes" | "dataDepth" | "isAlone">,
 ): StateStore {
   const { lanes, reader } = transport;
   const places = new Places(PLACES);
@@ -130,6 +136,7 @@ function stateStoreOver(
     relay: relayStoreOver(reader),
     parked: parkedStoreOver(reader),
     taskBell: transport.taskBell,
+    changeBell: isAlone ? null : transport.changeBell,
     upkeep: upkeepOf(reader),
     fsck: fsckStoreOver(reader),
     describe: async () => ({ server: "PostgreSQL", version: await describeServer(reader) }),

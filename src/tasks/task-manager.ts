@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../service/clock.ts";
 import { withDeadline } from "../service/deadline.ts";
+import type { Bell } from "../state/bell.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { checkId, checkNamespace, checkScope } from "../state/identifiers.ts";
 import type { DataLimits } from "../state/json-check.ts";
@@ -27,7 +28,6 @@ import type {
   PushAnswer,
   ReportAnswer,
   ReportKind,
-  TaskBell,
   TaskStore,
 } from "../state/task-port.ts";
 import type { Task, TaskDetails } from "../state/task.ts";
@@ -57,7 +57,7 @@ export interface TaskManagerOptions {
   /** Unsaid: the defaults of the configuration. */
   readonly settings?: Partial<TaskSettings>;
   /** Wakes claims that wait in other processes; unsaid: they look every `pollMs`. */
-  readonly bell?: TaskBell | null;
+  readonly bell?: Bell | null;
   /** How often a claim that waits looks whether another process pushed; default 200. */
   readonly pollMs?: number;
   /** Told that something may be due soon that no sweep knows of. */

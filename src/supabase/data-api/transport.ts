@@ -52,6 +52,7 @@ export function openDataApiTransport(options: DataApiOptions): Transport {
     lanes: Array.from({ length: lanes }, () => caller),
     reader: { call: (operation, values) => slots.run(() => caller.call(operation, values)) },
     taskBell: null,
+    changeBell: null,
     copyReader: {
       read: (operation, values, demand) => slots.run(() => caller.read(operation, values, demand)),
     },

@@ -1,27 +1,24 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { backoffMs } from "../service/backoff.ts";
-import type { TaskBell } from "../state/task-port.ts";
+import type { Bell } from "../state/bell.ts";
 import { clientConfig, destroy } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 
-const CHANNEL = "agent_runtime_tasks";
-
-/** More often need nobody be woken; each ring is a transaction. */
-const RING_EVERY_MS = 10;
+/** A ring is a transaction that nobody has to find again, so none waits for the disk. */
+const RING = "select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
 
 const RETRY = { firstMs: 500, maxMs: 30_000 };
 
-/** Rings with NOTIFY, and hears with LISTEN on a connection of its own, where no pooler stands between. */
-export class PostgresTaskBell implements TaskBell {
+/** Rings with NOTIFY, and hears with LISTEN on one connection of its own, where no pooler stands between. */
+export class PostgresBells {
   readonly #options: ConnectionOptions;
   readonly #send: (statement: string, values: readonly unknown[]) => Promise<unknown>;
   /** Whoever rang needs not hear it. */
   readonly #own = randomUUID();
-  #isResting = false;
-  #isWanted = false;
-  #onRing: (() => void) | undefined;
+  readonly #listeners = new Map<string, () => void>();
   #client: pg.Client | undefined;
+  #isOpen = false;
   #retry: NodeJS.Timeout | undefined;
   #failures = 0;
   #isClosed = false;
@@ -34,24 +31,14 @@ export class PostgresTaskBell implements TaskBell {
     this.#send = send;
   }
 
-  ring(): void {
-    if (this.#isClosed) return;
-    this.#isWanted = this.#isResting;
-    if (this.#isResting) return;
-    this.#isResting = true;
-    const rested = (): void => {
-      this.#isResting = false;
-      if (this.#isWanted) this.ring();
-    };
-    // Whether it is heard or not: those who wait also look by themselves.
-    void this.#send("select pg_notify($1, $2)", [CHANNEL, this.#own]).catch(() => undefined);
-    setTimeout(rested, RING_EVERY_MS).unref();
-  }
-
-  listen(onRing: () => void): void {
-    if (this.#onRing !== undefined || this.#isClosed) return;
-    this.#onRing = onRing;
-    void this.#open();
+  /** @param everyMs more often nobody rings, and nobody is woken. */
+  bell(channel: string, everyMs: number): Bell {
+    const ring = atMostEvery(everyMs, () => {
+      if (this.#isClosed) return;
+      // Whether it is heard or not: those who wait also look by themselves.
+      void this.#send(RING, [channel, this.#own]).catch(() => undefined);
+    });
+    return { ring, listen: (onRing) => this.#listen(channel, atMostEvery(everyMs, onRing)) };
   }
 
   close(): void {
@@ -60,24 +47,36 @@ export class PostgresTaskBell implements TaskBell {
     if (this.#client !== undefined) destroy(this.#client);
   }
 
+  #listen(channel: string, onRing: () => void): void {
+    if (this.#listeners.has(channel) || this.#isClosed) return;
+    this.#listeners.set(channel, onRing);
+    if (this.#listeners.size === 1) void this.#open();
+    else if (this.#isOpen) void this.#hear(this.#client!, channel).catch(() => undefined);
+  }
+
   async #open(): Promise<void> {
     const client = new pg.Client(clientConfig(this.#options));
     this.#client = client;
     const lost = (): void => this.#lost(client);
     client.on("error", lost);
     client.on("end", lost);
-    client.on("notification", ({ payload }) => {
-      if (payload !== this.#own) this.#onRing?.();
+    client.on("notification", ({ channel, payload }) => {
+      if (payload !== this.#own) this.#listeners.get(channel)?.();
     });
     try {
       await client.connect();
       if (await isPooled(client)) return this.#giveUp(client);
-      await client.query(`listen ${CHANNEL}`);
+      this.#isOpen = true;
+      for (const channel of this.#listeners.keys()) await this.#hear(client, channel);
       this.#failures = 0;
-      this.#onRing?.(); // what rang until now was not heard
     } catch {
       lost();
     }
+  }
+
+  async #hear(client: pg.Client, channel: string): Promise<void> {
+    await client.query(`listen ${channel}`);
+    this.#listeners.get(channel)?.(); // what rang until now was not heard
   }
 
   /** Behind a pooler that hands out connections by the transaction, nothing would be heard. */
@@ -89,12 +88,31 @@ export class PostgresTaskBell implements TaskBell {
   #lost(client: pg.Client): void {
     if (this.#client !== client) return;
     this.#client = undefined;
+    this.#isOpen = false;
     destroy(client);
     if (this.#isClosed) return;
     this.#failures++;
     const ms = backoffMs(this.#failures, RETRY, Math.random());
     this.#retry = setTimeout(() => void this.#open(), ms).unref();
   }
+}
+
+/** Calls at once, and where it was asked again meanwhile once more when the time is over. */
+function atMostEvery(ms: number, call: () => void): () => void {
+  let isResting = false;
+  let isWanted = false;
+  const ask = (): void => {
+    isWanted = isResting;
+    if (isResting) return;
+    isResting = true;
+    call();
+    const rested = (): void => {
+      isResting = false;
+      if (isWanted) ask();
+    };
+    setTimeout(rested, ms).unref();
+  };
+  return ask;
 }
 
 /** A pooler tells another process than the one that serves. */
