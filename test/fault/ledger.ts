@@ -3,6 +3,9 @@ import type { StateFace } from "../../src/state/face.ts";
 import type { CallOptions, Changeset } from "../../src/state/request.ts";
 import type { Written } from "../../src/state/state.ts";
 
+/** As many as a program retries at once that does not want to be refused for it. */
+const RETRIERS = 128;
+
 /** A changeset whose every retry is known by its key. */
 export type KeyedChangeset = Changeset & { readonly idempotencyKey: string };
 
@@ -81,7 +84,11 @@ export class Ledger {
 
   /** Repeats every write that is not acknowledged, each with its own key and content. */
   async retryUnsettled(face: StateFace): Promise<void> {
-    await Promise.all(this.unsettled.map((attempt) => this.#send(face, attempt, {})));
+    const left = [...this.unsettled];
+    const retryAll = async (): Promise<void> => {
+      for (let next = left.pop(); next; next = left.pop()) await this.#send(face, next, {});
+    };
+    await Promise.all(Array.from({ length: RETRIERS }, retryAll));
   }
 
   /** Resolves when that many more calls have ended so than now. */

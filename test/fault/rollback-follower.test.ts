@@ -83,41 +83,45 @@ describe("the rollback follower", () => {
     );
   }
 
-  test("goes on wherever it was killed, and holds every step once", async () => {
-    const random = randomFrom(42);
-    let writing = true;
-    const scopes = 12;
-    const counts = Array.from({ length: scopes }, () => 0);
-    const writer = (async () => {
-      while (writing) {
-        await Promise.all(
-          counts.map(async (_, scope) => {
-            const n = ++counts[scope]!;
-            await manager.updateState(`s${scope}`, "note", { n });
-          }),
-        );
-      }
-    })();
-    for (let kill = 0; kill < kills; kill++) {
-      const left = { calls: 1 + random(12) };
-      const dead = new Promise<void>((resolve) => {
-        const mortal = followerOver({
-          main: dyingAfter(openFollowed(), left, resolve),
-          copies: dyingAfter(openCopies(), left, resolve),
+  test(
+    "goes on wherever it was killed, and holds every step once",
+    async () => {
+      const random = randomFrom(42);
+      let writing = true;
+      const scopes = 12;
+      const counts = Array.from({ length: scopes }, () => 0);
+      const writer = (async () => {
+        while (writing) {
+          await Promise.all(
+            counts.map(async (_, scope) => {
+              const n = ++counts[scope]!;
+              await manager.updateState(`s${scope}`, "note", { n });
+            }),
+          );
+        }
+      })();
+      for (let kill = 0; kill < kills; kill++) {
+        const left = { calls: 1 + random(12) };
+        const dead = new Promise<void>((resolve) => {
+          const mortal = followerOver({
+            main: dyingAfter(openFollowed(), left, resolve),
+            copies: dyingAfter(openCopies(), left, resolve),
+          });
+          mortal.start();
         });
-        mortal.start();
-      });
-      await dead;
-    }
-    writing = false;
-    await writer;
-    startFollower();
-    for (let scope = 0; scope < scopes; scope++) {
-      await untilHolds(`s${scope}`, { n: counts[scope]! - 1 });
-      const copy = await copies.readCopy("default", `s${scope}`);
-      expect(copy).toMatchObject({ broken: null, pendingStep: BigInt(counts[scope]!) });
-    }
-  }, 120_000);
+        await dead;
+      }
+      writing = false;
+      await writer;
+      startFollower();
+      for (let scope = 0; scope < scopes; scope++) {
+        await untilHolds(`s${scope}`, { n: counts[scope]! - 1 });
+        const copy = await copies.readCopy("default", `s${scope}`);
+        expect(copy).toMatchObject({ broken: null, pendingStep: BigInt(counts[scope]!) });
+      }
+    },
+    60_000 + kills * 3_000,
+  );
 
   test("waits for a rollback database that is away while main goes on, and catches up", async () => {
     const follower = startFollower();

@@ -25,7 +25,7 @@ const missing = missingPostgres();
 describe.skipIf(missing !== undefined)("while transactions commit out of order", () => {
   test(
     `a watcher that disconnects ${BREAKS} times misses nothing, in the order of steps`,
-    { timeout: 180_000 },
+    { timeout: 360_000 },
     async () => {
       postgres = await PrivatePostgres.open();
       const { url } = postgres;
@@ -55,7 +55,7 @@ describe.skipIf(missing !== undefined)("while transactions commit out of order",
 
       const log = await logOf(url);
       const isComplete = (): boolean => everyone.every(({ seen }) => seen.length >= log.length);
-      await until(isComplete, { what: "the end of the feed", timeoutMs: 15_000 }).catch(
+      await until(isComplete, { what: "the end of the feed", timeoutMs: 120_000 }).catch(
         () => undefined,
       );
       await Promise.all(everyone.map((follower) => follower.stop()));

@@ -66,8 +66,12 @@ export class Scene {
   /** What is done by hand; `isSly`: with no trigger that could tell. */
   async vandalize(statement: string, isSly = false): Promise<void> {
     const client = await this.bench.connect();
-    if (isSly) await client.query("set session_replication_role = replica");
-    await client.query(statement);
+    try {
+      if (isSly) await client.query("set session_replication_role = replica");
+      await client.query(statement);
+    } finally {
+      await client.end();
+    }
   }
 
   /** What the detector finds in the scope; every check of it can run. */
