@@ -24,6 +24,11 @@ export interface Sizes {
   readonly turns: number;
   /** Updates after which memory is looked at. */
   readonly growth: readonly number[];
+  readonly stacks: number;
+  /** On all these stacks together. */
+  readonly tasks: number;
+  /** Tasks of the one deep stack. */
+  readonly deepStack: number;
 }
 
 /** A group of figures that are measured together. */

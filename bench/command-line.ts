@@ -21,6 +21,9 @@ const FULL: Sizes = {
   conversations: 1_000,
   turns: 2_000,
   growth: [100_000, 500_000, 1_000_000],
+  stacks: 1_000,
+  tasks: 20_000,
+  deepStack: 100_000,
 };
 
 /** Everything happens, nothing is worth reading: for the tests. */
@@ -34,6 +37,9 @@ const QUICK: Sizes = {
   conversations: 10,
   turns: 300,
   growth: [2_000, 5_000, 10_000],
+  stacks: 50,
+  tasks: 500,
+  deepStack: 2_000,
 };
 
 export function sizesOf({ quick }: Wanted): Sizes {

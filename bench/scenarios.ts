@@ -16,6 +16,7 @@ import { scale } from "./scenarios/scale.ts";
 import { sharedCache } from "./scenarios/shared-cache.ts";
 import { single } from "./scenarios/single.ts";
 import { start } from "./scenarios/start.ts";
+import { tasks } from "./scenarios/tasks.ts";
 import { turns } from "./scenarios/turns.ts";
 import { updates } from "./scenarios/updates.ts";
 
@@ -40,4 +41,5 @@ export const SCENARIOS: readonly Scenario[] = [
   follower,
   rollback,
   hook,
+  tasks,
 ];

@@ -14,7 +14,7 @@ export interface Delta {
   readonly m?: Json;
   /** By JSON Pointer of an array: the items that are appended to it. */
   readonly a?: { readonly [pointer: string]: readonly Json[] };
-  /** RFC 6902 operations, never beside the other two. */
+  /** RFC 6902 operations, applied last. Beside a merge they do no more than set members of the document, so that they always apply. */
   readonly p?: readonly PatchOperation[];
 }
 
@@ -24,22 +24,21 @@ export interface Delta {
  * @throws {AgentRuntimeError} INVALID_PATCH where it does not apply.
  */
 export function applyDelta(document: Json, delta: Delta): Json {
-  if (delta.p !== undefined) return applyPatch(document, delta.p);
   let after = delta.m === undefined ? document : applyMerge(document, delta.m);
   for (const [pointer, items] of Object.entries(delta.a ?? {})) {
     after = appended(after, parsePointer(pointer), { pointer, items });
   }
-  return after;
+  return delta.p === undefined ? after : applyPatch(after, delta.p);
 }
 
 /** A delta as RFC 6902 operations, for those who know the document before it. */
 export function deltaToPatch(before: Json, delta: Delta): PatchOperation[] {
-  if (delta.p !== undefined) return [...delta.p];
   const operations: PatchOperation[] = [];
   if (delta.m !== undefined) addMergeOperations(before, delta.m, { path: "", operations });
   for (const [pointer, items] of Object.entries(delta.a ?? {})) {
     for (const value of items) operations.push({ op: "add", path: `${pointer}/-`, value });
   }
+  operations.push(...(delta.p ?? []));
   return operations;
 }
 

@@ -6,6 +6,7 @@ import { AgentRuntimeError } from "../../src/state/errors.ts";
 import type { Json } from "../../src/state/json.ts";
 import { isObject } from "../../src/state/pointer.ts";
 import type { PreparedChange, PreparedUnit, StateStore } from "../../src/state/ports.ts";
+import type { PatchOperation } from "../../src/state/state.ts";
 import { deltaFor, edit, jsonValue } from "../model/json-documents.ts";
 import type { Edit } from "../model/json-documents.ts";
 import { describeOnPostgres } from "../support/homes.ts";
@@ -68,6 +69,19 @@ describeOnPostgres("every version of a state", (home) => {
     const fates = await commit("root", [update([[], pad]), append, merge, append, append]);
     expect(fates).toEqual([null, null, null, "INVALID_PATCH", "INVALID_PATCH"]);
     expect(await documents("root")).toEqual([[[], pad], [["more"], pad], { other: 1 }]);
+  });
+
+  test("holds where operations come after a merge: those that only set members are not tried, all others are", async () => {
+    const set: PatchOperation = { op: "add", path: "/set", value: [null] };
+    const fates = await commit("set", [
+      update([1]),
+      deltaChange({ m: {}, p: [set] }),
+      deltaChange({ m: {}, p: [set, { op: "remove", path: "/gone" }] }),
+      deltaChange({ m: {}, p: [{ op: "add", path: "/gone/below", value: 1 }] }),
+    ]);
+    expect(fates).toEqual([null, null, "INVALID_PATCH", "INVALID_PATCH"]);
+    expect(await documents("set")).toEqual([[1], { set: [null] }]);
+    expect(applyDelta([1], { m: {}, p: [set] })).toEqual({ set: [null] });
   });
 
   async function deltas(like: string): Promise<number> {

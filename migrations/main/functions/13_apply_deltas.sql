@@ -1,5 +1,5 @@
 -- What a delta does, one edit a row, in order: {"m": merge patch}, {"a": {pointer: [items]}}, both, or
--- {"p": [RFC 6902 operations]}. A merge patch is an edit for each object in it, the outer ones first.
+-- {"p": [RFC 6902 operations]}, and before those a merge where they only set members of the document. A merge patch is an edit for each object in it, the outer ones first.
 create or replace function agent_state.edits_of(p_delta json)
 returns table (n bigint, op text, path text, source text, value json) language sql immutable as $$
   (with recursive merges(path, patch) as (

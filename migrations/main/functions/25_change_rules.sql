@@ -33,6 +33,15 @@ returns integer language sql stable as $$
   select case when agent_state.array_after(p_array, p_delta) = coalesce(p_array, agent_state.appends_to(p_delta)) then 0 else 1 end
 $$;
 
+-- Whether operations do no more than set members of the document itself: after a merge, which makes an object of it, they always apply.
+create or replace function agent_state.sets_members(p_operations json)
+returns boolean language plpgsql immutable as $$
+begin
+  if p_operations is null then return true; end if;
+  return not exists (select from json_array_elements(p_operations) o
+                      where o ->> 'op' is distinct from 'add' or o ->> 'path' !~ '^/[^/~]+$' or o -> 'value' is null);
+end $$;
+
 -- What a delta makes of a state: the full copy to keep (null: keep the delta), or the fault it has.
 create or replace function agent_state.weigh_delta(
   p_state agent_state.states, p_delta json, p_data_bytes integer, p_data_depth integer)
@@ -45,7 +54,7 @@ declare
   v_cheap boolean;
 begin
   v_known := (v_array is not null and p_state.append_path = v_array)
-             or (p_delta -> 'm' is not null and p_delta -> 'a' is null);
+             or (p_delta -> 'm' is not null and p_delta -> 'a' is null and agent_state.sets_members(p_delta -> 'p'));
   v_weight.append_path := agent_state.array_after(p_state.append_path, p_delta);
   v_weight.added := agent_state.delta_weight(p_state.append_path, p_delta);
   v_cheap := p_state.delta_count + v_weight.added <= 32;

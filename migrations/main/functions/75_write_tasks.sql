@@ -86,10 +86,16 @@ begin
   if p_tries = 50 then perform agent_state.lost_race(); end if;
 end $$;
 
+-- A delta that sets members of the document. The merge beside the operations says that they apply to any: nobody needs to try.
+create or replace function agent_state.members_delta(p_edits json[])
+returns json language sql immutable as $$
+  select json_build_object('m', '{}'::json, 'p', array_to_json(p_edits))
+$$;
+
 -- A delta that sets one member of the document to any value. A merge is cheaper, and says the same where there is no null
 -- in the value for it to take away, and no object where it goes for it to mix with.
 create or replace function agent_state.member_delta(p_name text, p_value json, p_is_new boolean)
 returns json language sql stable as $$
   select case when p_is_new and position('null' in p_value::text) = 0 then json_build_object('m', json_build_object(p_name, p_value))
-              else json_build_object('p', json_build_array(json_build_object('op', 'add', 'path', '/' || p_name, 'value', p_value))) end
+              else agent_state.members_delta(array[json_build_object('op', 'add', 'path', '/' || p_name, 'value', p_value)]) end
 $$;

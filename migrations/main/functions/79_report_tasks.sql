@@ -84,7 +84,7 @@ begin
     end if;
   end if;
   if v_move.delta is null then
-    v_move.delta := case when cardinality(v_edits) = 0 then '{"m":{}}' else json_build_object('p', array_to_json(v_edits)) end;
+    v_move.delta := case when cardinality(v_edits) = 0 then '{"m":{}}' else agent_state.members_delta(v_edits) end;
   end if;
   v_move.cause := coalesce(v_move.cause, p_report);
   return v_move;
