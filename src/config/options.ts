@@ -171,7 +171,8 @@ export const OPTIONS = {
   "feed.pollMs": option(integer(1, 60_000), {
     default: 200,
     unit: "milliseconds",
-    sentence: "How soon changes that other processes committed are seen.",
+    sentence:
+      "How soon changes that other processes committed are seen where these cannot tell of them: behind a transaction pooler, over a Data API.",
   }),
   "watch.bufferChanges": option(integer(1, 1_000_000), {
     default: 10_000,
