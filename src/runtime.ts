@@ -18,6 +18,7 @@ import { maskSecrets } from "./service/redact.ts";
 import { Tracing } from "./service/tracing.ts";
 import { AgentRuntimeError } from "./state/errors.ts";
 import type { JsonObject } from "./state/json.ts";
+import type { StateStore } from "./state/ports.ts";
 import { databaseAddress } from "./runtime/database-address.ts";
 import { messagesInfo, openBus, startMessages } from "./runtime/messages.ts";
 import type { Messages } from "./runtime/messages.ts";
@@ -157,6 +158,21 @@ function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>):
   };
 }
 
+function openStore(
+  main: TransportOptions,
+  { limits }: Config,
+  around: {
+    readonly replica: TransportOptions["address"] | null;
+    readonly isAlone: boolean;
+    readonly log: Logger;
+  },
+): StateStore {
+  const { replica: address, ...others } = around;
+  const { dataBytes, dataDepth } = limits;
+  const replica = address === null ? {} : { replica: { ...main, address } };
+  return openStateStore({ ...main, dataBytes, dataDepth, ...replica, ...others });
+}
+
 function wayTo(address: TransportOptions["address"], config: Config): TransportOptions {
   return {
     address,
@@ -179,14 +195,8 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
     const replica = replicaAddress(config, home);
     const service = home === null ? way : await asService(way, home);
     const rollback = await openRollback(config, { main: service, home, log, metrics });
-    const store = openStateStore({
-      ...service,
-      dataBytes: config.limits.dataBytes,
-      dataDepth: config.limits.dataDepth,
-      ...(replica === null ? {} : { replica: { ...way, address: replica } }),
-      isAlone: home !== null,
-      log,
-    });
+    const isAlone = home !== null;
+    const store = openStore(service, config, { replica, isAlone, log });
     const bus = openBus(config, log);
     let messages: Messages | null = null;
     const manager = new StateManager({

@@ -15,7 +15,7 @@ describe("two services beside a replica, over HTTP", () => {
   beforeAll(async () => {
     pair = await openPair();
     const open = async (): Promise<string> => {
-      const manager: StateManager = pair.openManager({ pollMs: 1_000_000 });
+      const manager: StateManager = pair.openManager({ pollMs: 1_000_000, isAlone: true });
       await untilInUse(manager);
       const served = await serve(manager, {
         feedHead: () => manager.feedHead(),

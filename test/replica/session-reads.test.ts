@@ -86,7 +86,7 @@ describe("reads beside a replica", () => {
     const session: SessionToken[] = [];
     await here.updateState("moved", "note", 1);
     await waitForReplay(pair);
-    const deaf = pair.openManager({ pollMs: 1_000_000 });
+    const deaf = pair.openManager({ pollMs: 1_000_000, isAlone: true });
     await untilInUse(deaf);
     await withPausedReplay(async () => {
       session.push(await here.updateState("moved", "note", 2, { scope: "moved" }));
@@ -108,7 +108,7 @@ describe("reads beside a replica", () => {
   test("that were answered by main are not followed by older ones", async () => {
     await here.updateState("back", "note", 1);
     await waitForReplay(pair);
-    const deaf = pair.openManager({ pollMs: 1_000_000 });
+    const deaf = pair.openManager({ pollMs: 1_000_000, isAlone: true });
     await untilInUse(deaf);
     await withPausedReplay(async () => {
       await here.updateState("back", "note", 2);
