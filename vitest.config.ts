@@ -11,6 +11,8 @@ const shared = {
 
 // What takes too long for `npm test` and has no shorter form.
 const proofs = process.env["PROVE"] === "full" ? ["test/**/*.prove.ts"] : [];
+// What needs a Kubernetes API server: `npm run test:cluster`.
+const onCluster = process.env["CLUSTER"] === "1" ? ["test/cluster/*.cluster.ts"] : [];
 
 // Two projects, so that unit tests alone start no server: `npx vitest run --project unit`.
 export default defineConfig({
@@ -32,7 +34,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: "system",
-          include: ["test/**/*.test.ts", ...proofs],
+          include: ["test/**/*.test.ts", ...proofs, ...onCluster],
           exclude: ["test/tidy.test.ts"],
           globalSetup: ["test/support/services.ts"],
         },

@@ -1,17 +1,24 @@
 // `npm test`: from a fresh clone to the tests' closing line. Installs what is missing, builds, tests.
 //
-//   node scripts/test.mjs [--prove] [arguments of vitest]
+//   node scripts/test.mjs [--prove] [--cluster] [arguments of vitest]
+//
+// With --cluster those that need a Kubernetes API server, and no others.
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
+import { provideCluster } from "./cluster-parts.mjs";
 import { provideParts } from "./parts.mjs";
 import { explain, root, setUp } from "./setup.mjs";
 
 const args = process.argv.slice(2);
 const isProof = args.includes("--prove");
+const isCluster = args.includes("--cluster");
+const forVitest = args.filter((arg) => arg !== "--prove" && arg !== "--cluster");
 
 await setUp().catch(explain);
-reportMissing(provideParts());
-process.exitCode = runTests(args.filter((arg) => arg !== "--prove"));
+reportMissing({ ...provideParts(), ...(isCluster ? { cluster: provideCluster() } : {}) });
+process.exitCode = runTests(
+  isCluster ? ["test/cluster", "--maxWorkers=1", ...forVitest] : forVitest,
+);
 
 /** A missing part skips its suites on a developer's machine; where CI=true it fails. */
 function reportMissing(parts) {
@@ -31,7 +38,11 @@ function runTests(vitestArgs) {
   const { status } = spawnSync(process.execPath, [vitest, "run", ...vitestArgs], {
     cwd: root,
     stdio: "inherit",
-    env: { ...process.env, ...(isProof ? { PROVE: "full" } : {}) },
+    env: {
+      ...process.env,
+      ...(isProof ? { PROVE: "full" } : {}),
+      ...(isCluster ? { CLUSTER: "1" } : {}),
+    },
   });
   return status ?? 1;
 }

@@ -3,12 +3,15 @@ import type { Command } from "commander";
 import { HttpStateClient } from "../client/http-client.ts";
 import { openAccess } from "../kubernetes/access.ts";
 import { KubernetesClient } from "../kubernetes/client.ts";
+import { Finalizers, stripFinalizers } from "../reflector/finalizers.ts";
 import { knownPods } from "../reflector/known-pods.ts";
 import { Reflector, sumOf } from "../reflector/reflector.ts";
 import type { ReflectorFigures } from "../reflector/reflector.ts";
 import { StatusServer } from "../reflector/status-server.ts";
 import { systemClock } from "../service/clock.ts";
+import { AgentRuntimeError } from "../state/errors.ts";
 import { createLogger } from "../service/log.ts";
+import type { Logger } from "../service/log-port.ts";
 import { listenArgument, wholeNumber } from "./arguments.ts";
 import { openFacts, withFactOptions } from "./fact-options.ts";
 import type { FactOptions } from "./fact-options.ts";
@@ -26,6 +29,8 @@ interface Flags extends FactOptions {
   readonly podNamespace?: readonly string[];
   readonly selector: string;
   readonly sweep?: true;
+  readonly finalizer?: true;
+  readonly stripFinalizers?: true;
   readonly listen: { readonly host: string; readonly port: number };
   readonly drainMs: number;
 }
@@ -51,6 +56,8 @@ export function addReflector(program: Command, terminal: Terminal): void {
     )
     .option("--selector <labels>", "pods with these labels; '' for all", "agentruntime.dev/agent")
     .option("--sweep", "pods that the service knows and the cluster does not have are gone")
+    .option("--finalizer", "pods stay until the service has their end, see docs/kubernetes.md")
+    .option("--strip-finalizers", "takes that from all pods that have it, and ends")
     .addOption(
       new Option("--listen <host:port>", "/healthz, /readyz and /metrics")
         .default({ host: "127.0.0.1", port: 8088 }, "127.0.0.1:8088")
@@ -70,7 +77,7 @@ export function addReflector(program: Command, terminal: Terminal): void {
 }
 
 async function reflect(flags: Flags, terminal: Terminal): Promise<void> {
-  const { selector, server, tokenFile, caFile, kubeconfig, context } = flags;
+  const { server, tokenFile, caFile, kubeconfig, context } = flags;
   const log = createLogger({
     level: "info",
     format: "json",
@@ -80,17 +87,36 @@ async function reflect(flags: Flags, terminal: Terminal): Promise<void> {
     given({ server, tokenFile, authorityFile: caFile, kubeconfig, context }),
     terminal.env,
   );
-  const { sink, close } = await openFacts(flags, { terminal, log });
-  const client = flags.sweep ? clientOf(flags) : null;
   const kubernetes = new KubernetesClient(access);
+  if (flags.stripFinalizers) await strip(kubernetes, flags, terminal);
+  else await follow(kubernetes, flags, { terminal, log });
+}
+
+async function follow(
+  kubernetes: KubernetesClient,
+  flags: Flags,
+  { terminal, log }: { readonly terminal: Terminal; readonly log: Logger },
+): Promise<void> {
+  const { sink, close } = await openFacts(flags, { terminal, log });
+  const client = flags.sweep || flags.finalizer ? clientOf(flags) : null;
+  const known = flags.sweep ? client : null;
+  const finalizers =
+    flags.finalizer && client !== null
+      ? new Finalizers({
+          client: kubernetes,
+          isCommitted: (podUid, signal) => isDeleted(client, podUid, signal),
+          log,
+        })
+      : null;
   const reflectors = (flags.podNamespace ?? [null]).map(
     (namespace) =>
       new Reflector({
-        known: client && ((isThere, signal) => knownPods(client, isThere, signal)),
+        known: known && ((isThere, signal) => knownPods(known, isThere, signal)),
         client: kubernetes,
         sink,
+        onPod: (pod) => finalizers?.see(pod),
         namespace,
-        selector,
+        selector: flags.selector,
         clock: systemClock,
         log,
       }),
@@ -98,16 +124,52 @@ async function reflect(flags: Flags, terminal: Terminal): Promise<void> {
   const figures = (): ReflectorFigures => sumOf(reflectors.map((each) => each.figures));
   const status = new StatusServer({
     ...flags.listen,
-    figures: () => ({ ...sink.figures, sinkFailures: sink.figures.failures, ...figures() }),
+    figures: () => ({
+      ...sink.figures,
+      sinkFailures: sink.figures.failures,
+      ...figures(),
+      held: finalizers?.due ?? 0,
+    }),
     isReady: () => figures().synced,
   });
   try {
     await writeLine(terminal.stdout, `agent_runtime reflector at ${await status.start()}`);
+    finalizers?.start();
     await Promise.all(reflectors.map((each) => each.run(terminal.signal)));
   } finally {
+    await finalizers?.stop();
     await status.stop();
-    await client?.close();
     await close({ drainMs: flags.drainMs });
+    await client?.close();
+  }
+}
+
+/** Of all pods, whatever their labels: they may have lost those since. */
+async function strip(
+  kubernetes: KubernetesClient,
+  { podNamespace }: Flags,
+  { stdout, signal }: Terminal,
+): Promise<void> {
+  const paths = podNamespace?.map((name) => `/api/v1/namespaces/${name}/pods`) ?? ["/api/v1/pods"];
+  let stripped = 0;
+  for (const path of paths) stripped += await stripFinalizers(kubernetes, path, signal);
+  await writeLine(stdout, `taken from ${stripped} pods`);
+}
+
+async function isDeleted(
+  client: HttpStateClient,
+  podUid: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    const state = await client.getState(`pod:${podUid}`, { consistency: "strong", signal });
+    return state.phase === "deleted";
+  } catch (error) {
+    const code = error instanceof AgentRuntimeError ? error.code : null;
+    // It is kept for a while after its end, and then forgotten.
+    if (code === "GONE") return true;
+    if (code === "STATE_NOT_FOUND") return false;
+    throw error;
   }
 }
 
@@ -120,6 +182,7 @@ function namesArgument(text: string, before: readonly string[] = []): string[] {
   throw new InvalidArgumentError("It must be names of namespaces: a,b.");
 }
 
+/** Of the service, which is asked what it knows. */
 function clientOf({ url, token, namespace }: Flags): HttpStateClient {
   const known = given({ token: token || undefined, namespace: namespace || undefined });
   return HttpStateClient.open({ url, ...known });

@@ -31,10 +31,15 @@ const MAX_ANSWER = 64 * 1024 * 1024;
 const MAX_RETRY_AFTER_MS = 60_000;
 const ADVICE: Readonly<Record<number, string>> = {
   401: "; is the token of this cluster, and not over?",
-  403: "; its service account needs get, list and watch on pods",
+  403: "; its service account needs get, list and watch on pods, with --finalizer also patch",
 };
 
-/** Reads of a Kubernetes API server. */
+interface Sent {
+  readonly method: "GET" | "PATCH";
+  readonly body?: string;
+}
+
+/** Reads of a Kubernetes API server, and small changes. */
 export class KubernetesClient {
   readonly #access: Access;
   readonly #tls: TlsOptions;
@@ -51,9 +56,21 @@ export class KubernetesClient {
     return JSON.parse(await textOf(answer, MAX_ANSWER));
   }
 
+  /** Changes the fields that a JSON merge patch names; the JSON answer. */
+  async patch(path: string, patch: object, options: RequestOptions): Promise<unknown> {
+    const sent = { method: "PATCH", body: JSON.stringify(patch) } as const;
+    const answer = await this.#send(path, sent, options);
+    return JSON.parse(await textOf(answer, MAX_ANSWER));
+  }
+
   /** The answer to a GET, as it comes. */
-  async open(
+  open(path: string, options: RequestOptions): Promise<IncomingMessage> {
+    return this.#send(path, { method: "GET" }, options);
+  }
+
+  async #send(
     path: string,
+    { method, body }: Sent,
     { query = {}, silenceMs, signal }: RequestOptions,
   ): Promise<IncomingMessage> {
     const { server, token } = this.#access;
@@ -64,10 +81,12 @@ export class KubernetesClient {
       accept: "application/json",
       "user-agent": "agent_runtime",
       ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
+      ...(body === undefined ? {} : { "content-type": "application/merge-patch+json" }),
     };
     const ask = url.protocol === "https:" ? requestHttps : requestHttp;
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
       const request = ask(url, {
+        method,
         headers,
         signal,
         ...(url.protocol === "https:" ? this.#tls : {}),
@@ -75,7 +94,7 @@ export class KubernetesClient {
       request.setTimeout(silenceMs, () =>
         request.destroy(new KubernetesError(0, `no byte came for ${silenceMs} ms`)),
       );
-      request.on("error", reject).on("response", resolve).end();
+      request.on("error", reject).on("response", resolve).end(body);
     });
     const { statusCode = 0 } = answer;
     if (statusCode === 200) return answer;

@@ -1,5 +1,6 @@
 import { definedOnly } from "../state/defined.ts";
 import type { Fact, LifecycleFact } from "../state/lifecycle-fact.ts";
+import { isOver } from "./pod-object.ts";
 import type { Condition, ContainerStatus, PodObject, Terminated } from "./pod-object.ts";
 
 /** What every fact about a pod says of it. */
@@ -98,6 +99,9 @@ function ending(pod: PodObject): Told[] {
   if (phase === "Unknown" || reason === "NodeLost") {
     told.push(ofPod("nodeLost", timeOf(pod, ready), reason));
   }
+  // It goes as soon as this is known.
+  if (isOver(pod) && deletionTimestamp !== undefined)
+    told.push(ofPod("deleted", deletionTimestamp));
   return told;
 }
 

@@ -81,5 +81,6 @@ function placeOf({
 /** Its reason too: it may change while the time stays. */
 function shortKey(fact: LifecycleFact): string {
   const text = `${factKey(fact)} ${fact.reason ?? ""}`;
-  return createHash("sha256").update(text).digest("base64url").slice(0, 16);
+  // Of the bytes: what is cut off a text would keep the whole of it in memory.
+  return createHash("sha256").update(text).digest().subarray(0, 12).toString("base64url");
 }

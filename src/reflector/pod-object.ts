@@ -1,3 +1,6 @@
+/** Holds a pod back until the state manager has its end. */
+export const FINALIZER = "agentruntime.dev/state";
+
 /** A pod as the API server tells it: what is read of it. Everything else is forgotten at once. */
 export interface PodObject {
   readonly metadata: PodMetadata;
@@ -14,6 +17,7 @@ export interface PodMetadata {
   readonly deletionTimestamp?: string;
   readonly deletionGracePeriodSeconds?: number;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly finalizers?: readonly string[];
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
@@ -62,4 +66,15 @@ export interface PodPage {
 export interface WatchEvent {
   readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR";
   readonly object: PodObject;
+}
+
+/** Nothing of it runs any more, and it is only there because it is held back. */
+export function isOver({ metadata }: PodObject): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds } = metadata;
+  return deletionTimestamp !== undefined && deletionGracePeriodSeconds === 0 && isHeld(metadata);
+}
+
+/** Whether it has our finalizer. */
+export function isHeld({ finalizers }: PodMetadata): boolean {
+  return finalizers?.includes(FINALIZER) ?? false;
 }

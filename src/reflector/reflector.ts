@@ -22,6 +22,8 @@ export interface ReflectorOptions {
   readonly namespace: string | null;
   /** Empty: all pods. */
   readonly selector: string;
+  /** Is shown each form of each pod that is there; unsaid: nobody. */
+  readonly onPod?: (pod: PodObject) => void;
   readonly clock: Clock;
   readonly log: Logger;
   /** Pods of a page; default 250. */
@@ -82,6 +84,7 @@ export class Reflector {
       silenceMs: 90_000,
       watchSeconds: 270,
       backoff: { firstMs: 250, maxMs: 30_000 },
+      onPod: () => {},
       ...options,
     };
   }
@@ -152,6 +155,7 @@ export class Reflector {
         answer.items.flatMap((pod) => this.#memory.take(pod, clock.now())),
         signal,
       );
+      for (const pod of answer.items) this.#options.onPod(pod);
       version = answer.metadata.resourceVersion;
       next = answer.metadata.continue;
     } while (next);
@@ -235,7 +239,10 @@ export class Reflector {
     const now = this.#options.clock.now();
     if (type === "ERROR") throw errorOf(object);
     if (type === "BOOKMARK") return [];
-    if (type !== "DELETED") return this.#memory.take(object, now);
+    if (type !== "DELETED") {
+      this.#options.onPod(object);
+      return this.#memory.take(object, now);
+    }
     // A pod that has lost the label is told as deleted, too.
     const { uid, name, namespace, deletionTimestamp } = object.metadata;
     const identity = { podUid: uid, podName: name, namespace };

@@ -88,6 +88,17 @@ describe("what the form of a pod tells", () => {
     expect(told(going, "preStop")).toMatchObject({ at: "2026-01-01T00:00:10.000Z" });
   });
 
+  test("one that is only there because it is held back is gone; one that may still run is not", () => {
+    const finalizers = ["agentruntime.dev/state"];
+    const held = { finalizers, deletionTimestamp: second(40) };
+    const over = withMetadata(running, { ...held, deletionGracePeriodSeconds: 0 });
+    expect(told(over, "deleted")).toMatchObject({ at: "2026-01-01T00:00:40.000Z" });
+    const runs = withMetadata(running, { ...held, deletionGracePeriodSeconds: 30 });
+    expect(told(runs, "deleted")).toBeUndefined();
+    const byOthers = withMetadata(over, { finalizers: ["another.dev/one"] });
+    expect(told(byOthers, "deleted")).toBeUndefined();
+  });
+
   test("an eviction by the API, and one by the node", () => {
     const byApi = withCondition(running, "DisruptionTarget", 9, "EvictionByEvictionAPI");
     expect(told(byApi, "evicted")).toMatchObject({ reason: "EvictionByEvictionAPI" });
