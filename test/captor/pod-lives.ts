@@ -8,7 +8,7 @@ interface Span {
   readonly to: number;
 }
 
-/** A pod that came, ended with a code, and was removed. */
+/** A pod that came, ended with a code, and was removed: from when it was there until it was there no more. */
 export interface Life extends Span {
   readonly pod: CriPod;
   readonly code: number;
@@ -32,8 +32,7 @@ export class Absences {
     const spans = [...this.#captor, ...this.#containerd];
     const name = `${life.pod.name} (code ${life.code})`;
     if (state === null) {
-      const isHidden = spans.some(({ from, to }) => from <= life.from && life.to <= to);
-      return isHidden ? null : `${name} was never told`;
+      return isCovered(life, spans) ? null : `${name} was never told`;
     }
     if (!isOver(state)) return `${name} is still ${state.phase}: ${JSON.stringify(state.data)}`;
     const { exitCode } = state.data as { readonly exitCode: number | null };
@@ -62,8 +61,8 @@ export async function livePods(cri: Cri, count: number): Promise<readonly Life[]
   const live = async (first: number): Promise<void> => {
     for (let at = first; at < count; at += 4) {
       const code = at % 7;
-      const from = performance.now();
       const pod = await again(() => cri.runPod({ name: `agent-${at}` }));
+      const from = performance.now();
       // As the first process of its namespace it hears no SIGTERM, so it ends with its own code.
       const command = ["/bin/sh", "-c", `sleep 0.4; exit ${code}`];
       let attempt = 0;
@@ -75,6 +74,15 @@ export async function livePods(cri: Cri, count: number): Promise<readonly Life[]
   };
   await Promise.all([0, 1, 2, 3].map(live));
   return lives;
+}
+
+/** Whether of all that time somebody was away. */
+function isCovered(life: Span, spans: readonly Span[]): boolean {
+  let until = life.from;
+  for (const { from, to } of spans.toSorted((a, b) => a.from - b.from)) {
+    if (from <= until) until = Math.max(until, to);
+  }
+  return until >= life.to;
 }
 
 function meets(one: Span, other: Span): boolean {
