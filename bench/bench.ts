@@ -39,6 +39,11 @@ export interface Scenario {
   readonly run: (bench: Bench) => Promise<Figure[]>;
 }
 
+/** What a scenario needs is not on this machine, or cannot be: it is left out, and the reason is told. */
+export class CannotRun extends Error {
+  override readonly name = "CannotRun";
+}
+
 export interface BenchOptions {
   readonly workshop: Workshop;
   readonly sizes: Sizes;

@@ -1,7 +1,7 @@
 // `npm run bench`: the figures of docs/performance.md, measured on this machine, as one table.
 import { writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
-import { Bench } from "./bench.ts";
+import { Bench, CannotRun } from "./bench.ts";
 import type { Scenario } from "./bench.ts";
 import { helpText, readArguments, sizesOf } from "./command-line.ts";
 import type { Wanted } from "./command-line.ts";
@@ -13,6 +13,7 @@ import { formatFigures } from "./table.ts";
 
 interface Results {
   readonly figures: (Figure & { readonly scenario: string })[];
+  readonly skipped: { readonly scenario: string; readonly why: string }[];
   readonly failures: { readonly scenario: string; readonly error: unknown }[];
 }
 
@@ -29,10 +30,11 @@ async function main(): Promise<void> {
     console.log(helpText(SCENARIOS));
     return;
   }
-  const { figures, failures } = await measure(wanted);
+  const { figures, skipped, failures } = await measure(wanted);
   console.log([machine(), ...formatFigures(figures)].join("\n"));
   if (wanted.quick) console.log("\nquick form: these numbers only show that everything runs");
   if (wanted.json !== undefined) writeFileSync(wanted.json, toJson(wanted, figures));
+  for (const { scenario, why } of skipped) console.log(`\nskipped: ${scenario}: ${why}`);
   for (const { scenario, error } of failures) console.error(`\n${scenario} broke:`, error);
   // What broke may have left something running, which would keep this process alive.
   process.exit(failures.length > 0 ? 1 : 0);
@@ -49,7 +51,7 @@ function read(): Wanted | undefined {
 }
 
 async function measure(wanted: Wanted): Promise<Results> {
-  const results: Results = { figures: [], failures: [] };
+  const results: Results = { figures: [], skipped: [], failures: [] };
   const workshop = new Workshop(interrupted.signal);
   let current = "bench";
   const progress = (text: string): void => console.error(`${current}: ${text}`);
@@ -75,6 +77,10 @@ async function runOne(scenario: Scenario, bench: Bench, results: Results): Promi
     const figures = await scenario.run(bench);
     results.figures.push(...figures.map((figure) => ({ scenario: scenario.name, ...figure })));
   } catch (error) {
+    if (error instanceof CannotRun) {
+      results.skipped.push({ scenario: scenario.name, why: error.message });
+      return;
+    }
     const { aborted, reason } = interrupted.signal;
     results.failures.push({ scenario: scenario.name, error: aborted ? reason : error });
   }

@@ -1,4 +1,5 @@
 import type { Scenario } from "./bench.ts";
+import { captor } from "./scenarios/captor.ts";
 import { cache } from "./scenarios/cache.ts";
 import { embedded } from "./scenarios/embedded.ts";
 import { fsck } from "./scenarios/fsck.ts";
@@ -42,4 +43,5 @@ export const SCENARIOS: readonly Scenario[] = [
   rollback,
   hook,
   tasks,
+  captor,
 ];

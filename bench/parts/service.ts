@@ -52,6 +52,6 @@ export async function ensureBuilt(): Promise<void> {
 }
 
 /** The program as a user starts it from a checkout. */
-function launcher(): string {
+export function launcher(): string {
   return join(packageRoot(), "agent_runtime");
 }

@@ -87,6 +87,12 @@ function together(pod: Pod, runs: readonly Run[]): Observation {
   if (pod.exit !== null && runs.length === 0)
     return verdictPhase(verdict(pod.exit, pod.stopping !== null));
   if (runs.length > 0) return verdictPhase(toBlame(runs));
+  const sandboxEnd = lonelySandboxEnd(pod);
+  if (sandboxEnd !== null) {
+    const isWished = pod.stopping !== null;
+    const reason = isWished ? "Stopped" : "Lost";
+    return { observed: isWished ? "stopped" : "unknown", reason, endedAt: sandboxEnd };
+  }
   const observed = earlyPhase(pod);
   return { observed, reason: observed === "requested" ? pod.waitingFor : null };
 }
@@ -186,6 +192,16 @@ function sandboxEndAfter({ sandbox }: Pod, began: string): string | null {
   const attempt = currentAttempt(sandbox);
   const end = attempt?.exit?.at ?? attempt?.removed ?? null;
   return end !== null && end >= began ? end : null;
+}
+
+/**
+ * When the sandbox of a pod ended of whose containers nobody told: they came and went unseen, or never came.
+ * Another sandbox, or a word of the API server after that, and it lives.
+ */
+function lonelySandboxEnd(pod: Pod): string | null {
+  const end = sandboxEndAfter(pod, "");
+  const alive = [pod.started, pod.readyAt].filter((at) => at !== null).toSorted();
+  return end !== null && end > (alive.at(-1) ?? "") ? end : null;
 }
 
 function later(at: string | null, than: string): boolean {

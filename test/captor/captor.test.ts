@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { run } from "../cli/fake-terminal.ts";
 import { describeOnContainerd } from "../support/containerd.ts";
-import { Cri } from "../support/cri.ts";
+import { Cri } from "../../dev/services/cri.ts";
 import { proofLength } from "../support/length.ts";
 import { until } from "../support/until.ts";
 import { inject, wireNow } from "./kata-shapes.ts";
@@ -137,6 +137,56 @@ await describeOnContainerd("captor", (containerd) => {
     await listening.told({ incarnation: stays, fact: "exit", exitCode: 3 });
     await pod.remove();
     await listening.told({ incarnation: pod.sandboxId, fact: "delete" });
+  });
+
+  test("more events than may wait: it leaves the bus, lists anew, and nothing is missing", async () => {
+    let open: () => void = () => undefined;
+    const isOpen = new Promise<void>((resolve) => (open = resolve));
+    const narrow: Listening = listen(containerd, {
+      maxQueue: 2,
+      sink: {
+        publish: async (told) => {
+          await isOpen;
+          narrow.facts.push(...told);
+        },
+      },
+    });
+    await until(() => narrow.captor.figures.isJoined, { what: "on the bus" });
+    const pod = await cri.runPod();
+    const ids = [
+      await pod.run({ name: "one", command: SERVE }),
+      await pod.run({ name: "two", command: SERVE }),
+    ];
+    await until(() => narrow.captor.figures.overflows > 0, { what: "too many events" });
+    open();
+    for (const id of ids) await narrow.told({ incarnation: id, fact: "start" });
+    expect(narrow.captor.figures.joins).toBeGreaterThanOrEqual(2);
+    await pod.remove();
+    await narrow.told({ incarnation: pod.sandboxId, fact: "delete" });
+    const facts = narrow.of(pod.uid).map((fact) => fact.replace(/ \d+$/, ""));
+    const all = ["create", "start", "exit", "delete"];
+    const expected = ["-", "one", "two"].flatMap((name) => all.map((fact) => `${name} ${fact}`));
+    expect(facts.toSorted()).toEqual(expected.toSorted());
+    await narrow.stop();
+  });
+
+  test("facts that nobody takes are told again until somebody does, each once", async () => {
+    let refusals = 2;
+    const stubborn: Listening = listen(containerd, {
+      sink: {
+        publish: async (told) => {
+          if (refusals-- > 0) throw new Error("no room");
+          stubborn.facts.push(...told);
+        },
+      },
+    });
+    await until(() => stubborn.captor.figures.isJoined, { what: "on the bus" });
+    const pod = await cri.runPod();
+    await stubborn.told({ podUid: pod.uid, fact: "start" });
+    expect(stubborn.captor.figures.refusals).toBe(2);
+    expect(stubborn.of(pod.uid)).toEqual(["- create", "- start"]);
+    await stubborn.stop();
+    await pod.remove();
   });
 
   test("events as Kata's newer runtime shapes them", async () => {

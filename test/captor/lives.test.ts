@@ -3,18 +3,17 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { Beliefs } from "../../src/captor/beliefs.ts";
 import type { CaptorOptions } from "../../src/captor/captor.ts";
 import type { StateManager } from "../../src/manager/state-manager.ts";
-import type { JsonObject } from "../../src/state/json.ts";
 import type { State } from "../../src/state/state.ts";
 import { anyHome } from "../messages/parts.ts";
 import { describeOnContainerd } from "../support/containerd.ts";
-import { Cri } from "../support/cri.ts";
-import type { CriPod } from "../support/cri.ts";
-import { proofLength } from "../support/length.ts";
+import { Cri } from "../../dev/services/cri.ts";
+import type { CriPod } from "../../dev/services/cri.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 import { until } from "../support/until.ts";
 import { NODE, listen } from "./node.ts";
 import type { Listening } from "./node.ts";
+import { Absences, isOver, livePods } from "./pod-lives.ts";
 
 const SERVE = ["/bin/sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done"];
 
@@ -67,76 +66,51 @@ await describeOnContainerd("a captor that tells the state manager", (containerd)
     await second.stop();
   });
 
-  test("lives of pods over kills of captor and containerd: none stays alive, no code is wrong", async () => {
-    const lives = proofLength({ short: 8, full: 200 });
+  test("lives of pods while captor and containerd come and go: each ends as the facts allow", async () => {
     let listening = listen(containerd, options);
-    const ended: { readonly pod: CriPod; readonly code: number }[] = [];
+    const absences = new Absences();
     let isDone = false;
-    const live = async (first: number): Promise<void> => {
-      for (let at = first; at < lives; at += 4) {
-        const code = at % 7;
-        const pod = await again(() => cri.runPod({ name: `agent-${at}` }));
-        const command = ["/bin/sh", "-c", `sleep 0.5; exit ${code}`];
-        let attempt = 0;
-        await again(() => pod.run({ command, attempt: attempt++ }));
-        await sleep(700);
-        await again(() => pod.remove());
-        ended.push({ pod, code });
-      }
-    };
     const trouble = async (): Promise<void> => {
       for (let round = 0; !isDone; round += 1) {
         await sleep(700);
-        listening = await replace(listening);
+        await absences.during("captor", async () => {
+          listening = await replace(listening);
+        });
         if (round % 4 !== 1) continue;
-        await containerd.kill();
-        await sleep(proofLength({ short: 500, full: round === 1 ? 30_000 : 2_000 }));
-        await containerd.start();
+        await absences.during("containerd", async () => {
+          await containerd.kill();
+          await sleep(500);
+          await containerd.start();
+          await untilListed(listening);
+        });
       }
     };
-    const all = Promise.all([0, 1, 2, 3].map(live)).finally(() => (isDone = true));
-    await Promise.all([all, trouble()]);
-
-    const seen = { known: 0, lost: 0, never: 0 };
-    for (const { pod, code } of ended) {
-      const state = await until(
-        async () => {
-          const found = await stateOf(pod).catch(() => null);
-          if (found === null) return "never";
-          const isOver = ["stopped", "failed", "unknown"].includes(found.phase ?? "");
-          return isOver ? found : null;
-        },
-        { what: `an end of ${pod.name}` },
-      );
-      if (state === "never") seen.never += 1;
-      else if (state.phase === "unknown") seen.lost += 1;
-      else {
-        seen.known += 1;
-        const { exitCode } = state.data as JsonObject;
-        // Who has no process any more after a crash of containerd is 255; who was removed too early was killed.
-        expect([code, 137, 255, null]).toContain(exitCode);
-      }
+    const living = livePods(cri, 8).finally(() => (isDone = true));
+    const [lives] = await Promise.all([living, trouble()]);
+    const faults: (string | null)[] = [];
+    for (const life of lives) {
+      const read = (): Promise<State | null> => stateOf(life.pod).catch(() => null);
+      const settled = async (): Promise<boolean> => {
+        const found = await read();
+        return found === null || isOver(found);
+      };
+      await until(settled, { what: `an end of ${life.pod.name}` });
+      faults.push(absences.faultOf(life, await read()));
     }
-    expect(seen.known).toBeGreaterThan(0);
+    expect(faults).toEqual(Array(8).fill(null));
     await listening.stop();
   });
 
   async function replace(listening: Listening): Promise<Listening> {
     await listening.stop();
-    return listen(containerd, options);
+    const next = listen(containerd, options);
+    await untilListed(next);
+    return next;
+  }
+
+  /** Resolves when it has listed the node once more from now on. */
+  async function untilListed({ captor: { figures } }: Listening): Promise<void> {
+    const now = Date.now();
+    await until(() => figures.isJoined && figures.listedAtMs > now, { what: "a listing" });
   }
 });
-
-/** A kubelet asks again where the runtime was away. */
-async function again<Value>(act: () => Promise<Value>): Promise<Value> {
-  let last: unknown;
-  for (let tries = 0; tries < 60; tries += 1) {
-    try {
-      return await act();
-    } catch (error) {
-      last = error;
-      await sleep(500);
-    }
-  }
-  throw new Error("containerd did not do it in the end", { cause: last });
-}

@@ -62,6 +62,39 @@ export const POD_STORIES: Readonly<Record<string, PodStory>> = {
     ends: { observed: "running", reason: null, ready: true, incarnation: "c-1", endedAt: null },
     decisive: [5],
   },
+  "a pod of whose containers nobody told, and whose sandbox is gone": {
+    facts: [tell("kata", ["create", 5], SANDBOX), tell("kata", ["delete", 60], SANDBOX)],
+    ends: { observed: "unknown", reason: "Lost", exitCode: null },
+    decisive: [1],
+  },
+  "the same, and it was to go": {
+    facts: [
+      tell("pod", ["create", 0]),
+      tell("kata", ["start", 7], SANDBOX),
+      tell("pod", ["preStop", 50]),
+      tell("kata", ["exit", 60], { ...SANDBOX, exitCode: 137 }),
+    ],
+    ends: { observed: "stopped", reason: "Stopped" },
+    decisive: [2, 3],
+  },
+  "a sandbox that could not be made, and the next one": {
+    facts: [
+      tell("kata", ["create", 5], SANDBOX),
+      tell("kata", ["delete", 9], SANDBOX),
+      tell("kata", ["create", 12], { incarnation: "s-2" }),
+    ],
+    ends: { observed: "creating", reason: null },
+    decisive: [2],
+  },
+  "a sandbox that is gone before the API server says that it runs": {
+    facts: [
+      tell("kata", ["create", 5], SANDBOX),
+      tell("kata", ["delete", 9], SANDBOX),
+      tell("pod", ["ready", 40]),
+    ],
+    ends: { observed: "running" },
+    decisive: [2],
+  },
   "a stop that was asked for": {
     facts: PREPARED_STOP,
     ends: { observed: "stopped", reason: "Stopped", exitCode: 143, signal: 15 },

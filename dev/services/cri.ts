@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { Client, Metadata, credentials } from "@grpc/grpc-js";
-import { IMAGE } from "../../dev/services/containerd.ts";
+import { IMAGE } from "./containerd.ts";
 import { codecsOf } from "../../src/grpc/codec.ts";
 import { methodAt } from "../../src/grpc/method.ts";
 import type { Method } from "../../src/grpc/method.ts";
