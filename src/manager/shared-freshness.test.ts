@@ -25,7 +25,17 @@ class MainModel {
 
   /** What a snapshot taken now sees of a state: so many changes. */
   seen(state: number): number {
-    return this.#committed.filter((change) => change.state === state).length;
+    return this.seenAt(this.position, state);
+  }
+
+  /** What a copy sees of it that has come so far. */
+  seenAt(position: number, state: number): number {
+    return this.#committed.slice(0, position).filter((change) => change.state === state).length;
+  }
+
+  /** The end of the log. */
+  get position(): number {
+    return this.#committed.length;
   }
 
   get moment(): { readonly run: string; readonly settled: number; readonly next: number } {
@@ -39,6 +49,33 @@ class MainModel {
   }
 }
 
+/** A copy that follows when it likes, and what is known of how far it is. */
+class ReplicaModel {
+  readonly #main: MainModel;
+  #position = 0;
+  #mark: { readonly position: number; readonly sinceMs: number } | null = null;
+  asOfMs: number | undefined;
+
+  constructor(main: MainModel) {
+    this.#main = main;
+  }
+
+  replay(): void {
+    this.#position = Math.min(this.#position + 1, this.#main.position);
+  }
+
+  beat(nowMs: number): void {
+    this.#mark ??= { position: this.#main.position, sinceMs: nowMs };
+    if (this.#position < this.#mark.position) return;
+    this.asOfMs = this.#mark.sinceMs;
+    this.#mark = null;
+  }
+
+  seen(state: number): number {
+    return this.#main.seenAt(this.#position, state);
+  }
+}
+
 interface Entry {
   readonly state: number;
   readonly settled: number;
@@ -49,7 +86,8 @@ const act = fc.oneof(
   fc.record({ what: fc.constant("begin" as const), n: fc.nat(3) }),
   fc.record({ what: fc.constantFrom("commit here", "commit there"), n: fc.nat(5) }),
   fc.record({ what: fc.constant("look" as const), n: fc.constant(0) }),
-  fc.record({ what: fc.constant("read" as const), n: fc.nat(3) }),
+  fc.record({ what: fc.constantFrom("read", "read a copy"), n: fc.nat(3) }),
+  fc.record({ what: fc.constantFrom("replay", "beat"), n: fc.constant(0) }),
 );
 type Act = typeof act extends fc.Arbitrary<infer One> ? One : never;
 
@@ -58,14 +96,23 @@ const NAMES = ["a", "b", "c", "d"];
 /** What this process was told of each state must be in every entry that it takes. */
 function play(acts: readonly Act[]): number {
   const main = new MainModel();
-  const freshness = new SharedFreshness(4); // some names share a slot
+  const replica = new ReplicaModel(main);
+  let nowMs = 0;
+  const freshness = new SharedFreshness(4, { monotonicMs: () => nowMs }); // some names share a slot
   const told = [0, 0, 0, 0];
   const entries: Entry[] = [];
   let from = 0;
   let taken = 0;
   for (const { what, n } of acts) {
+    nowMs++;
     if (what === "begin") main.begin(n);
-    else if (what === "read") {
+    else if (what === "replay") replica.replay();
+    else if (what === "beat") replica.beat(nowMs);
+    else if (what === "read a copy") {
+      const { asOfMs } = replica;
+      const settled = asOfMs === undefined ? undefined : freshness.momentAt(asOfMs)?.settled;
+      if (settled !== undefined) entries.push({ state: n, settled, seen: replica.seen(n) });
+    } else if (what === "read") {
       const settled = freshness.moment?.settled;
       if (settled !== undefined) entries.push({ state: n, settled, seen: main.seen(n) });
     } else if (what === "look") {
@@ -111,6 +158,29 @@ test("an entry that was read after a look at what was settled is taken", () => {
     { what: "read", n: 1 },
   ]);
   expect(taken).toBe(1);
+});
+
+test("an entry that a copy answered is taken, once it has what was settled at a look", () => {
+  const [look, replay, beat, read] = [
+    { what: "look", n: 0 },
+    { what: "replay", n: 0 },
+    { what: "beat", n: 0 },
+    { what: "read a copy", n: 1 },
+  ] as const satisfies readonly Act[];
+  const before: Act[] = [{ what: "begin", n: 1 }, { what: "commit there", n: 0 }, look];
+  expect(play([...before, replay, beat, read])).toBe(1);
+  expect(play([...before, beat, read])).toBe(0);
+  expect(play([beat, ...before, replay, read])).toBe(0);
+});
+
+test("looks of another run of main are not remembered", () => {
+  const freshness = new SharedFreshness(4, { monotonicMs: () => 5 });
+  expect(freshness.momentAt(5)).toBeNull();
+  freshness.endLook({ run: "one", settled: 5, next: 5 });
+  expect(freshness.momentAt(5)).toEqual({ run: "one", settled: 5, next: 5 });
+  expect(freshness.momentAt(4)).toBeNull();
+  freshness.endLook({ run: "two", settled: 6, next: 6 });
+  expect(freshness.momentAt(5)).toEqual({ run: "two", settled: 6, next: 6 });
 });
 
 test("before the first look nothing is taken, after a gap nothing from before it", () => {

@@ -1,3 +1,5 @@
+import { systemClock } from "../service/clock.ts";
+import type { Clock } from "../service/clock.ts";
 import type { Moment } from "../state/ports.ts";
 
 /** One number each: 8 MiB. States whose names fall together are only read from the database more often. */
@@ -5,6 +7,9 @@ const SLOTS = 2 ** 20; // a power of two
 
 /** Since the last look at the feed: no entry that is there can be known to have it. */
 const NOT_SETTLED = Number.POSITIVE_INFINITY;
+
+/** Looks that are remembered, for what a replica answers has what was settled some time ago. */
+const MOMENTS = 256;
 
 /**
  * What an entry of a shared cache must have in it to be as fresh as what this process was told of.
@@ -20,14 +25,26 @@ export class SharedFreshness {
   readonly #closing = new Set<number>();
   #floor = NOT_SETTLED;
   #moment: Moment | null = null;
+  /** The last looks of this run, oldest first, and when each was over. */
+  readonly #moments: { readonly moment: Moment; readonly atMs: number }[] = [];
+  readonly #clock: Pick<Clock, "monotonicMs">;
 
-  constructor(slots = SLOTS) {
+  constructor(slots = SLOTS, clock: Pick<Clock, "monotonicMs"> = systemClock) {
     this.#needed = new Float64Array(slots);
+    this.#clock = clock;
   }
 
   /** The last look at the feed; null before the first: then no entry can be judged. */
   get moment(): Moment | null {
     return this.#moment;
+  }
+
+  /**
+   * The last look that was over at this time of the process's clock: what was settled then, main had.
+   * Null where none is remembered.
+   */
+  momentAt(atMs: number): Moment | null {
+    return this.#moments.findLast((look) => look.atMs <= atMs)?.moment ?? null;
   }
 
   /** Something became of the state. */
@@ -59,7 +76,7 @@ export class SharedFreshness {
     if (since !== undefined) this.#floor = since;
     // Whoever reads after a restart sees what was there before it, and what came after was told.
     else if (this.#moment?.run !== moment.run) this.#floor = 0;
-    this.#moment = moment;
+    this.#remember(moment);
     for (const slot of this.#closing) {
       if (!this.#open.has(slot)) this.#needed[slot] = moment.next;
     }
@@ -69,6 +86,13 @@ export class SharedFreshness {
   /** Whether an entry in which this is settled has all that this process was told of the state. */
   covers(name: string, settled: number): boolean {
     return settled >= this.#floor && settled >= this.#needed[this.#slotOf(name)]!;
+  }
+
+  #remember(moment: Moment): void {
+    if (this.#moment?.run !== moment.run) this.#moments.length = 0;
+    this.#moment = moment;
+    this.#moments.push({ moment, atMs: this.#clock.monotonicMs() });
+    if (this.#moments.length > MOMENTS) this.#moments.shift();
   }
 
   /** FNV-1a, folded. */

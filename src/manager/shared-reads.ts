@@ -33,7 +33,7 @@ export interface SharedStatus {
   readonly errors: number;
 }
 
-/** Reads that ask a shared cache (L2) before the databases, and leave there what main answered. */
+/** Reads that ask a shared cache (L2) before the databases, and leave there what those answered. */
 export class SharedReads {
   readonly #options: SharedReadsOptions;
   #hits = 0;
@@ -59,7 +59,11 @@ export class SharedReads {
     }
     const keys = wanted.map((one) => keyOf(moment, one));
     const entries = await shared.get(keys);
-    const found = wanted.map((one, index) => this.#judged(one, entries[index], consistency));
+    // Main may have been restarted or restored meanwhile: what is needed now says nothing of what was left before.
+    const isSameRun = freshness.moment?.run === moment.run;
+    const found = wanted.map((one, index) =>
+      this.#judged(one, isSameRun ? entries[index] : undefined, consistency),
+    );
     const missing = [...wanted.keys()].filter((index) => found[index] === undefined);
     if (missing.length === 0) return found as FoundState[];
     // Whatever is read from now on has what was settled at the moment before.
@@ -68,11 +72,15 @@ export class SharedReads {
       missing.map((index) => wanted[index]!),
       consistency,
     );
+    // Nor does a moment of one run say what was read in the next.
+    const mayLeave = freshness.moment?.run === now.run;
     for (const [at, index] of missing.entries()) {
       found[index] = read[at]!;
-      const { state, servedBy } = read[at]!;
-      // A replica may be behind that moment.
-      if (servedBy === "main" && state !== null) this.#leave(now, state);
+      const { state, servedBy, asOfMs } = read[at]!;
+      // A replica may be behind that moment; what it has for sure is what was settled some time before.
+      const has =
+        servedBy === "main" ? now : asOfMs === undefined ? null : freshness.momentAt(asOfMs);
+      if (mayLeave && has !== null && state !== null) this.#leave(has, state);
     }
     return found as FoundState[];
   }

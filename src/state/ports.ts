@@ -130,6 +130,8 @@ export interface WantedState extends StateKey {
 export interface FoundState {
   readonly state: StoredState | null;
   readonly servedBy: CopyName | "dragonfly";
+  /** A replica had all that main had at this time of the process's clock (monotonic); unsaid: nobody knows. */
+  readonly asOfMs?: number;
 }
 
 /** Who answered the reads that a replica might have, since this process started. */

@@ -60,7 +60,9 @@ export class Pulse {
 
   /** How long the replica has not had what main had; 0 where it had all at the last beat. */
   get lagMs(): number {
-    return this.#mark?.isLate === true ? Math.round(performance.now() - this.#mark.sinceMs) : 0;
+    return this.#mark?.isLate === true
+      ? Math.round(systemClock.monotonicMs() - this.#mark.sinceMs)
+      : 0;
   }
 
   start(): void {
@@ -94,7 +96,7 @@ export class Pulse {
   async #markMain(): Promise<void> {
     const { main, seen } = this.#options;
     if (this.#mark !== null) return;
-    const sinceMs = performance.now();
+    const sinceMs = systemClock.monotonicMs();
     seen.close();
     try {
       const { lineage, position } = await limited(main, MAIN_MS);
@@ -131,8 +133,9 @@ export class Pulse {
       this.#mark.isLate = true;
       return;
     }
+    const { sinceMs } = this.#mark;
     this.#mark = null;
-    seen.forget(position);
+    seen.forget(position, sinceMs);
   }
 }
 

@@ -181,19 +181,22 @@ class ReplicatedReads {
         isAnyFresh: isEventual,
         read: async (caller) => {
           const missing = open();
+          // Before it is asked: only an answer from that position on is taken.
+          const asOfMs = isEventual ? undefined : this.#seen.asOfMs;
           return {
             missing,
+            asOf: asOfMs === undefined ? {} : { asOfMs },
             states: await readStates(
               caller,
               missing.map((index) => wanted[index]!),
             ),
           };
         },
-        isFresh: ({ missing, states }) => {
+        isFresh: ({ missing, states, asOf }) => {
           for (const [at, index] of missing.entries()) {
             const state = states[at]!;
             const isFresh = isEventual || (state?.version ?? 0n) >= least[index]!;
-            if (isFresh) found[index] = { state, servedBy: "readonly" };
+            if (isFresh) found[index] = { state, servedBy: "readonly", ...asOf };
           }
           const left = open().length;
           this.#counter.countServed("readonly", missing.length - left);

@@ -15,10 +15,10 @@ test("what was seen counts until the replica has come after the generation that 
   expect(seen.stepsIn("n")).toHaveLength(2);
   expect(seen.stepsIn("n", "t")).toEqual([]);
   expect(seen.stepsIn("m")).toEqual([]);
-  seen.forget("0/10");
+  seen.forget("0/10", 10);
   expect(seen.leastVersion(key)).toBe(4n);
   seen.close();
-  seen.forget("0/20");
+  seen.forget("0/20", 20);
   expect(seen.leastVersion(key)).toBe(0n);
   expect(seen.isEmpty).toBe(true);
 });
@@ -29,7 +29,7 @@ test("with more than is remembered nothing is trusted, until that was forgotten"
   expect(seen.isFull).toBe(true);
   seen.close();
   expect(seen.isFull).toBe(true);
-  seen.forget("0/10");
+  seen.forget("0/10", 10);
   expect(seen.isFull).toBe(false);
 });
 
@@ -52,15 +52,17 @@ test("more scopes than a read can demand are too many to say", () => {
 test("a read must come after what was forgotten, and after what the replica answered before", () => {
   const seen = new Seen();
   expect(seen.position).toBeNull();
+  expect(seen.asOfMs).toBeUndefined();
   seen.notePosition("0/FFFFFFFF");
   seen.close();
   seen.notePosition("1/0");
   expect(seen.position).toBe("1/0");
-  seen.forget("0/10");
+  seen.forget("0/10", 10);
   expect(seen.position).toBe("1/0");
   seen.close();
-  seen.forget("0/20"); // another log, as after a restore
+  seen.forget("0/20", 20); // another log, as after a restore
   expect(seen.position).toBe("0/20");
+  expect(seen.asOfMs).toBe(20);
 });
 
 test("positions are compared as numbers", () => {

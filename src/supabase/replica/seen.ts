@@ -41,6 +41,7 @@ export class Seen {
   #newer = new Generation();
   /** What was forgotten is seen by whoever sees this position of main's log. */
   #settled: string | null = null;
+  #asOfMs: number | undefined;
 
   constructor(maxStates = MAX_STATES) {
     this.#maxStates = maxStates;
@@ -66,6 +67,11 @@ export class Seen {
   get position(): string | null {
     const newest = laterPosition(this.#newer.position, this.#older?.position ?? null);
     return laterPosition(newest, this.#settled);
+  }
+
+  /** A copy at `position` has all that main had at this time of the process's clock; undefined: nobody knows. */
+  get asOfMs(): number | undefined {
+    return this.#asOfMs;
   }
 
   /** The replica answered from this position. */
@@ -143,10 +149,11 @@ export class Seen {
     return true;
   }
 
-  /** The replica, at this position, has all that was seen before the last `close`. */
-  forget(position: string): void {
+  /** The replica, at this position, has all that was seen before the last `close`, and that main had at `asOfMs`. */
+  forget(position: string, asOfMs: number): void {
     this.#older = null;
     this.#settled = position;
+    this.#asOfMs = asOfMs;
   }
 }
 
