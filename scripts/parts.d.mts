@@ -41,6 +41,13 @@ export interface RedisBinary {
   readonly file: string;
 }
 
+/** Interpreters of what servers of Redis's protocol run as scripts. */
+export interface LuaBinaries {
+  readonly missing?: never;
+  readonly lua51: string;
+  readonly lua54: string;
+}
+
 /** What a containerd of one's own is made of. */
 export interface ContainerdTools {
   readonly missing?: never;
@@ -59,6 +66,7 @@ export interface Parts {
   readonly rocketmq: RocketmqTools | Missing;
   readonly browser: BrowserBinary | Missing;
   readonly redis: RedisBinary | Missing;
+  readonly lua: LuaBinaries | Missing;
   readonly containerd: ContainerdTools | Missing;
 }
 

@@ -1,5 +1,5 @@
 // The parts of the system that the tests run on and npm does not bring: PostgreSQL's own binaries,
-// PgBouncer, Redis, what runs a RocketMQ, and a browser. Finds them; installs what is missing where it may (root, on
+// PgBouncer, Redis, the Lua of its scripts, what runs a RocketMQ, and a browser. Finds them; installs what is missing where it may (root, on
 // Debian or the like).
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -11,6 +11,7 @@ import { root } from "./setup.mjs";
 const preferredMajors = [15, 18, 17, 16]; // the oldest that is supported first: it is the strictest
 const installations = "/usr/lib/postgresql";
 const containerPackages = ["containerd", "runc", "busybox-static"];
+const luaPackages = ["lua5.1", "lua5.4"];
 const policyFile = "/usr/sbin/policy-rc.d";
 
 /** Where each part is, or why it is not there. */
@@ -21,6 +22,7 @@ export function findParts() {
     rocketmq: findRocketmq(),
     browser: findBrowser(),
     redis: findRedis(),
+    lua: findLua(),
     containerd: findContainerd(),
   };
 }
@@ -35,6 +37,7 @@ export function provideParts() {
     ...(isHere(parts.postgres) ? [] : ["postgresql"]),
     ...(isHere(parts.pgbouncer) ? [] : ["pgbouncer"]),
     ...(isHere(parts.redis) ? [] : ["redis-server"]),
+    ...(isHere(parts.lua) ? [] : luaPackages),
     ...(isHere(parts.rocketmq) ? [] : ["default-jre-headless", "maven"]),
     ...(isHere(parts.containerd) ? [] : containerPackages),
   ];
@@ -95,6 +98,12 @@ function findRedis() {
   const file = onPath("redis-server");
   if (file !== undefined) return { file };
   return { missing: "a Redis (apt-get install redis-server)" };
+}
+
+function findLua() {
+  const [lua51, lua54] = luaPackages.map(onPath); // Debian names the programs as their packages
+  if (lua51 !== undefined && lua54 !== undefined) return { lua51, lua54 };
+  return { missing: `Lua 5.1 and 5.4 (apt-get install ${luaPackages.join(" ")})` };
 }
 
 /** Containers are root's alone: for anybody else the programs are of no use. */

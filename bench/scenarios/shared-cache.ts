@@ -55,19 +55,31 @@ async function hits(bench: Bench, redis: Redis): Promise<Figure[]> {
     await inTurns(keys, READERS, (n) => library.getState(idOf(n)));
     const before = library.sharedCache!;
     const any = (): number => 1 + Math.floor(Math.random() * keys);
-    const { bare, ours } = await bench.takeTurns({
+    const { bare, parsed, ours } = await bench.takeTurns({
       bare: () => bench.load(READERS, () => client.get(`bare:${any()}`)),
+      parsed: () =>
+        bench.load(
+          READERS,
+          async () => JSON.parse((await client.get(`bare:${any()}`))!) as unknown,
+        ),
       ours: () => bench.load(READERS, () => library.getState(idOf(any()))),
     });
     const after = library.sharedCache!;
     const asked =
       after.hits + after.misses + after.stale - before.hits - before.misses - before.stale;
     const share = (100 * (after.hits - before.hits)) / asked;
+    const name = `reads by id from the shared cache, ${READERS} callers`;
+    const figure = { unit: "/s", ours: spreadOf(ratesOf(ours)) };
     return [
       {
-        name: `reads by id from the shared cache, ${READERS} callers`,
-        unit: "/s",
-        ours: spreadOf(ratesOf(ours)),
+        name: `${name}; against what also parses`,
+        ...figure,
+        against: { name: "GET and JSON.parse", value: spreadOf(ratesOf(parsed)) },
+        ratio: ratioOf(ratesOf(ours), ratesOf(parsed)),
+      },
+      {
+        name,
+        ...figure,
         against: { name: "the bare client's GET", value: spreadOf(ratesOf(bare)) },
         ratio: ratioOf(ratesOf(ours), ratesOf(bare)),
         bar: { atLeast: 0.85 },

@@ -24,7 +24,18 @@ export interface RedisOptions {
 }
 
 /** Commands of the cache. Each is in DragonflyDB's table of supported commands, so Redis may stand in for it. */
-const COMMANDS = ["hello", "auth", "select", "ping", "get", "getrange", "set", "eval", "evalsha"];
+export const CACHE_COMMANDS: readonly string[] = [
+  "hello",
+  "auth",
+  "select",
+  "ping",
+  "get",
+  "mget",
+  "getrange",
+  "set",
+  "eval",
+  "evalsha",
+];
 
 /**
  * Starts a Redis on a free port of this machine: it speaks the protocol of DragonflyDB, which no package
@@ -111,7 +122,7 @@ export class Redis {
   }
 
   #settings(): string {
-    const commands = COMMANDS.map((command) => `+${command}`).join(" ");
+    const commands = CACHE_COMMANDS.map((command) => `+${command}`).join(" ");
     const lines = [
       "bind 127.0.0.1",
       `port ${this.#port}`,

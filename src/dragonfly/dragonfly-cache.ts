@@ -50,6 +50,8 @@ export class DragonflyCache implements SharedCache {
   #failures = 0;
   #errors = 0;
   #writes = 0;
+  /** This connection answers no MGET. */
+  #isOneByOne = false;
   #isClosed = false;
 
   constructor(options: DragonflyOptions) {
@@ -85,9 +87,8 @@ export class DragonflyCache implements SharedCache {
   async get(keys: readonly string[]): Promise<(SharedEntry | undefined)[]> {
     const client = this.#client;
     if (client === null) return keys.map(() => undefined);
-    const ask = (key: string): Promise<unknown> => client.sendCommand(["GET", this.#keyOf(key)]);
     try {
-      const answers = await this.#inTime(() => Promise.all(keys.map(ask)));
+      const answers = await this.#inTime(() => this.#ask(client, keys));
       this.#failures = 0;
       return answers.map(entryOf);
     } catch (error) {
@@ -112,6 +113,20 @@ export class DragonflyCache implements SharedCache {
     this.#isClosed = true;
     this.#giveUp("it is closed");
     await this.#loop.stop();
+  }
+
+  /** All in one command: each by itself costs the client and the server several times as much. */
+  async #ask(client: Client, keys: readonly string[]): Promise<unknown[]> {
+    const names = keys.map((key) => this.#keyOf(key));
+    if (names.length > 1 && !this.#isOneByOne) {
+      try {
+        return await client.sendCommand<unknown[]>(["MGET", ...names]);
+      } catch (error) {
+        if (!isRefused(error)) throw error;
+        this.#isOneByOne = true;
+      }
+    }
+    return await Promise.all(names.map((name) => client.sendCommand(["GET", name])));
   }
 
   #keyOf(key: string): string {
@@ -146,6 +161,7 @@ export class DragonflyCache implements SharedCache {
     }
     if (this.#isClosed) return client.destroy();
     this.#client = client;
+    this.#isOneByOne = false;
     this.#failures = 0;
     this.#trouble = null;
     this.#options.log.info({}, "the shared cache serves reads");
@@ -201,6 +217,7 @@ export function newClient({
     commandsQueueMaxLength: MAX_COMMANDS,
     disableClientInfo: true,
     maintNotifications: "disabled",
+    commandOptions: { timeout: 0 }, // calls have an end of their own; the client's costs a signal for each command
   });
   return client as Client; // its type names all options that were given
 }
@@ -208,6 +225,11 @@ export function newClient({
 function reasonOf(error: unknown): string {
   if (error instanceof AgentRuntimeError) return error.message;
   return error instanceof Error && error.message !== "" ? error.message : String(error);
+}
+
+/** By a server in cluster mode, for keys of several slots; or to a user who may not. */
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && /^(CROSSSLOT|NOPERM) /.test(error.message);
 }
 
 /** Undefined where there is nothing, or what this program did not write. */

@@ -34,6 +34,7 @@ export async function examineDragonfly(
       ["PING", () => send(["PING"])],
       ["EVAL", () => guardedWrite(send, key, ["1", "1", "", PROBE_MS])],
       ["GET", () => send(["GET", key])],
+      ["MGET", () => send(["MGET", key])],
     ];
     const refused: string[] = [];
     for (const [command, attempt] of tries) {

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
  * Numbers are compared as decimal text, by length and then by letter, for Lua 5.1 (Redis) has no integers beyond
  * 2^53. Of one version the one that was read later is kept: it may be served for longer.
  */
-const SCRIPT = `
+export const SCRIPT = `
 local function below(a, b) return #a < #b or (#a == #b and a < b) end
 local version, settled = string.match(redis.call('GETRANGE', KEYS[1], 0, 40), '^(%d+) (%d+) ')
 if version and below(ARGV[1], version) then return 0 end

@@ -1,5 +1,6 @@
-import { describe, test } from "vitest";
-import { cacheOn, redisOf } from "../support/redis.ts";
+import { describe, expect, test } from "vitest";
+import { adminOf, cacheOn, redisOf } from "../support/redis.ts";
+import { until } from "../support/until.ts";
 import { sharedCacheContract } from "./shared-cache.ts";
 
 sharedCacheContract(
@@ -7,6 +8,20 @@ sharedCacheContract(
   async (context) => {
     const { address } = await redisOf(context);
     return await cacheOn(address.url);
+  },
+);
+
+sharedCacheContract(
+  "on a Redis in cluster mode, which refuses keys of several slots",
+  async (context) => {
+    const redis = await redisOf(context, ["cluster-enabled yes"]);
+    const admin = await adminOf(redis);
+    await admin.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383");
+    await until(async () =>
+      String(await admin.command("CLUSTER", "INFO")).includes("cluster_state:ok"),
+    );
+    await expect(admin.command("MGET", "a", "b")).rejects.toThrow("CROSSSLOT");
+    return await cacheOn(redis.address.url);
   },
 );
 

@@ -9,13 +9,16 @@ import { silentLog } from "../../src/service/log.ts";
 import { until } from "./until.ts";
 
 /** A Redis of one's own, whose user may do what the cache does and no more; it ends with the test. */
-export async function redisOf(context: Pick<TestContext, "skip">): Promise<Redis> {
+export async function redisOf(
+  context: Pick<TestContext, "skip">,
+  settings: readonly string[] = [],
+): Promise<Redis> {
   const { redis: binary } = findParts();
   if (binary.missing !== undefined) {
     if (process.env["CI"] === "true") throw new Error(`missing: ${binary.missing}`);
     return context.skip(`missing: ${binary.missing}`);
   }
-  const redis = await startRedis({ binary });
+  const redis = await startRedis({ binary, settings });
   onTestFinished(() => redis.stop());
   return redis;
 }

@@ -9,6 +9,6 @@ export const cacheCommands: Check<{ readonly refused: readonly string[] }> = {
       ? null
       : fault(
           `refused: ${refused.join("; ")}`,
-          "allow its user PING, GET, GETRANGE, SET, EVAL and EVALSHA on keys that begin with dragonfly.prefix",
+          "allow its user PING, GET, MGET, GETRANGE, SET, EVAL and EVALSHA on keys that begin with dragonfly.prefix",
         ),
 };
