@@ -102,14 +102,16 @@ describe("the rollback follower", () => {
       })();
       for (let kill = 0; kill < kills; kill++) {
         const left = { calls: 1 + random(12) };
+        const [followed, copied] = [openFollowed(), openCopies()];
         const dead = new Promise<void>((resolve) => {
           const mortal = followerOver({
-            main: dyingAfter(openFollowed(), left, resolve),
-            copies: dyingAfter(openCopies(), left, resolve),
+            main: dyingAfter(followed, left, resolve),
+            copies: dyingAfter(copied, left, resolve),
           });
           mortal.start();
         });
         await dead;
+        await Promise.all([followed.close(), copied.close()]); // as its connections end with a process
       }
       writing = false;
       await writer;

@@ -82,7 +82,7 @@ describeOnHomes("what a process keeps in memory", (home) => {
 
   test("is passed by where a strong read asks, or a token is ahead", async () => {
     const here = bench.openManager();
-    const deaf = bench.openManager({ pollMs: 1_000_000, isAlone: true });
+    const deaf = bench.openManager({ pollMs: 1_000_000 });
     await here.updateState("strong", "note", 1);
     await deaf.getState("strong");
     await here.updateState("strong", "note", 2);
@@ -132,7 +132,7 @@ describeOnHomes("what a process keeps in memory", (home) => {
 
   test("does not mix a write with an older version's dates, where another process wrote between", async () => {
     const here = bench.openManager();
-    const deaf = bench.openManager({ pollMs: 1_000_000, isAlone: true });
+    const deaf = bench.openManager({ pollMs: 1_000_000 });
     await deaf.updateState("dates", "note", 1);
     await here.deleteState("dates");
     await here.updateState("dates", "note", 2, { expiresAt: new Date("2100-01-01") });
@@ -144,7 +144,7 @@ describeOnHomes("what a process keeps in memory", (home) => {
 
   test("is no older than what a repeated idempotency key was answered with", async () => {
     const here = bench.openManager();
-    const deaf = bench.openManager({ pollMs: 1_000_000, isAlone: true });
+    const deaf = bench.openManager({ pollMs: 1_000_000 });
     await deaf.updateState("replayed", "note", 1);
     await deaf.getState("replayed");
     const options = { idempotencyKey: "once" };

@@ -16,8 +16,8 @@ describeOnPostgres("what another process commits", (home) => {
 
   beforeAll(async () => {
     bench = await openBench(home);
-    here = bench.openManager({ pollMs: NEVER_MS });
-    there = bench.openManager({ pollMs: NEVER_MS });
+    here = bench.openManager({ pollMs: NEVER_MS, isAlone: false });
+    there = bench.openManager({ pollMs: NEVER_MS, isAlone: false });
   });
 
   afterAll(() => bench.close());

@@ -24,6 +24,7 @@ const NO_PARTS: Parts = {
   browser: { missing: "a browser of the system" },
   redis: { missing: "Redis of the system" },
   containerd: { missing: "containerd of the system" },
+  lua: { missing: "Lua of the system" },
 };
 
 let temporary: string;

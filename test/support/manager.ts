@@ -82,6 +82,7 @@ export function benchOn(database: TestDatabase): Bench {
       readers: 4,
       dataBytes: 1_048_576,
       dataDepth: 64,
+      isAlone: true, // A connection less each: embedded servers take forty.
       ...options,
     });
     ends.push(() => store.close());
