@@ -5,7 +5,9 @@ import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import type { RocketmqAddress } from "../../dev/services/rocketmq.ts";
 import { RocketmqBus } from "../../src/rocketmq/bus.ts";
 import type { IncomingMessage } from "../../src/state/message-bus.ts";
-import { runProgram, startService } from "../support/child.ts";
+import { FaultyApiServer } from "../kubernetes/faulty-api-server.ts";
+import { newPod } from "../kubernetes/pods.ts";
+import { runProgram, startProgram, startService } from "../support/child.ts";
 import { ROCKETMQ_START_MS, adminOf, brokerOf, closing } from "../support/rocketmq.ts";
 import { connectionTo, rocketmqOf } from "../support/rocketmq.ts";
 import { tell } from "../support/pod-stories.ts";
@@ -65,7 +67,24 @@ test("topics create makes what is missing, puts right what is wrong, and leaves 
   expect(await admin.group(broker, group)).toMatchObject({ isOrdered: true });
 });
 
-test("a change goes out, and an update and a fact come in, over a real RocketMQ", async () => {
+/** The pods that an `agent_runtime reflector --to rocketmq` follows. */
+async function startReflector(): Promise<FaultyApiServer> {
+  const kubernetes = new FaultyApiServer();
+  const { origin } = await kubernetes.start();
+  const to = ["--to", "rocketmq", "--url", "http://127.0.0.1:9", "--spool", join(cwd, "spool")];
+  const listen = ["--listen", "127.0.0.1:0"];
+  const reflector = await startProgram(["reflector", "--server", origin, ...to, ...listen], {
+    cwd,
+    env,
+  });
+  onTestFinished(async () => {
+    await reflector.kill("SIGTERM");
+    await kubernetes.stop();
+  });
+  return kubernetes;
+}
+
+test("a change goes out, and an update and facts come in, over a real RocketMQ", async () => {
   await createTopics();
   const bus = closing(new RocketmqBus(connectionTo(address)));
   const topic = env["ROCKETMQ_STATE_TOPIC"]!;
@@ -110,6 +129,12 @@ test("a change goes out, and an update and a fact come in, over a real RocketMQ"
   });
   expect(told.status).toBe(202);
   expect(await next(consumer)).toMatchObject({ subject: "pod:p1", data: { type: "lifecycle" } });
+
+  // A reflector that knows no service: what it sees comes to it over the broker alone.
+  const kubernetes = await startReflector();
+  kubernetes.put(newPod("r", "uid-r", 0));
+  const seen = { id: "pod:uid-r", phase: "requested", data: { podName: "r" } };
+  expect(await next(consumer)).toMatchObject({ subject: "pod:uid-r", data: seen });
 
   async function next(from: typeof consumer): Promise<unknown> {
     const message: IncomingMessage = await until(async () => {
