@@ -174,13 +174,16 @@ test("an entry that a copy answered is taken, once it has what was settled at a 
 });
 
 test("looks of another run of main are not remembered", () => {
-  const freshness = new SharedFreshness(4, { monotonicMs: () => 5 });
+  let nowMs = 5;
+  const freshness = new SharedFreshness(4, { monotonicMs: () => nowMs });
   expect(freshness.momentAt(5)).toBeNull();
   freshness.endLook({ run: "one", settled: 5, next: 5 });
   expect(freshness.momentAt(5)).toEqual({ run: "one", settled: 5, next: 5 });
   expect(freshness.momentAt(4)).toBeNull();
+  nowMs = 6;
   freshness.endLook({ run: "two", settled: 6, next: 6 });
-  expect(freshness.momentAt(5)).toEqual({ run: "two", settled: 6, next: 6 });
+  expect(freshness.momentAt(5)).toBeNull();
+  expect(freshness.momentAt(6)).toEqual({ run: "two", settled: 6, next: 6 });
 });
 
 test("before the first look nothing is taken, after a gap nothing from before it", () => {
@@ -196,6 +199,7 @@ test("what was touched while a look was under way waits for the next one", () =>
   const freshness = new SharedFreshness();
   freshness.beginLook();
   freshness.touch("a");
+  freshness.tell("a"); // of an earlier change
   freshness.endLook({ run: "one", settled: 5, next: 5 });
   expect(freshness.covers("a", 5)).toBe(false);
   freshness.beginLook();
