@@ -36,6 +36,8 @@ export interface Scenario {
   readonly name: string;
   /** What it measures, for `--help`. */
   readonly about: string;
+  /** Only run where it is named: it needs what is not there without being asked for. */
+  readonly isOnlyNamed?: boolean;
   readonly run: (bench: Bench) => Promise<Figure[]>;
 }
 

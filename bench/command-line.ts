@@ -60,7 +60,9 @@ export function readArguments(args: readonly string[], all: readonly Scenario[])
     },
   });
   const { quick, help, only, json } = values;
-  const names = only?.split(",") ?? all.map(({ name }) => name);
+  const names =
+    only?.split(",") ??
+    all.filter(({ isOnlyNamed }) => isOnlyNamed !== true).map(({ name }) => name);
   const unknown = names.filter((name) => !all.some((scenario) => scenario.name === name));
   if (unknown.length > 0) {
     throw new Error(

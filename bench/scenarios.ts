@@ -10,6 +10,7 @@ import { hot } from "./scenarios/hot.ts";
 import { http } from "./scenarios/http.ts";
 import { memory } from "./scenarios/memory.ts";
 import { others } from "./scenarios/others.ts";
+import { peers } from "./scenarios/peers.ts";
 import { recorded } from "./scenarios/recorded.ts";
 import { replica } from "./scenarios/replica.ts";
 import { rollback } from "./scenarios/rollback.ts";
@@ -44,4 +45,5 @@ export const SCENARIOS: readonly Scenario[] = [
   hook,
   tasks,
   captor,
+  peers,
 ];

@@ -13,7 +13,9 @@ const RUN_MS = 300_000;
 const FEW = ["updates", "cache", "http", "start", "recorded", "replica", "rollback"];
 /** It may have to be left out, where no containers can be run: test/captor/bench.prove.ts. */
 const ELSEWHERE = "captor";
-const ALL = SCENARIOS.map(({ name }) => name).filter((name) => name !== ELSEWHERE);
+const ALL = SCENARIOS.filter(
+  ({ name, isOnlyNamed }) => name !== ELSEWHERE && isOnlyNamed !== true,
+).map(({ name }) => name);
 const MEASURED = proofLength({ short: FEW, full: ALL });
 
 interface Line {
