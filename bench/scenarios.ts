@@ -11,6 +11,7 @@ import { memory } from "./scenarios/memory.ts";
 import { others } from "./scenarios/others.ts";
 import { recorded } from "./scenarios/recorded.ts";
 import { replica } from "./scenarios/replica.ts";
+import { rocketmq } from "./scenarios/rocketmq.ts";
 import { rollback } from "./scenarios/rollback.ts";
 import { scale } from "./scenarios/scale.ts";
 import { sharedCache } from "./scenarios/shared-cache.ts";
@@ -40,6 +41,7 @@ export const SCENARIOS: readonly Scenario[] = [
   fsck,
   follower,
   rollback,
+  rocketmq,
   hook,
   tasks,
 ];
