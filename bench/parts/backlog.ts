@@ -98,3 +98,14 @@ export class Backlog {
     while (!isEnough(relay.figures.sent)) await sleep(LOOK_MS, undefined, { signal });
   }
 }
+
+/** Nothing of a database waits to be sent. */
+export async function markSent(bench: Bench, database: string): Promise<void> {
+  const postgres = await bench.postgres();
+  await postgres.query(
+    database,
+    `update agent_state.relays set (xid, scope_no, step, position) =
+       (select feed_xid::text::bigint, scope_no, step, position from agent_state.changes
+         order by feed_xid desc, scope_no desc, step desc, position desc limit 1)`,
+  );
+}

@@ -3,8 +3,10 @@ import type { Rocketmq } from "../../dev/services/rocketmq.ts";
 import { findParts } from "../../dev/services/tools.ts";
 import { RocketmqAdmin } from "../../src/rocketmq/admin/admin.ts";
 import { RocketmqBus } from "../../src/rocketmq/bus.ts";
+import type { Config } from "../../src/config/options.ts";
 import { systemClock } from "../../src/service/clock.ts";
 import { silentLog } from "../../src/service/log.ts";
+import { lifecycleGroup } from "../../src/runtime/rocketmq.ts";
 import type { Bench } from "../bench.ts";
 
 const QUEUES = 16;
@@ -34,4 +36,16 @@ export function bareBus(bench: Bench, endpoint: string): RocketmqBus {
   const bus = new RocketmqBus({ endpoints: [endpoint], ...common });
   bench.workshop.atEnd(() => bus.close());
   return bus;
+}
+
+/** What a service is told that sends its changes there; what it takes in has topics of its own, and nobody sends to them. */
+export async function ownTopics(
+  broker: Rocketmq,
+  stateTopic: string,
+): Promise<Partial<Config["rocketmq"]>> {
+  const updatesTopic = `${stateTopic}-updates`;
+  const lifecycleTopic = lifecycleGroup({ consumerGroup: updatesTopic });
+  for (const topic of [updatesTopic, lifecycleTopic]) await makeTopic(broker, topic);
+  const endpoints = [broker.address.endpoint];
+  return { endpoints, stateTopic, updatesTopic, lifecycleTopic, consumerGroup: updatesTopic };
 }

@@ -1,22 +1,32 @@
 import type { Rocketmq } from "../../dev/services/rocketmq.ts";
 import { sendInGroups } from "../../src/relay/send-in-groups.ts";
 import type { OutgoingMessage } from "../../src/state/message-bus.ts";
+import type { Settings } from "../../src/runtime.ts";
 import type { Bench, Scenario } from "../bench.ts";
 import type { Figure } from "../figure.ts";
+import type { Slice } from "../measure/load.ts";
 import { ratioOf, spreadOf } from "../measure/statistics.ts";
-import { Backlog, CONCURRENCY } from "../parts/backlog.ts";
-import { bareBus, makeTopic, openRocketmq } from "../parts/rocketmq.ts";
+import { Backlog, CONCURRENCY, markSent } from "../parts/backlog.ts";
+import { delivery } from "../parts/delivery.ts";
+import { KnownStates } from "../parts/library.ts";
+import { bareBus, makeTopic, openRocketmq, ownTopics } from "../parts/rocketmq.ts";
 
 /** Messages that the bare client sends, again and again. */
 const MESSAGES = 20_000;
+const WRITERS = 512;
 
 export const rocketmq: Scenario = {
   name: "rocketmq",
-  about: "changes on their way to RocketMQ: how many, and how many after an outage",
+  about:
+    "changes on their way to RocketMQ: how many, how soon, what they cost, and after an outage",
   run: async (bench) => {
     const broker = await openRocketmq(bench);
     const backlog = await Backlog.open(bench);
-    return await relayed(bench, broker, backlog);
+    return [
+      ...(await relayed(bench, broker, backlog)),
+      ...(await delivery(bench, broker, backlog)),
+      ...(await cost(bench, broker)),
+    ];
   },
 };
 
@@ -111,4 +121,42 @@ async function outage(
   } finally {
     await relay.stop();
   }
+}
+
+/** What the relay takes from updates that cannot wait for it. */
+async function cost(bench: Bench, broker: Rocketmq): Promise<Figure[]> {
+  const topic = "bench-cost";
+  await makeTopic(broker, topic);
+  const rocketmq = await ownTopics(broker, topic);
+  const postgres = await bench.postgres();
+  const database = await bench.seededDatabase();
+  const main = postgres.url(database);
+  /** Opened for one slice: what it leaves unsent is nobody's work in the next. */
+  const slice = async (settings: Settings): Promise<Slice> => {
+    await markSent(bench, database);
+    const library = await bench.openLibrary(settings);
+    try {
+      const states = await KnownStates.read(library, bench.sizes.keys);
+      return await bench.load(WRITERS, (caller) => states.update(caller, WRITERS));
+    } finally {
+      await library.close();
+    }
+  };
+  const slices = await bench.takeTurns({
+    without: () => slice({ supabase: { main } }),
+    beside: () => slice({ supabase: { main }, messages: "rocketmq", rocketmq }),
+  });
+  const beside = slices.beside.map(({ rate }) => rate);
+  const without = slices.without.map(({ rate }) => rate);
+  return [
+    {
+      name: `durable updates beside the relay, ${WRITERS} callers`,
+      unit: "/s",
+      ours: spreadOf(beside),
+      against: { name: "without", value: spreadOf(without) },
+      ratio: ratioOf(beside, without),
+      bar: { atLeast: 0.7 },
+      notes: ["RocketMQ runs on the same machine"],
+    },
+  ];
 }
