@@ -13,6 +13,7 @@ import { others } from "./scenarios/others.ts";
 import { peers } from "./scenarios/peers.ts";
 import { recorded } from "./scenarios/recorded.ts";
 import { replica } from "./scenarios/replica.ts";
+import { rocketmq } from "./scenarios/rocketmq.ts";
 import { rollback } from "./scenarios/rollback.ts";
 import { scale } from "./scenarios/scale.ts";
 import { sharedCache } from "./scenarios/shared-cache.ts";
@@ -42,6 +43,7 @@ export const SCENARIOS: readonly Scenario[] = [
   fsck,
   follower,
   rollback,
+  rocketmq,
   hook,
   tasks,
   captor,

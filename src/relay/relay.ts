@@ -158,12 +158,15 @@ export class Relay {
     const from = held.map(({ sentTo }) => sentTo).toSorted(comparePositions)[0]!;
     const ids = held.map(({ partition }) => partition);
     const page = await relay.read(ids, from, PAGE);
-    await this.#tellGap(from);
     const sentTo = new Map(held.map((one) => [one.partition, one.sentTo]));
     const rows = page.rows.filter(
       ({ at }) => comparePositions(at, sentTo.get(partitionOf(at))!) > 0,
     );
-    await this.#keepingLease(() => this.#send(rows, signal));
+    // What was pruned is looked for beside the sending: nobody's message waits for it.
+    const both = [this.#keepingLease(() => this.#send(rows, signal)), this.#tellGap(from)];
+    for (const done of await Promise.allSettled(both)) {
+      if (done.status === "rejected") throw done.reason;
+    }
     if (comparePositions(page.next, from) > 0) await this.#advance(held, page.next);
     return page.more;
   }

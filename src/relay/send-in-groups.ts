@@ -1,3 +1,5 @@
+import { setMaxListeners } from "node:events";
+
 /**
  * Sends the items of each group one after the other, of so many groups side by side. The first failure
  * ends it: what is under way is waited for, nothing else begins.
@@ -7,6 +9,7 @@ export async function sendInGroups<Item>(
   options: { readonly concurrency: number; readonly signal: AbortSignal },
   send: (item: Item, ended: AbortSignal) => Promise<void>,
 ): Promise<void> {
+  setMaxListeners(0, options.signal); // Each send that is under way listens for the end.
   const waiting = groups.values();
   let failure: { readonly error: unknown } | undefined;
   const work = async (): Promise<void> => {
