@@ -24,7 +24,7 @@ export async function partsView({ place, signal }) {
   };
   await draw();
   show(place, title("Parts"), about, cards);
-  const timer = setInterval(() => draw().catch(() => undefined), EVERY_MS);
+  const timer = setInterval(() => void draw().catch(() => undefined), EVERY_MS);
   signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }
 

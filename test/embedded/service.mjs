@@ -15,10 +15,7 @@ try {
   const [{ pid }] = home.status();
   say({ event: "ready", address: home.address("main"), pid });
   process.on("SIGINT", () => say({ event: "interrupted" })); // It would finish its work first.
-  process.once("SIGTERM", async () => {
-    await home.close();
-    say({ event: "closed" });
-  });
+  process.once("SIGTERM", () => void home.close().then(() => say({ event: "closed" })));
 } catch (error) {
   say({ event: "refused", code: error.code, message: error.message });
 }

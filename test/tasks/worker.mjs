@@ -20,7 +20,7 @@ const handlers = {
   /** Counts once, outside; where that is in doubt, says so, and counts again if it is told to. */
   count: async ({ id, input }, run) => {
     const pause = () => sleep(Math.random() * input.ms);
-    const inDoubt = input.again ? async () => void appendFileSync(file, `doubt ${id}\n`) : "fail";
+    const inDoubt = input.again ? async () => appendFileSync(file, `doubt ${id}\n`) : "fail";
     await pause();
     await run.effect(
       "count",
