@@ -69,13 +69,14 @@ async function hits(bench: Bench, redis: Redis): Promise<Figure[]> {
       after.hits + after.misses + after.stale - before.hits - before.misses - before.stale;
     const share = (100 * (after.hits - before.hits)) / asked;
     const name = `reads by id from the shared cache, ${READERS} callers`;
-    const figure = { unit: "/s", ours: spreadOf(ratesOf(ours)) };
+    const figure = { unit: "/s", ours: spreadOf(ratesOf(ours)) } as const;
     return [
       {
         name: `${name}; against what also parses`,
         ...figure,
         against: { name: "GET and JSON.parse", value: spreadOf(ratesOf(parsed)) },
         ratio: ratioOf(ratesOf(ours), ratesOf(parsed)),
+        bar: null,
       },
       {
         name,
