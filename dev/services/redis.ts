@@ -26,7 +26,6 @@ export interface RedisOptions {
 /** Commands of the cache. Each is in DragonflyDB's table of supported commands, so Redis may stand in for it. */
 export const CACHE_COMMANDS: readonly string[] = [
   "hello",
-  "auth",
   "select",
   "ping",
   "get",

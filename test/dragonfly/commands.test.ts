@@ -1,0 +1,80 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createClient } from "@redis/client";
+import { expect, onTestFinished, test } from "vitest";
+import { CACHE_COMMANDS } from "../../dev/services/redis.ts";
+import type { Redis } from "../../dev/services/redis.ts";
+import { cacheCommands } from "../../src/doctor/checks/cache-commands.ts";
+import { examineDragonfly } from "../../src/dragonfly/examine-dragonfly.ts";
+import { cacheOn, redisOf } from "../support/redis.ts";
+import { until } from "../support/until.ts";
+
+const page = readFileSync(new URL("../../docs/dragonfly.md", import.meta.url), "utf8");
+
+/** Who may not give these is not let in at all, or not to that database. */
+const CONNECTING = ["hello", "select"];
+
+test("the page names the commands that the cache's user may give in the tests, and no others", () => {
+  const [, list] = /those commands that DragonflyDB documents:((?:,?\s+`[A-Z]+`)+)/.exec(page)!;
+  const named = [...list!.matchAll(/`([A-Z]+)`/g)].map(([, command]) => command!.toLowerCase());
+  expect(named).toEqual(CACHE_COMMANDS);
+});
+
+test("these are what the cache and its examination send, and what the server does for them", async (context) => {
+  const redis = await redisOf(context);
+  const url = `${redis.address.url}/1`; // a database by its number costs a SELECT
+  const cache = await cacheOn(url);
+  const keys = [randomUUID(), randomUUID()];
+  for (const version of [1n, 2n]) {
+    cache.put(keys[0]!, { version, settled: 1, text: "" }, 60_000);
+    await until(async () => (await cache.get([keys[0]!]))[0]?.version === version);
+  }
+  await cache.get(keys);
+  const options = { url, prefix: "test:", connectTimeoutMs: 10_000 };
+  expect(await examineDragonfly(options)).toEqual({ refused: [] });
+  expect(await commandsOf(redis)).toEqual(CACHE_COMMANDS.toSorted());
+});
+
+test("the doctor finds each that its user may not give, and says which it needs", async (context) => {
+  const { address } = await redisOf(context);
+  const admin = await quietAdmin(address.adminUrl);
+  const options = { url: address.url, prefix: "test:", connectTimeoutMs: 10_000 };
+  const needed = CACHE_COMMANDS.filter((command) => !CONNECTING.includes(command));
+  for (const command of needed) {
+    await admin.sendCommand(["ACL", "SETUSER", "cache", `-${command}`]);
+    await admin.sendCommand(["SCRIPT", "FLUSH"]);
+    const facts = await examineDragonfly(options);
+    expect(facts.refused, command).toEqual([
+      expect.stringMatching(/NOPERM|can't run this command/),
+    ]);
+    const { remedy } = cacheCommands.look(facts)!;
+    expect(remedy.match(/[A-Z]{2,}/g)!.map((word) => word.toLowerCase())).toEqual(needed);
+    await admin.sendCommand(["ACL", "SETUSER", "cache", `+${command}`]);
+  }
+});
+
+test("a user who may not give MGET is served all the same", async (context) => {
+  const { address } = await redisOf(context);
+  const admin = await quietAdmin(address.adminUrl);
+  await admin.sendCommand(["ACL", "SETUSER", "cache", "-mget"]);
+  const cache = await cacheOn(address.url);
+  cache.put("one", { version: 1n, settled: 1, text: "text" }, 60_000);
+  await until(async () => (await cache.get(["one", "two"]))[0] !== undefined);
+  expect(cache.errors).toBe(0);
+});
+
+/** What was called since it was started, in scripts too; without what asking costs. */
+async function commandsOf({ address }: Redis): Promise<string[]> {
+  const admin = await quietAdmin(address.adminUrl);
+  const stats = await admin.sendCommand<string>(["INFO", "commandstats"]);
+  const called = [...stats.matchAll(/^cmdstat_([^:]+):/gm)].map(([, command]) => command!);
+  return called.filter((command) => command !== "info").toSorted();
+}
+
+/** Who says no more than it is told to. */
+async function quietAdmin(url: string) {
+  const admin = createClient({ url, disableClientInfo: true, maintNotifications: "disabled" });
+  await admin.connect();
+  onTestFinished(() => admin.destroy());
+  return admin;
+}
