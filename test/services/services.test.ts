@@ -25,7 +25,6 @@ const NO_PARTS: Parts = {
   redis: { missing: "Redis of the system" },
   lua: { missing: "Lua of the system" },
   containerd: { missing: "containerd of the system" },
-  lua: { missing: "Lua of the system" },
 };
 
 let temporary: string;
