@@ -202,6 +202,16 @@ export const POD_STORIES: Readonly<Record<string, PodStory>> = {
     ends: { observed: "failed", reason: "Evicted" },
     decisive: [NEXT],
   },
+  "an eviction, and the pod is gone": {
+    facts: [
+      ...BEGINNING,
+      tell("pod", ["evicted", 80], { reason: "Evicted" }),
+      tell("pod", ["preStop", 80]),
+      tell("pod", ["deleted", 95]),
+    ],
+    ends: { observed: "deleted", reason: "Evicted" },
+    decisive: [NEXT, NEXT + 2],
+  },
   "a node that is lost": {
     facts: [...BEGINNING, tell("pod", ["nodeLost", 400])],
     ends: { observed: "unknown", reason: "NodeLost" },
