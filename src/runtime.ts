@@ -231,7 +231,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       },
     });
     const runsOn = await describeMain(manager, config);
-    rollback?.follower.start(() => manager.waitingWrites > BUSY_WRITES);
+    rollback?.follower.start(() => manager.isBusy);
     if (bus !== null) messages = startMessages(config, bus, { manager, store, log, metrics });
     return {
       manager,
@@ -252,9 +252,6 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
 function leaseThreadOf(data: LeaseThreadWay): LeaseThreadPlace {
   return { entry: new URL("./runtime/lease-thread.js", import.meta.url), data };
 }
-
-/** More waiting writes than that: whoever else works on main lets them go first. */
-const BUSY_WRITES = 64;
 
 /** A part that has an address of its own; "" where it has none. */
 function elsewhere(

@@ -54,6 +54,8 @@ import { holdScope, releaseScope, rollBack } from "./roll-back.ts";
 import type { SharedStatus } from "./shared-reads.ts";
 import { watchChanges } from "./watch.ts";
 
+const BUSY_WRITES = 64;
+
 /** The state of agents, tasks and whatever they need, in one database: versioned, durable, watched. */
 export class StateManager implements StateFace {
   readonly metrics: Metrics;
@@ -291,9 +293,9 @@ export class StateManager implements StateFace {
     return this.#processors.start(handler, options);
   }
 
-  /** How many writes wait for main, or are on their way. */
-  get waitingWrites(): number {
-    return this.#parts.batcher.length;
+  /** So many writes wait for main that whoever else works on it lets them go first. */
+  get isBusy(): boolean {
+    return this.#parts.batcher.length > BUSY_WRITES;
   }
 
   /**

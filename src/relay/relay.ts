@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../service/clock.ts";
 import { Loop } from "../service/loop.ts";
 import { changeMessage } from "../state/change-event.ts";
@@ -23,6 +24,10 @@ export interface RelayOptions extends SendOptions {
   readonly concurrency: number;
   /** How soon changes that other processes committed are seen. */
   readonly pollMs: number;
+  /** Whether others need the machine more; unsaid: never. */
+  readonly isBusy?: () => boolean;
+  /** The part of the time in which it works while that is so, above 0, at most 1; default 1. */
+  readonly share?: number;
   /** How long another service waits for this one when it does not answer; default 15,000. */
   readonly leaseMs?: number;
 }
@@ -53,6 +58,7 @@ export interface RelayFigures {
 
 const LEASE_MS = 15_000;
 const PAGE = { limit: 1_000, bytes: PAGE_BYTES };
+const MAX_REST_MS = 2_000;
 const BACKLOG_LIMIT = 10_000;
 const BACKLOG_EVERY_MS = 1_000;
 
@@ -129,9 +135,11 @@ export class Relay {
   }
 
   async #round(signal: AbortSignal): Promise<boolean> {
+    const began = systemClock.monotonicMs();
     try {
       await this.#lease();
       const more = this.#held.length > 0 && (await this.#sendPage(signal));
+      if (more) await this.#rest(systemClock.monotonicMs() - began, signal);
       await this.#lookBack();
       this.#reason = undefined;
       this.#health = this.#held.length === 0 ? "waiting" : more ? "behind" : "ok";
@@ -142,6 +150,14 @@ export class Relay {
       await this.#lookBack().catch(() => {}); // What failed first is what is told.
       throw error;
     }
+  }
+
+  /** Leaves a busy machine to the writes, for a while that matches what it took: what waits is in the log. */
+  async #rest(tookMs: number, signal: AbortSignal): Promise<void> {
+    const { isBusy, share = 1 } = this.#options;
+    if (share === 1 || isBusy?.() !== true) return;
+    const restMs = Math.min(MAX_REST_MS, tookMs * (1 / share - 1));
+    await sleep(restMs, undefined, { signal }).catch(() => undefined);
   }
 
   async #lease(): Promise<void> {

@@ -53,6 +53,8 @@ export function startMessages(
     maxInlineBytes: rocketmq.maxInlineBytes,
     concurrency: rocketmq.sendConcurrency,
     pollMs: feed.pollMs,
+    isBusy: () => manager.isBusy,
+    share: rocketmq.sharePercent / 100,
     log,
   });
   const topic = { topic: rocketmq.updatesTopic, group: rocketmq.consumerGroup };

@@ -212,6 +212,29 @@ test("a page that takes longer than the lease is sent once, and is done with", a
   expect(firstOfEach(producer.told())).toEqual(await committed());
 });
 
+test("while writes wait for main it rests between pages, in proportion, and all goes out", async () => {
+  const scopes = Array.from({ length: 1_100 }, (_, n) => `s${n}`); // more than a page
+  await Promise.all(scopes.map((id) => manager.updateState(id, "note", {})));
+  const producer = new RecordingProducer();
+  producer.before = () => new Promise((resolve) => setTimeout(resolve, 1));
+  const reads: number[] = [];
+  let restedFrom = 0;
+  const read: StateStore["relay"]["read"] = (...page) => {
+    reads.push(performance.now());
+    return store.relay.read(...page);
+  };
+  const relay = openRelay(
+    { store: { ...store, relay: { ...store.relay, read } }, manager },
+    { producer, isBusy: () => (restedFrom ||= performance.now()) > 0, share: 0.5 },
+  );
+  onTestFinished(() => relay.stop());
+  relay.start();
+  await until(() => relay.figures.sent === scopes.length);
+  await until(() => reads.length >= 2);
+  expect(reads[1]! - restedFrom).toBeGreaterThan(0.8 * (restedFrom - reads[0]!));
+  expect(firstOfEach(producer.told())).toEqual(await committed());
+});
+
 test("changes that were pruned unsent are told, once, and the rest goes out", async () => {
   const producer = new RecordingProducer();
   const first = startRelay({ producer });
