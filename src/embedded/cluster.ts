@@ -1,4 +1,5 @@
-import { readFile, rename, rm, stat } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import type { Binaries } from "./binaries.ts";
 import { runCommand } from "./command.ts";
@@ -23,6 +24,7 @@ export interface ClusterTools {
 export type OwnerName = Exclude<ServerName, "readonly">;
 
 const CREATE_TIMEOUT_MS = 120_000;
+const DRAFT = ".new-";
 
 const REMEDY: Readonly<Record<OwnerName, string>> = {
   main: "rebuild it from the rollback server (`agent_runtime state restore --from rollback`), restore a backup, or name another directory with --data-dir",
@@ -73,10 +75,15 @@ export function serverUser(tools: ClusterTools): number | undefined {
  */
 export async function createCluster(tools: ClusterTools, name: OwnerName): Promise<void> {
   const folder = clusterFolder(tools, name);
-  const draft = `${folder}.new`;
-  await rm(draft, { recursive: true, force: true });
+  // Not one name for all: what a killed start began to make may still be at work in its own.
+  const draft = `${folder}${DRAFT}${randomBytes(4).toString("hex")}`;
   await giveToServers(tools.identity, tools.dataDir);
-  await initialize(tools, draft);
+  try {
+    await initialize(tools, draft);
+  } catch (error) {
+    await rm(draft, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
+  }
   await appendDurably(
     path.join(draft, "postgresql.conf"),
     `\ninclude_if_exists = '${SETTINGS_FILE}'\n`,
@@ -85,6 +92,16 @@ export async function createCluster(tools: ClusterTools, name: OwnerName): Promi
   await syncPath(tools.dataDir);
   await recordServers(tools.dataDir, [name]);
   await giveToServers(tools.identity, path.join(tools.dataDir, MARKER));
+}
+
+/** Removes what starts that were killed left half made. Only for the holder of the lock. */
+export async function removeDrafts({ dataDir }: ClusterTools): Promise<void> {
+  const names = await readdir(dataDir);
+  const drafts = names.filter((name) => /^(main|rollback)\.new(-|$)/.test(name));
+  // One that is still being written to goes with a later start.
+  const remove = (name: string): Promise<void> =>
+    rm(path.join(dataDir, name), { recursive: true, force: true }).catch(() => undefined);
+  await Promise.all(drafts.map(remove));
 }
 
 async function initialize(tools: ClusterTools, draft: string): Promise<void> {

@@ -5,7 +5,7 @@ import type { Logger } from "../service/log-port.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { BackgroundServer } from "./background-server.ts";
 import { findBinaries } from "./binaries.ts";
-import { checkCluster, clusterFolder, createCluster } from "./cluster.ts";
+import { checkCluster, clusterFolder, createCluster, removeDrafts } from "./cluster.ts";
 import type { ClusterTools } from "./cluster.ts";
 import { MARKER, openDataDirectory, refuse } from "./data-directory.ts";
 import { chooseIdentity, giveToServers } from "./identity.ts";
@@ -107,6 +107,7 @@ async function open(
     await checkCluster(tools, "main"); // Refuse before touching anything.
   }
   const runFolder = await takeLock(tools, undo);
+  await removeDrafts(tools);
   await options.beforeMain?.(tools);
   const launch: Launch = {
     tools,

@@ -1,6 +1,7 @@
+import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { ask, openHome, pidOf, scratchFolder, serverPids } from "./support.ts";
 
 test("a first start makes a durable database that only a private socket reaches", async () => {
@@ -88,4 +89,21 @@ test("a start that was killed half-way heals at the next one", async () => {
   expect(await ask(home.address("main"), "select 1")).toBe(1);
   expect(pidOf(home)).toBeGreaterThan(1);
   expect(existsSync(path.join(dataDir, "main.new"))).toBe(false);
+});
+
+test("what a start that was killed is still making disturbs no other start", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  mkdirSync(dataDir);
+  writeFileSync(path.join(dataDir, "agent_runtime.json"), '{"layout":1,"servers":[]}');
+  const making = spawn(
+    "sh",
+    ["-c", "while :; do mkdir -p main.new; : > main.new/$((n += 1)); done"],
+    {
+      cwd: dataDir,
+    },
+  );
+  onTestFinished(() => void making.kill("SIGKILL"));
+  await expect.poll(() => existsSync(path.join(dataDir, "main.new"))).toBe(true);
+  const home = await openHome(dataDir);
+  expect(await ask(home.address("main"), "select 1")).toBe(1);
 });
