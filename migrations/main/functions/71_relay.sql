@@ -45,7 +45,7 @@ create or replace function agent_state_api.read_relay(
 returns table (feed_xid bigint, scope_no bigint, step bigint, "position" integer, state_no bigint, namespace text, scope text, id text,
                type text, version bigint, kind text, stored text, phase text, cause text, actor text, digest bytea, at timestamptz, body json)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off set jit = off as $$
+  set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
 #variable_conflict use_column
 declare
   c_looks constant integer := 16 * p_limit;
