@@ -37,19 +37,26 @@ export function clientConfig(options: ConnectionOptions): pg.ClientConfig {
 
 /**
  * One connection that heals: it connects when it is first needed, and again after it broke.
- * One query at a time; the caller waits its turn.
+ * One query at a time: each waits until those before it have ended.
  */
 export class Connection {
   readonly #options: ConnectionOptions;
   #client: pg.Client | undefined;
   #connecting: Promise<pg.Client> | undefined;
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
   }
 
   /** @throws {AgentRuntimeError} UNAVAILABLE, saying whether the statement may have run. */
-  async query(statement: string, values: readonly unknown[]): Promise<Row[]> {
+  query(statement: string, values: readonly unknown[]): Promise<Row[]> {
+    const turn = this.#last.then(() => this.#query(statement, values));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #query(statement: string, values: readonly unknown[]): Promise<Row[]> {
     let sent = false;
     let client: pg.Client | undefined;
     try {
@@ -104,7 +111,6 @@ export class Connection {
   }
 }
 
-/** Cuts a connection without a word: the other side may be frozen and never answer a farewell. */
 /** Ends a connection without a word: the server may not be there to hear it. */
 export function destroy(client: pg.Client): void {
   (
