@@ -7,7 +7,8 @@ import { Finalizers, stripFinalizers } from "../reflector/finalizers.ts";
 import { knownPods } from "../reflector/known-pods.ts";
 import { Reflector, sumOf } from "../reflector/reflector.ts";
 import type { ReflectorFigures } from "../reflector/reflector.ts";
-import { StatusServer } from "../reflector/status-server.ts";
+import { reflectorStatus } from "../reflector/status.ts";
+import { StatusServer } from "../service/status-server.ts";
 import { systemClock } from "../service/clock.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { createLogger } from "../service/log.ts";
@@ -122,15 +123,15 @@ async function follow(
       }),
   );
   const figures = (): ReflectorFigures => sumOf(reflectors.map((each) => each.figures));
+  const told = (): Readonly<Record<string, number | boolean>> => ({
+    ...sink.figures,
+    sinkFailures: sink.figures.failures,
+    ...figures(),
+    held: finalizers?.due ?? 0,
+  });
   const status = new StatusServer({
+    ...reflectorStatus(told, () => figures().synced),
     ...flags.listen,
-    figures: () => ({
-      ...sink.figures,
-      sinkFailures: sink.figures.failures,
-      ...figures(),
-      held: finalizers?.due ?? 0,
-    }),
-    isReady: () => figures().synced,
   });
   try {
     await writeLine(terminal.stdout, `agent_runtime reflector at ${await status.start()}`);

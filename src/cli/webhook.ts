@@ -7,7 +7,8 @@ import { systemClock } from "../service/clock.ts";
 import { createLogger } from "../service/log.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { Certificate } from "../webhook/certificate.ts";
-import { StatusServer } from "../webhook/status-server.ts";
+import { StatusServer } from "../service/status-server.ts";
+import { webhookStatus } from "../webhook/status.ts";
 import { WebhookServer } from "../webhook/webhook-server.ts";
 import { configFlag } from "./config-flag.ts";
 import { FACT_VARIABLES } from "./fact-options.ts";
@@ -55,7 +56,7 @@ async function serve({ config: file, ...flags }: Flags, terminal: Terminal): Pro
   const certificate = await Certificate.open({ certFile, keyFile });
   const webhook = new WebhookServer({ certificate, sidecar, ...listen, reloadMs, log });
   const { figures } = webhook;
-  const status = new StatusServer({ figures, ...statusListen, clock: systemClock });
+  const status = new StatusServer({ ...webhookStatus(figures, systemClock), ...statusListen });
   try {
     const told = `agent_runtime webhook at ${await webhook.start()}, status at ${await status.start()}`;
     await writeLine(stdout, told);

@@ -1,8 +1,9 @@
 import { hostname } from "node:os";
 import { Beliefs } from "../captor/beliefs.ts";
 import { Captor } from "../captor/captor.ts";
-import { StatusServer } from "../captor/status-server.ts";
-import type { StatusOptions } from "../captor/status-server.ts";
+import { captorStatus } from "../captor/status.ts";
+import { StatusServer } from "../service/status-server.ts";
+import type { SinkFigures } from "../captor/status.ts";
 import type { Config } from "../config/options.ts";
 import { Containerd } from "../containerd/containerd.ts";
 import { systemClock } from "../service/clock.ts";
@@ -24,7 +25,7 @@ export function openCaptor(
 ): {
   readonly captor: Captor;
   /** Serves how it stands. */
-  readonly statusServer: (sink: StatusOptions["sink"]) => StatusServer;
+  readonly statusServer: (sink: { readonly figures: SinkFigures }) => StatusServer;
   readonly close: () => Promise<void>;
 } {
   const { containerd: socket, relistMs, listen } = settings;
@@ -44,7 +45,8 @@ export function openCaptor(
   const { figures } = captor;
   return {
     captor,
-    statusServer: (figured) => new StatusServer({ figures, sink: figured, ...listen }),
+    statusServer: (told) =>
+      new StatusServer({ ...captorStatus({ figures, sink: told }), ...listen }),
     close: async () => {
       await captor.stop();
       containerd.close();

@@ -1,6 +1,5 @@
 import { FigurePage } from "../service/figure-page.ts";
-import { PlainServer } from "../service/plain-server.ts";
-import type { PlainAnswer } from "../service/plain-server.ts";
+import type { Status } from "../service/status-server.ts";
 import type { CaptorFigures } from "./figures.ts";
 
 /** How the facts fare after they were told. */
@@ -10,53 +9,28 @@ export interface SinkFigures {
   readonly refused: number;
 }
 
-export interface StatusOptions {
+interface Parts {
   readonly figures: CaptorFigures;
   readonly sink: { readonly figures: SinkFigures };
-  readonly host: string;
-  /** 0 picks a free one. */
-  readonly port: number;
 }
 
-/** Tells how a captor stands: `/healthz`, `/readyz`, `/metrics`. */
-export class StatusServer {
-  readonly #options: StatusOptions;
-  readonly #page = new FigurePage();
-  readonly #server: PlainServer;
-
-  constructor(options: StatusOptions) {
-    this.#options = options;
-    expose(this.#page, options);
-    this.#server = new PlainServer(({ method, url }) => this.#answer(`${method} ${url}`));
-  }
-
-  /** Where it listens. */
-  async start(): Promise<string> {
-    return await this.#server.start(this.#options.host, this.#options.port);
-  }
-
-  async stop(): Promise<void> {
-    await this.#server.stop();
-  }
-
-  async #answer(request: string): Promise<PlainAnswer> {
-    const { figures, sink } = this.#options;
-    if (request === "GET /metrics") {
-      const { contentType, body } = await this.#page.render();
-      return { status: 200, type: contentType, text: body };
-    }
-    const isKnown = ["GET /healthz", "GET /readyz"].includes(request);
-    const isReady = request !== "GET /readyz" || figures.isJoined;
-    const { isJoined, joins, containers, disagreements, listedAtMs } = figures;
-    const listedAt = listedAtMs === 0 ? null : new Date(listedAtMs).toISOString();
-    const told = { isJoined, joins, containers, disagreements, listedAt, ...sink.figures };
-    const body = isKnown ? told : { code: "ROUTE_NOT_FOUND" };
-    const status = isKnown ? (isReady ? 200 : 503) : 404;
-    return { status, text: JSON.stringify(body) };
-  }
+/** How a captor stands: ready while it is on containerd's bus. */
+export function captorStatus(parts: Parts): Status {
+  const { figures, sink } = parts;
+  const page = new FigurePage();
+  expose(page, parts);
+  return {
+    isReady: () => figures.isJoined,
+    told: () => {
+      const { isJoined, joins, containers, disagreements, listedAtMs } = figures;
+      const listedAt = listedAtMs === 0 ? null : new Date(listedAtMs).toISOString();
+      return { isJoined, joins, containers, disagreements, listedAt, ...sink.figures };
+    },
+    page,
+  };
 }
 
-function expose(page: FigurePage, { figures, sink }: StatusOptions): void {
+function expose(page: FigurePage, { figures, sink }: Parts): void {
   const gauge = (name: string, help: string, read: () => number): void =>
     page.expose({ name: `agent_runtime_captor_${name}`, type: "gauge", help }, () => [
       { labels: {}, value: read() },
