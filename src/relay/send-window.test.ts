@@ -117,7 +117,7 @@ test("while the bus is away one at a time tries it; when it is back all go at on
   const sends = new Sends(20);
   const rows = Array.from({ length: 40 }, (_, n) => rowAt(n + 1, n));
   sends.window.add(rows, FEED_START);
-  for (const { end } of [...sends.underWay]) await end("failed");
+  for (const sending of sends.underWay.slice()) await sending.end("failed");
   while (sends.underWay.length > 1) await sends.underWay[0]!.end("failed");
   await sends.underWay[0]!.end("failed");
   expect(sends.underWay.length).toBe(1);
