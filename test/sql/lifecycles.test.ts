@@ -119,6 +119,33 @@ describeOnPostgres("a phase", (home) => {
     expect(labelled(rows.map(({ code }) => code))).toEqual(labelled(meant));
   });
 
+  test.each(["change", "repair"] as const)(
+    "(%s) moves through the functions of tasks as by hand, though there no trigger looks",
+    async (via) => {
+      const namespace = `tasks-${via}`;
+      const ofTasks = moves.filter(
+        ({ type, from, to }) => type === "task" && from !== null && from !== to,
+      );
+      await place(namespace, ofTasks);
+      await bench.sql(`create or replace function try_as_task(p_id text, p_to text) returns text language plpgsql as $$
+        begin
+          perform set_config('agent_state.repair', '${via === "repair" ? "on" : ""}', true);
+          perform agent_state.write_tasks(array[s.state_no], array[p_to], array['{"m":{}}'::json], array['moved'], null)
+             from agent_state.states s where s.namespace = '${namespace}' and s.id = p_id;
+          return null;
+        exception when sqlstate 'PT422' then return sqlerrm;
+        end $$`);
+      const rows = await bench.sql<{ code: string | null }>(
+        "select try_as_task(id, phase) as code from unnest($1::text[], $2::text[]) with ordinality i(id, phase, n) order by n",
+        [ofTasks.map(idOf), ofTasks.map(({ to }) => to)],
+      );
+      const meant = ofTasks.map(({ type, from, to }) =>
+        mayMove(type, from, to, via) ? "goes" : "ILLEGAL_TRANSITION",
+      );
+      expect(rows.map(({ code }) => code ?? "goes")).toEqual(meant);
+    },
+  );
+
   test.each([
     ["to none", "update agent_state.states set phase = null where namespace = 'by' and id = $1"],
     [
