@@ -240,6 +240,8 @@ export class Relay {
     const positions = this.#held.map((one) => one.sentTo).toSorted(comparePositions);
     this.#readTo = positions[0] ?? FEED_START;
     this.#isBehind = true;
+    this.#backlogAt = 0;
+    await this.#lookBack(); // Before anybody says that all was sent.
     this.#reading.wake();
   }
 
