@@ -5,6 +5,7 @@ import { embedded } from "./scenarios/embedded.ts";
 import { fsck } from "./scenarios/fsck.ts";
 import { follower } from "./scenarios/follower.ts";
 import { growth } from "./scenarios/growth.ts";
+import { heartbeats } from "./scenarios/heartbeats.ts";
 import { hook } from "./scenarios/hook.ts";
 import { hot } from "./scenarios/hot.ts";
 import { http } from "./scenarios/http.ts";
@@ -19,8 +20,10 @@ import { scale } from "./scenarios/scale.ts";
 import { sharedCache } from "./scenarios/shared-cache.ts";
 import { single } from "./scenarios/single.ts";
 import { start } from "./scenarios/start.ts";
+import { taskScale } from "./scenarios/task-scale.ts";
 import { tasks } from "./scenarios/tasks.ts";
 import { turns } from "./scenarios/turns.ts";
+import { unwind } from "./scenarios/unwind.ts";
 import { updates } from "./scenarios/updates.ts";
 
 /** All there is to measure, in the order of the table. */
@@ -46,6 +49,9 @@ export const SCENARIOS: readonly Scenario[] = [
   rocketmq,
   hook,
   tasks,
+  taskScale,
+  heartbeats,
+  unwind,
   captor,
   peers,
 ];

@@ -1,9 +1,16 @@
 import pg from "pg";
 import type { Postgres } from "./postgres.ts";
 
-/** The tables that grow with the states, and the columns that tell one copy of a row from another. */
-const TABLES = ["scopes", "states", "changes"] as const;
-const NUMBERS: readonly string[] = ["scope_no", "state_no"];
+/** The tables that grow with the states, and the columns that tell one copy of a row from another; the first is there in each. */
+const NUMBER_OF = {
+  scopes: "scope_no",
+  states: "state_no",
+  changes: "state_no",
+  stacks: "stack_no",
+  tasks: "task_no",
+} as const;
+const TABLES = Object.keys(NUMBER_OF) as (keyof typeof NUMBER_OF)[];
+const NUMBERS: readonly string[] = ["scope_no", "state_no", "stack_no", "task_no"];
 const NAMES: readonly string[] = ["id", "scope"];
 
 /** Rows are made by two sessions, as the machine has two cores at least. */
@@ -21,7 +28,7 @@ export function copyOf(id: string, copy: number): string {
  * columns as it finds them, so it need not know the schema.
  */
 export async function multiplyStates(
-  postgres: Postgres,
+  postgres: Pick<Postgres, "query">,
   database: string,
   times: number,
 ): Promise<void> {
@@ -50,9 +57,9 @@ export async function multiplyStates(
 }
 
 async function copyRows(
-  postgres: Postgres,
+  postgres: Pick<Postgres, "query">,
   database: string,
-  copies: { table: string; shift: number; from: number; to: number },
+  copies: { table: keyof typeof NUMBER_OF; shift: number; from: number; to: number },
 ): Promise<void> {
   const { table, shift, from, to } = copies;
   const columns = await postgres.query<{ name: string }>(
@@ -67,20 +74,20 @@ async function copyRows(
     if (NUMBERS.includes(name)) return `${column} + copy * ${shift}::bigint`;
     return NAMES.includes(name) ? `${column} || '-' || copy` : column;
   });
-  // On the search path of the schema's own functions no row is noted as made by hand.
+  // No triggers: no row is noted as made by hand, no phase is judged, and what refers to what is as it was.
   await run(
     postgres,
     database,
-    `set search_path = pg_catalog, pg_temp;
+    `set session_replication_role = replica;
      insert into agent_state.${table} (${names.join(", ")}) overriding system value
      select ${values.join(", ")} from generate_series(${from}, ${to}) copy,
-       (select * from agent_state.${table} where ${NUMBERS[0]} <= ${shift} offset 0) r`,
+       (select * from agent_state.${table} where ${NUMBER_OF[table]} <= ${shift} offset 0) r`,
   );
 }
 
 /** Drops the indexes of a table, as building them at the end is faster; returns how to make them again. */
 async function dropIndexes(
-  postgres: Postgres,
+  postgres: Pick<Postgres, "query">,
   database: string,
   table: string,
 ): Promise<readonly string[]> {
@@ -103,7 +110,7 @@ async function dropIndexes(
   return indexes.map(({ definition }) => definition);
 }
 
-async function largestNumber(postgres: Postgres, database: string): Promise<number> {
+async function largestNumber(postgres: Pick<Postgres, "query">, database: string): Promise<number> {
   const [row] = await postgres.query<{ largest: string }>(
     database,
     `select greatest((select max(scope_no) from agent_state.scopes),
@@ -112,7 +119,11 @@ async function largestNumber(postgres: Postgres, database: string): Promise<numb
   return Number(row!.largest);
 }
 
-async function run(postgres: Postgres, database: string, statement: string): Promise<void> {
+async function run(
+  postgres: Pick<Postgres, "query">,
+  database: string,
+  statement: string,
+): Promise<void> {
   await postgres.query(database, statement);
 }
 

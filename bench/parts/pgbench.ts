@@ -14,6 +14,8 @@ export interface PgbenchOptions {
   readonly script: string;
   readonly variables: Readonly<Record<string, string | number>>;
   readonly seconds: number;
+  /** Transactions that begin in a second, however long they take; unsaid: as many as go. */
+  readonly perSecond?: number;
 }
 
 /** A slice of pgbench with so many clients; `p50Ms` and `p99Ms` are its average, it knows no other. */
@@ -21,10 +23,11 @@ export type Pgbench = (clients: number) => Promise<Slice>;
 
 /** PostgreSQL's own load generator, on a script; prepared statements, two threads. */
 export function pgbench(options: PgbenchOptions): Pgbench {
-  const { workshop, postgres, database, script, variables, seconds } = options;
+  const { workshop, postgres, database, script, variables, seconds, perSecond } = options;
   const file = join(workshop.folder, `${randomUUID()}.pgb`);
   writeFileSync(file, script);
   const flags = Object.entries(variables).flatMap(([name, value]) => ["-D", `${name}=${value}`]);
+  if (perSecond !== undefined) flags.push("-R", String(perSecond));
   return async (clients) => {
     const program = Program.start(join(postgres.binaries.bin, "pgbench"), {
       args: ["-n", "-M", "prepared", "-f", file, ...flags].concat(

@@ -21,8 +21,8 @@ create or replace function agent_state_api.push_tasks(
   p_traceparent text[] default null)
 returns table (n integer, code text, detail text, id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer,
                parent text, run_at timestamptz, created_at timestamptz)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-  set plan_cache_mode = force_generic_plan as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+  set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_now    timestamptz := clock_timestamp();

@@ -109,8 +109,8 @@ create or replace function agent_state_api.claim_tasks(
   p_namespace text, p_worker text, p_incarnation text, p_lease_ms integer, p_stacks text[], p_kinds text[], p_limit integer)
 returns table (id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer, parent text, epoch bigint, attempt integer,
                deadline timestamptz, lease_until timestamptz, created_at timestamptz, document json)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-  set plan_cache_mode = force_generic_plan as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+  set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_stacks  bigint[];

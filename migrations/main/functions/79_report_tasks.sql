@@ -155,8 +155,8 @@ create or replace function agent_state_api.report_tasks(
   p_lease_ms integer, p_stacks text[], p_kinds text[], p_claim integer)
 returns table (n integer, code text, wanted text, id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer, parent text,
                epoch bigint, attempt integer, deadline timestamptz, lease_until timestamptz, created_at timestamptz, document json)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-  set plan_cache_mode = force_generic_plan as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+  set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_tasks   bigint[];

@@ -61,7 +61,8 @@ declare
   v_stacks bigint[];
 begin
   select array_agg(d.task_no order by d.task_no) into v_tasks
-    from (select t.task_no from agent_state.tasks t join agent_state.tasks q on q.task_no = t.parent_no
+    from (select t.task_no from agent_state.tasks t
+           cross join lateral (select x.stack_no from agent_state.tasks x where x.task_no = t.parent_no limit 1) q
            where t.ended_at is not null and not t.is_told and t.parent_no is not null
              and not exists (select from agent_state.holds h where h.scope_no = q.stack_no) order by t.task_no limit p_limit) d;
   select array_agg(d.stack_no) into v_stacks
@@ -87,8 +88,8 @@ end $$;
 -- p_crash_budget: how often in a row a task may lose its worker; it is kept, for takeovers between two sweeps.
 create or replace function agent_state_api.sweep_tasks(p_limit integer, p_crash_budget integer default 3)
 returns table (taken_over integer, rung integer, reconciled integer, more boolean, next_due timestamptz)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-  set plan_cache_mode = force_generic_plan as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+  set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_workers bigint[];
   v_tries   integer := 0;

@@ -2,8 +2,8 @@
 -- are canceled at once. What ended stays as it is. Answers the refusal, or each task of the tree with its phase.
 create or replace function agent_state_api.cancel_task(p_namespace text, p_id text, p_reason text, p_actor text)
 returns table (code text, id text, phase text)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-  set plan_cache_mode = force_generic_plan as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+  set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_tree  bigint[];

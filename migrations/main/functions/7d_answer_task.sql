@@ -2,8 +2,8 @@
 -- wait for it yet. It stands among the task's results. Answers the refusal, or the phase after it.
 create or replace function agent_state_api.answer_task(p_namespace text, p_id text, p_event text, p_data text, p_actor text)
 returns table (code text, phase text)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-  set plan_cache_mode = force_generic_plan as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+  set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_task  agent_state.tasks;
@@ -50,8 +50,8 @@ end $$;
 -- Lets a confused task run again, or one that backs off at once; its crashes are forgiven. For operators.
 create or replace function agent_state_api.retry_task(p_namespace text, p_id text, p_reason text, p_actor text)
 returns table (code text, phase text)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-  set plan_cache_mode = force_generic_plan as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+  set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
   v_task  agent_state.tasks;

@@ -2,8 +2,8 @@
 -- the host whose processes are called HOST.PID. Only those that were not heard of after p_before: another one may work under that name by now.
 create or replace function agent_state_api.end_leases(p_namespace text, p_worker text, p_before timestamptz)
 returns table (taken_over integer)
-language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-  set plan_cache_mode = force_generic_plan as $$
+language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+  set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
 declare
   v_workers bigint[];
   v_tries   integer := 0;

@@ -2,8 +2,8 @@
 -- which newest first starves longest, has not moved.
 create or replace function agent_state_api.survey_stacks(p_after bigint, p_limit integer)
 returns table (stack_no bigint, namespace text, stack text, waiting integer, id text, waited_ms bigint)
-language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
-  set plan_cache_mode = force_generic_plan as $$
+language plpgsql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
+  set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 begin
   return query
