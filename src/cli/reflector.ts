@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { InvalidArgumentError, Option } from "commander";
 import type { Command } from "commander";
 import { HttpStateClient } from "../client/http-client.ts";
@@ -5,6 +6,7 @@ import { openAccess } from "../kubernetes/access.ts";
 import { KubernetesClient } from "../kubernetes/client.ts";
 import { Finalizers, stripFinalizers } from "../reflector/finalizers.ts";
 import { knownPods } from "../reflector/known-pods.ts";
+import { Leadership } from "../reflector/leadership.ts";
 import { Reflector, sumOf } from "../reflector/reflector.ts";
 import type { ReflectorFigures } from "../reflector/reflector.ts";
 import { reflectorStatus } from "../reflector/status.ts";
@@ -29,6 +31,7 @@ interface Flags extends FactOptions {
   readonly context?: string;
   readonly podNamespace?: readonly string[];
   readonly selector: string;
+  readonly lead?: string;
   readonly sweep?: true;
   readonly finalizer?: true;
   readonly stripFinalizers?: true;
@@ -56,6 +59,7 @@ export function addReflector(program: Command, terminal: Terminal): void {
       ).argParser(namesArgument),
     )
     .option("--selector <labels>", "pods with these labels; '' for all", "agentruntime.dev/agent")
+    .option("--lead <name>", "of several reflectors with that name one tells, the others stand by")
     .option("--sweep", "pods that the service knows and the cluster does not have are gone")
     .option("--finalizer", "pods stay until the service has their end, see docs/kubernetes.md")
     .option("--strip-finalizers", "takes that from all pods that have it, and ends")
@@ -99,7 +103,7 @@ async function follow(
   { terminal, log }: { readonly terminal: Terminal; readonly log: Logger },
 ): Promise<void> {
   const { sink, close } = await openFacts(flags, { terminal, log });
-  const client = flags.sweep || flags.finalizer ? clientOf(flags) : null;
+  const client = flags.sweep || flags.finalizer || flags.lead ? clientOf(flags) : null;
   const known = flags.sweep ? client : null;
   const finalizers =
     flags.finalizer && client !== null
@@ -122,27 +126,38 @@ async function follow(
         log,
       }),
   );
+  const reflectAll = async (signal: AbortSignal): Promise<void> => {
+    await Promise.all(reflectors.map((each) => each.run(signal)));
+  };
+  const leadership = client && flags.lead ? leadershipOf(flags.lead, client, log) : null;
   const figures = (): ReflectorFigures => sumOf(reflectors.map((each) => each.figures));
   const told = (): Readonly<Record<string, number | boolean>> => ({
     ...sink.figures,
     sinkFailures: sink.figures.failures,
     ...figures(),
     held: finalizers?.due ?? 0,
+    leads: leadership === null || leadership.epoch !== null,
+    epoch: Number(leadership?.epoch ?? 0n),
   });
   const status = new StatusServer({
-    ...reflectorStatus(told, () => figures().synced),
+    ...reflectorStatus(told, () => leadership?.standsBy || figures().synced),
     ...flags.listen,
   });
   try {
     await writeLine(terminal.stdout, `agent_runtime reflector at ${await status.start()}`);
     finalizers?.start();
-    await Promise.all(reflectors.map((each) => each.run(terminal.signal)));
+    await (leadership?.run(reflectAll, terminal.signal) ?? reflectAll(terminal.signal));
   } finally {
     await finalizers?.stop();
     await status.stop();
     await close({ drainMs: flags.drainMs });
     await client?.close();
   }
+}
+
+function leadershipOf(name: string, { tasks }: HttpStateClient, log: Logger): Leadership {
+  const worker = `reflector ${hostname()} ${process.pid}`;
+  return new Leadership({ tasks, name, worker, clock: systemClock, log });
 }
 
 /** Of all pods, whatever their labels: they may have lost those since. */

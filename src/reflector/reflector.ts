@@ -64,13 +64,15 @@ export function sumOf(all: readonly ReflectorFigures[]): ReflectorFigures {
 
 /**
  * Tells what happens to pods, as the API server has it: lists them, follows the changes, and lists again where changes
- * may have been missed. Two of them tell the same facts, which does no harm.
+ * may have been missed. Two of them tell the same facts, which does no harm: neither does one that tells them late.
  */
 export class Reflector {
   readonly #options: Required<ReflectorOptions>;
   readonly #memory = new PodMemory();
   #version: string | null = null;
   #events = 0;
+  /** They are remembered as told: what an end of `run` comes between is told by the next one. */
+  readonly #untold: LifecycleFact[] = [];
   #facts = 0;
   #lists = 0;
   /** What was deleted while nobody looked is known. */
@@ -101,10 +103,11 @@ export class Reflector {
     };
   }
 
-  /** Runs until it is told to end. */
+  /** Runs until it is told to end. Run again it goes on where it was. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
+        await this.#tell([], signal);
         this.#version ??= await this.#list(signal);
         if (!this.#swept) await this.#sweep(signal);
         await this.#watch(this.#version, signal);
@@ -268,19 +271,20 @@ export class Reflector {
   /** Again and again until they were taken: what was seen once is not told again by the API server. */
   async #tell(facts: readonly LifecycleFact[], signal: AbortSignal): Promise<void> {
     const { sink, log, backoff } = this.#options;
-    for (let from = 0; from < facts.length; from += MAX_FACTS) {
-      const some = facts.slice(from, from + MAX_FACTS);
-      for (let failures = 1; ; failures += 1) {
-        try {
-          await sink.publish(some, signal);
-          break;
-        } catch (error) {
-          signal.throwIfAborted();
-          log.warn({ error, facts: some.length }, "facts were not taken; they are told again");
-          await pause(backoffMs(failures, backoff, Math.random()), undefined, { signal });
-        }
+    for (const fact of facts) this.#untold.push(fact);
+    for (let failures = 0; this.#untold.length > 0;) {
+      const some = this.#untold.slice(0, MAX_FACTS);
+      try {
+        await sink.publish(some, signal);
+        this.#untold.splice(0, some.length);
+        this.#facts += some.length;
+        failures = 0;
+      } catch (error) {
+        signal.throwIfAborted();
+        failures += 1;
+        log.warn({ error, facts: some.length }, "facts were not taken; they are told again");
+        await pause(backoffMs(failures, backoff, Math.random()), undefined, { signal });
       }
-      this.#facts += some.length;
     }
   }
 }

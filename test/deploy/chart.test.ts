@@ -56,7 +56,7 @@ function suite(): void {
     [["reflector.enabled=false"], /reflector/],
     [["webhook.enabled=false"], /webhook/i],
     [["networkPolicy.enabled=false"], /NetworkPolicy/],
-    [["service.replicas=1", "webhook.replicas=1"], /PodDisruptionBudget/],
+    [["service.replicas=1", "webhook.replicas=1", "reflector.replicas=1"], /PodDisruptionBudget/],
   ])("%s leaves no trace", (values, trace) => {
     expect(kindsOf(standard).some((name) => trace.test(name))).toBe(true);
     expect(kindsOf(renderChart(...values)).filter((name) => trace.test(name))).toEqual([]);
@@ -94,6 +94,30 @@ function suite(): void {
     expect(policy(past).spec.policyTypes).toEqual(["Ingress"]);
     const { containers } = one(past, "DaemonSet").spec.template.spec;
     expect(containers[0].args).toEqual(expect.arrayContaining(["--to", "rocketmq"]));
+  });
+
+  test("one reflector asks nobody who leads; several ask the service, also past which they tell", () => {
+    const argsOf = (...values: readonly string[]): string =>
+      one(
+        renderChart(...values),
+        "Deployment",
+        "reflector",
+      ).spec.template.spec.containers[0].args.join(" ");
+    expect(argsOf("reflector.replicas=1")).not.toContain("--lead");
+    expect(argsOf("facts.to=rocketmq")).toMatch(
+      /--lead here\.agent-runtime-reflector .*--to rocketmq --url http:\/\/agent-runtime\.here\.svc/,
+    );
+  });
+
+  test.each(["", "agents"])("who holds pods back may change them (namespace '%s')", (namespace) => {
+    const where = `reflector.podNamespace=${namespace}`;
+    const verbsOf = (objects: readonly KubernetesObject[]): unknown =>
+      objects.find(({ kind }) => kind.endsWith("Role"))!.rules[0].verbs;
+    const holding = renderChart("reflector.finalizer=true", where);
+    expect(verbsOf(holding)).toEqual(["get", "list", "watch", "patch"]);
+    const { containers } = one(holding, "Deployment", "reflector").spec.template.spec;
+    expect(containers[0].args).toContain("--finalizer");
+    expect(verbsOf(renderChart(where))).toEqual(["get", "list", "watch"]);
   });
 
   test("one namespace of pods needs no rights in others", () => {

@@ -12,6 +12,11 @@ interface Change {
   readonly event: WatchEvent;
 }
 
+interface List {
+  readonly version: number;
+  readonly items: readonly PodObject[];
+}
+
 type IsAsked = (pod: PodObject) => boolean;
 
 /** The pods of an API server that fails on demand: lists in pages, watches, and nothing else. */
@@ -19,6 +24,7 @@ export class FaultyApiServer {
   readonly #server: Server;
   readonly #pods = new Map<string, PodObject>();
   readonly #watches = new Map<ServerResponse, IsAsked>();
+  readonly #lists = new Map<string, List>();
   readonly #met: Fault[] = [];
   #log: Change[] = [];
   #version = 1;
@@ -31,6 +37,11 @@ export class FaultyApiServer {
 
   get met(): readonly Fault[] {
     return this.#met;
+  }
+
+  /** How many watch now. */
+  get watches(): number {
+    return this.#watches.size;
   }
 
   async start(): Promise<URL> {
@@ -119,16 +130,23 @@ export class FaultyApiServer {
     return true;
   }
 
+  /** All pages of a list are of one moment. */
   #list(query: URLSearchParams, isAsked: IsAsked, response: ServerResponse): void {
-    const from = Number(query.get("continue") ?? 0);
-    const to = from + Number(query.get("limit") ?? 500);
-    const all = [...this.#pods.values()].filter(isAsked);
+    const token = query.get("continue") ?? "";
+    const { version, items } = this.#lists.get(token) ?? {
+      version: this.#version,
+      items: [...this.#pods.values()].filter(isAsked),
+    };
+    const limit = Number(query.get("limit") ?? 500);
+    const rest = items.slice(limit);
+    const next = `${version}-${this.#lists.size}`;
+    if (rest.length > 0) this.#lists.set(next, { version, items: rest });
     answer(response, 200, {
       metadata: {
-        resourceVersion: String(this.#version),
-        ...(to < all.length ? { continue: String(to) } : {}),
+        resourceVersion: String(version),
+        ...(rest.length > 0 ? { continue: next } : {}),
       },
-      items: all.slice(from, to),
+      items: items.slice(0, limit),
     });
   }
 

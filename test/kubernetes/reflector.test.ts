@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { KubernetesClient } from "../../src/kubernetes/client.ts";
 import { knownPods } from "../../src/reflector/known-pods.ts";
 import { Reflector } from "../../src/reflector/reflector.ts";
@@ -133,6 +133,40 @@ test.each(FAULTS)("after the fault %s everything is known again", async (fault) 
 
 test("a sink that refuses is told again", () =>
   play([{ refusal: true }, ...LIFE, { refusal: true }, { act: "delete", name: "a" }]));
+
+test("run again it goes on, and tells what the end of the run before came between", async () => {
+  const world = new World();
+  const server = await world.server.start();
+  onTestFinished(() => world.server.stop());
+  const book = new Book();
+  const first = new AbortController();
+  const reflector = new Reflector({
+    client: new KubernetesClient({ server, token: () => Promise.resolve(null) }),
+    sink: {
+      publish: (facts) => {
+        if (first.signal.aborted || facts[0]!.podName === "a") return book.publish(facts);
+        first.abort();
+        return Promise.reject(new Error("it ends"));
+      },
+    },
+    known: null,
+    namespace: null,
+    selector: "",
+    clock: systemClock,
+    log: SILENT,
+  });
+  world.act("create", "a");
+  const ran = reflector.run(first.signal);
+  await expect.poll(() => world.server.watches).toBe(1);
+  world.act("create", "b");
+  await ran;
+  const second = new AbortController();
+  const runs = reflector.run(second.signal);
+  await expect.poll(() => differences(world, book)).toEqual([]);
+  second.abort();
+  await runs;
+  expect(reflector.figures.lists).toBe(1);
+});
 
 test("a pod that was deleted while nobody looked is told to be gone", async () => {
   const book = new Book();
