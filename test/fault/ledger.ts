@@ -1,7 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { AgentRuntimeError } from "../../src/state/errors.ts";
 import type { StateFace } from "../../src/state/face.ts";
 import type { CallOptions, Changeset } from "../../src/state/request.ts";
 import type { Written } from "../../src/state/state.ts";
+
+/** How long a caller that must have an answer waits before it asks again. */
+const PAUSE_MS = 100;
 
 /** As many as a program retries at once that does not want to be refused for it. */
 const RETRIERS = 128;
@@ -55,6 +59,21 @@ export class Ledger {
     const attempt: Attempt = { changeset, fate: "open" };
     this.attempts.push(attempt);
     return this.#send(face, attempt, call);
+  }
+
+  /** Sends one write to the faces in turn until it is acknowledged; throws what no fault explains. */
+  async insist(
+    faces: readonly StateFace[],
+    changeset: KeyedChangeset,
+    call: CallOptions,
+  ): Promise<Told> {
+    const attempt: Attempt = { changeset, fate: "open" };
+    this.attempts.push(attempt);
+    for (let turn = 0; !(await this.#send(faces[turn % faces.length]!, attempt, call)); turn += 1) {
+      if (this.unexpected.length > 0) throw new Error(this.unexpected[0]);
+      await sleep(PAUSE_MS);
+    }
+    return attempt.committed!;
   }
 
   /** Keeps a write of another process: acknowledged so, or nobody knows. */

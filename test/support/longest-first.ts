@@ -6,6 +6,7 @@ const LONG = [
   "test/bench/",
   "test/embedded/",
   "test/fault/",
+  "test/travel/",
   "test/contract/",
   "test/rocketmq/",
   "test/model/",
