@@ -65,6 +65,7 @@ export class Arbiter {
         return this.#repairTask(finding, key, isDry);
       case "C12":
       case "C15":
+      case "C16":
       case "C17":
         return { remedy: finding.remedy, safe: false };
       case "C1":

@@ -96,6 +96,12 @@ export const CHECKS: Readonly<Record<CheckName, CheckInfo>> = {
     remedy: "see to the follower: it goes on, or starts anew, by itself once it can",
     holds: false,
   },
+  C16: {
+    kind: "unlive",
+    looksFor: "an agent whose pod is gone, or a sandbox whose pod is gone",
+    remedy: "move the agent to failed or stopped; stop the sandbox on its node",
+    holds: false,
+  },
   C17: {
     kind: "sterile",
     looksFor: "a task that is claimed over and over, and nothing comes of it",
@@ -125,6 +131,7 @@ export const MAIN_CHECKS = [
   "C11",
   "C12",
   "C14",
+  "C16",
   "C17",
   "C20",
 ] as const satisfies CheckName[];

@@ -17,6 +17,7 @@ export const CHECK_NAMES = [
   "C12",
   "C14",
   "C15",
+  "C16",
   "C17",
   "C20",
 ] as const;

@@ -18,7 +18,8 @@ create or replace function agent_state.named_faults(p_after bigint, p_to bigint)
 returns table (check_name text, namespace text, scope text, id text, state_no bigint, version bigint, step bigint, detail text, evidence jsonb)
 language sql stable as $$
   select f.check_name, coalesce(s.namespace, o.namespace), coalesce(o.scope, s.scope, s.id), s.id, f.state_no, f.version, f.step, f.detail, f.evidence
-    from (select * from agent_state.check_range(p_after, p_to) union all select * from agent_state.check_tasks(p_after, p_to)) f
+    from (select * from agent_state.check_range(p_after, p_to) union all select * from agent_state.check_tasks(p_after, p_to)
+          union all select * from agent_state.check_orphans(p_after, p_to)) f
     left join agent_state.states s on s.state_no = f.state_no
     left join agent_state.scopes o on o.scope_no = coalesce(s.scope_no, f.scope_no)
    order by f.state_no, f.version
