@@ -2,6 +2,7 @@ import type { LeaseThreadPlace } from "../processor/lease-thread.ts";
 import type { LifoTaskProcessor, TaskHandler } from "../processor/lifo-task-processor.ts";
 import type { ProcessorOptions } from "../processor/options.ts";
 import { Processors } from "../processor/processors.ts";
+import { definedOnly } from "../state/defined.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
@@ -350,13 +351,9 @@ export class HttpStateClient implements StateFace {
     call: Call,
   ): Promise<unknown> {
     if (this.#closing.signal.aborted) throw clientClosed();
-    const { signal, timeoutMs, namespace } = options;
-    const sent = this.#transport.send({
-      ...call,
-      namespace,
-      ...(signal === undefined ? {} : { signal }),
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    });
+    const { signal, timeoutMs, namespace, traceparent } = options;
+    const given = definedOnly({ signal, timeoutMs, traceparent });
+    const sent = this.#transport.send({ ...call, namespace, ...given });
     this.#inFlight.add(sent);
     try {
       return await sent;

@@ -1,3 +1,4 @@
+import { definedOnly } from "../state/defined.ts";
 import { checkId, checkScope } from "../state/identifiers.ts";
 import { deepFreeze } from "../state/json-check.ts";
 import type { CallOptions } from "../state/request.ts";
@@ -117,12 +118,8 @@ export class HttpTasks implements TaskFace {
   }
 
   #post(path: string, request: Options): Promise<unknown> {
-    const { signal, timeoutMs, namespace, ...fields } = request;
-    const options: Options = {
-      ...(signal === undefined ? {} : { signal }),
-      ...(timeoutMs === undefined ? {} : { timeoutMs }),
-      ...(namespace === undefined ? {} : { namespace }),
-    };
+    const { signal, timeoutMs, namespace, traceparent, ...fields } = request;
+    const options: Options = definedOnly({ signal, timeoutMs, namespace, traceparent });
     return this.#send(options, { method: "POST", path, body: bodyOf(fields) });
   }
 }

@@ -68,6 +68,7 @@ export class Transport {
     if (call.namespace !== undefined) {
       headers["agent-namespace"] = checkNamespace(call.namespace);
     }
+    if (call.traceparent !== undefined) headers["traceparent"] = call.traceparent;
     if (call.body !== undefined) headers["content-type"] = call.mediaType ?? "application/json";
     return await this.#fetch(this.#base + call.path, {
       method: call.method,

@@ -1,4 +1,5 @@
 import { CHANGED } from "../state/change-event.ts";
+import { definedOnly } from "../state/defined.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { parseEvent } from "../state/event.ts";
 import { parseVersion } from "../state/identifiers.ts";
@@ -26,11 +27,12 @@ export type Received =
  * @throws {AgentRuntimeError} INVALID_JSON, INVALID_REQUEST, INVALID_VERSION, INVALID_STEP: it is no event of this program.
  */
 export function readReceived(body: Uint8Array): Received {
-  const { type, data } = parseEvent(parsed(body));
+  const { type, data, traceparent } = parseEvent(parsed(body));
   if (type !== CHANGED && type !== ROLLED_BACK) return { other: type };
   if (typeof data !== "object" || data === null) throw invalid("data");
   const given = data as Given;
-  return type === CHANGED ? { change: readChange(given) } : { rolledBack: readRolledBack(given) };
+  if (type === ROLLED_BACK) return { rolledBack: readRolledBack(given) };
+  return { change: { ...readChange(given), ...definedOnly({ traceparent }) } };
 }
 
 function readChange(given: Given): ReceivedChange {

@@ -1,5 +1,6 @@
 import type { Logger } from "../service/log-port.ts";
 import { SieveCache } from "../service/sieve-cache.ts";
+import { Tracing } from "../service/tracing.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { StateFace } from "../state/face.ts";
 import type { IncomingMessage, MessageConsumer } from "../state/message-bus.ts";
@@ -44,6 +45,8 @@ export interface StateConsumerOptions {
   readonly onUnreadable?: (message: IncomingMessage, error: AgentRuntimeError) => void;
   /** States whose version is remembered, some 100 bytes each; default 100,000. Of others duplicates come through. */
   readonly remember?: number;
+  /** How handlers are traced: as part of the trace that made the change; unsaid: not at all. */
+  readonly tracing?: Tracing;
   readonly invisibleMs: number;
   readonly log: Logger;
 }
@@ -65,6 +68,7 @@ export interface StateConsumerFigures {
 }
 
 const REMEMBERED = 100_000;
+const UNTRACED = new Tracing(false);
 /** Versions that are asked for at once; where more are missing, the handler is told. */
 const MAX_FETCHED = 1_000;
 
@@ -172,7 +176,14 @@ export class StateConsumer {
   }
 
   async #hand(change: ReceivedChange, context: ChangeContext): Promise<void> {
-    await this.#options.onChange(change, context);
+    const { onChange, tracing = UNTRACED } = this.#options;
+    const { id, version, traceparent } = change;
+    await tracing.withSpan(
+      "agent_state.consume",
+      { "agent_state.id": id, "agent_state.version": String(version) },
+      async () => onChange(change, context),
+      traceparent,
+    );
     this.#handled += 1;
     if (context.missed !== null) {
       this.#missed += Number(context.missed.to - context.missed.from) + 1;

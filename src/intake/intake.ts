@@ -1,5 +1,6 @@
 import { OrderedConsumer } from "../consumer/ordered-consumer.ts";
 import type { Logger } from "../service/log-port.ts";
+import { definedOnly } from "../state/defined.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { IncomingMessage, MessageConsumer } from "../state/message-bus.ts";
 import type { MessageKind } from "../state/message-kind.ts";
@@ -77,12 +78,15 @@ export class Intake {
   }
 
   async #take(message: IncomingMessage, signal: AbortSignal): Promise<Fate> {
-    const { messageId, namespace, work } = this.#options.kind(message.body, message.messageId);
+    const read = this.#options.kind(message.body, message.messageId);
+    const { messageId, namespace, work } = read;
     if (work instanceof AgentRuntimeError) {
       return await this.#park(message, { messageId, namespace, error: work });
     }
     try {
-      await work({ signal });
+      // Who sent it may have gone on from the trace of its event: that is in the message's own property.
+      const traceparent = message.properties["traceparent"] ?? read.traceparent;
+      await work({ signal, ...definedOnly({ traceparent }) });
       this.#applied += 1;
       return "done";
     } catch (thrown) {

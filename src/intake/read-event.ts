@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { createHash } from "node:crypto";
+import { definedOnly } from "../state/defined.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { parseEvent } from "../state/event.ts";
 import type { CloudEvent } from "../state/event.ts";
@@ -36,8 +37,8 @@ export function readEvent(
   let known: Known = { messageId: brokerId, namespace: "default" };
   try {
     const event = parseEvent(parseBody(body, limits));
-    const { namespace = known.namespace } = event;
-    known = { messageId: nameOf(event), namespace };
+    const { namespace = known.namespace, traceparent } = event;
+    known = { messageId: nameOf(event), namespace, ...definedOnly({ traceparent }) };
     return { ...known, work: workOf(event, known) };
   } catch (error) {
     if (error instanceof AgentRuntimeError) return { ...known, work: error };

@@ -1,5 +1,6 @@
 import { readEvent } from "../intake/read-event.ts";
 import type { EventLimits } from "../intake/read-event.ts";
+import { definedOnly } from "../state/defined.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { eventBody, eventProperties } from "../state/event.ts";
 import type { CloudEvent } from "../state/event.ts";
@@ -17,7 +18,15 @@ const FACT_EVENT = "dev.agentruntime.lifecycle.fact.v1";
 /** A fact on its way over a message bus; those of one pod arrive in the order in which they were sent. */
 export function factMessage(
   topic: string,
-  { fact, namespace }: { readonly fact: LifecycleFact; readonly namespace: string },
+  {
+    fact,
+    namespace,
+    traceparent,
+  }: {
+    readonly fact: LifecycleFact;
+    readonly namespace: string;
+    readonly traceparent?: string;
+  },
 ): OutgoingMessage {
   const { podUid, source, node, at } = fact;
   const event: CloudEvent = {
@@ -27,6 +36,7 @@ export function factMessage(
     subject: podUid,
     time: at,
     namespace,
+    ...definedOnly({ traceparent }),
     data: factJson(fact),
   };
   return {

@@ -29,12 +29,14 @@ export class LifecycleFacts implements LifecycleFace {
       throw new AgentRuntimeError("PAYLOAD_TOO_LARGE", why, { field: "facts" });
     }
     const checked = facts.map((fact, index) => parseFact(factJson(fact), `facts[${index}]`));
-    const { namespace: given = "default", signal, timeoutMs } = options;
+    const { namespace: given = "default", signal, timeoutMs, traceparent } = options;
     const namespace = checkNamespace(given);
     const { bus, topic, lifecycles } = this.#options;
     if (bus === null) {
-      return await lifecycles.applyAll(namespace, checked, definedOnly({ signal, timeoutMs }));
+      const call = definedOnly({ signal, timeoutMs, traceparent });
+      return await lifecycles.applyAll(namespace, checked, call);
     }
-    await busSink(bus.producer, { topic, namespace }).publish(checked, signal);
+    const traced = definedOnly({ traceparent });
+    await busSink(bus.producer, { topic, namespace, ...traced }).publish(checked, signal);
   }
 }

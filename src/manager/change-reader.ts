@@ -58,6 +58,7 @@ export class ChangeReader {
       actor: row.actor,
       digest: row.digest,
       at: row.committedAt,
+      ...(row.traceparent === null ? {} : { traceparent: row.traceparent }),
     };
   }
 

@@ -1,5 +1,5 @@
 import type { Metrics } from "../service/metrics.ts";
-import type { Tracing } from "../service/tracing.ts";
+import type { Traced, Tracing } from "../service/tracing.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 
 /** Times every operation, and traces it where that is on: written here once for all. */
@@ -12,12 +12,16 @@ export class Operations {
     this.#tracing = tracing;
   }
 
-  /** What `run` answers. It is called at once, and let go: only its answer is waited for. */
-  observe<T>(operation: string, run: () => Promise<T>): Promise<T> {
+  /**
+   * What `run` answers. It is called at once, and let go: only its answer is waited for.
+   *
+   * @param parent the `traceparent` that the call came with.
+   */
+  observe<T>(operation: string, run: Traced<T>, parent?: string): Promise<T> {
     const from = performance.now();
     let answer: Promise<T>;
     try {
-      answer = this.#tracing.withSpan(`agent_state.${operation}`, {}, run);
+      answer = this.#tracing.withSpan(`agent_state.${operation}`, {}, run, parent);
     } catch (error) {
       answer = Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }

@@ -37,7 +37,11 @@ const MAX_VERSION = 2n ** 63n - 1n;
  *
  * @throws {AgentRuntimeError} INVALID_*, PAYLOAD_TOO_LARGE
  */
-export function prepareChangeset(changeset: Changeset, limits: Limits): PreparedUnit {
+export function prepareChangeset(
+  changeset: Changeset,
+  limits: Limits,
+  trace: string | null = null,
+): PreparedUnit {
   const { changes } = changeset;
   if (!isFilledList(changes)) {
     throw new AgentRuntimeError(
@@ -53,7 +57,7 @@ export function prepareChangeset(changeset: Changeset, limits: Limits): Prepared
   }
   const prepared = changes.map((change) => new Prepared(change, change, limits));
   checkDistinct(prepared);
-  return new Unit(changeset, ...prepared);
+  return new Unit(changeset, trace, ...prepared);
 }
 
 /** One change with the options of a call that makes just that. */
@@ -61,8 +65,9 @@ export function prepareWrite(
   change: ChangeRequest,
   options: WriteOptions,
   limits: Limits,
+  trace: string | null = null,
 ): PreparedUnit {
-  return new Unit(options, new Prepared(change, options, limits));
+  return new Unit(options, trace, new Prepared(change, options, limits));
 }
 
 /** What waits for a commit is made of classes, and its lists are no literals: batcher.ts says why. */
@@ -74,8 +79,13 @@ class Unit implements PreparedUnit {
   readonly actor: string | null;
   readonly cause: string | null;
   readonly idempotencyKey: string | null;
+  readonly traceparent: string | null;
 
-  constructor(fields: Omit<Changeset, "changes">, ...changes: readonly PreparedChange[]) {
+  constructor(
+    fields: Omit<Changeset, "changes">,
+    traceparent: string | null,
+    ...changes: readonly PreparedChange[]
+  ) {
     const { namespace, scope, actor, cause, idempotencyKey } = fields;
     this.namespace = namespace === undefined ? "default" : checkNamespace(namespace);
     this.scope = scope === undefined ? null : checkScope(scope);
@@ -84,6 +94,7 @@ class Unit implements PreparedUnit {
     this.actor = actor === undefined ? null : checkActor(actor);
     this.cause = cause === undefined ? null : checkCause(cause);
     this.idempotencyKey = idempotencyKey === undefined ? null : checkIdempotencyKey(idempotencyKey);
+    this.traceparent = traceparent;
   }
 }
 

@@ -350,9 +350,10 @@ export class StateManager implements StateFace {
   }
 
   #one(change: ChangeRequest, options: WriteOptions = {}): Promise<Written> {
-    return this.#parts.operations.observe(change.op, () =>
-      this.#parts.writer.writeOne(prepareWrite(change, options, this.#parts.limits), options),
-    );
+    const { operations, writer, limits } = this.#parts;
+    const run = (trace: string | null): Promise<Written> =>
+      writer.writeOne(prepareWrite(change, options, limits, trace), options);
+    return operations.observe(change.op, run, options.traceparent);
   }
 
   #commit(
@@ -360,9 +361,10 @@ export class StateManager implements StateFace {
     options: CallOptions,
     reader: Pick<Reader, "read">,
   ): Promise<Committed> {
-    return this.#parts.operations.observe("commit", () =>
-      this.#parts.writer.write(prepareChangeset(changeset, this.#parts.limits), options, reader),
-    );
+    const { operations, writer, limits } = this.#parts;
+    const run = (trace: string | null): Promise<Committed> =>
+      writer.write(prepareChangeset(changeset, limits, trace), options, reader);
+    return operations.observe("commit", run, options.traceparent);
   }
 
   #fetch(id: string, options: ReadOptions = {}): Promise<ReadState> {

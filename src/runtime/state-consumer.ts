@@ -3,6 +3,7 @@ import { StateConsumer } from "../consumer/state-consumer.ts";
 import type { StateConsumerOptions } from "../consumer/state-consumer.ts";
 import type { Logger } from "../service/log-port.ts";
 import { silentLog } from "../service/log.ts";
+import { Tracing } from "../service/tracing.ts";
 import type { MessageBus } from "../state/message-bus.ts";
 import { RECEIVE } from "./messages.ts";
 import { openRocketmqBus } from "./rocketmq.ts";
@@ -10,7 +11,7 @@ import { openRocketmqBus } from "./rocketmq.ts";
 /** How a program consumes the changes that services send. */
 export interface OpenConsumerOptions extends Omit<
   StateConsumerOptions,
-  "consumer" | "invisibleMs" | "log"
+  "consumer" | "invisibleMs" | "log" | "tracing"
 > {
   /** The consumers of one group share the changes; each group gets all. */
   readonly group: string;
@@ -45,6 +46,7 @@ export function startStateConsumer(config: Config, options: OpenConsumerOptions)
       renew: (message, ms, signal) => inner.renew(message, ms, signal),
       close,
     },
+    tracing: new Tracing(config.telemetry.traces),
     invisibleMs,
     log,
   });

@@ -8,6 +8,7 @@ import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
 import { definedOnly } from "../state/defined.ts";
 import { committedJson, writtenJson } from "./encode.ts";
 import { arrayIn, refused, toObject } from "../state/fields.ts";
+import { traceOf } from "./headers.ts";
 import type { RouteContext } from "./options.ts";
 import { problemOf } from "./problem.ts";
 import { queryOf } from "./query.ts";
@@ -31,6 +32,7 @@ export function batchRoutes(app: FastifyInstance, { face, limits }: RouteContext
     const parsed = entries.map((entry) => parse(entry, request.namespace, limits.changesetChanges));
     const outcomes = await face.commitBatch(
       parsed.flatMap((one) => (one instanceof AgentRuntimeError ? [] : [one])),
+      traceOf(request),
     );
     tellSession(
       request,

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from "fastify";
+import { isTraced } from "../service/tracing.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { parseVersion } from "../state/identifiers.ts";
 import { parseSessionToken } from "../state/session-token.ts";
@@ -55,6 +56,13 @@ export function hasAlready(request: FastifyRequest, version: Version): boolean {
     .split(",")
     .map((one) => one.trim().replace(/^W\//, ""))
     .some((one) => one === "*" || one === etag);
+}
+
+/** The trace that this request belongs to, unless a span of this process goes on from it already. */
+export function traceOf(request: FastifyRequest): { readonly traceparent?: string } {
+  const { traceparent } = request.headers;
+  const isContinued = typeof traceparent !== "string" || isTraced();
+  return isContinued ? {} : { traceparent };
 }
 
 /** What the session that this request belongs to wrote or saw. */

@@ -2,6 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { definedOnly } from "../state/defined.ts";
 import { parseFacts } from "../state/lifecycle-fact.ts";
 import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
+import { traceOf } from "./headers.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";
 import { sendJson } from "./respond.ts";
@@ -12,7 +13,8 @@ export function lifecycleRoutes(app: FastifyInstance, { face, limits }: RouteCon
     mediaTypeOf(request, [JSON_TYPE]);
     queryOf(request, []);
     const facts = parseFacts(readBody(request, limits));
-    await face.lifecycle.publish(facts, definedOnly({ namespace: request.namespace }));
+    const { namespace } = request;
+    await face.lifecycle.publish(facts, { ...definedOnly({ namespace }), ...traceOf(request) });
     return sendJson(reply.code(202), { accepted: facts.length });
   });
 }

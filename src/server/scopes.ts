@@ -4,7 +4,7 @@ import { definedOnly } from "../state/defined.ts";
 import { committedJson, pageJson, scopeJson, stateJson } from "./encode.ts";
 import { countIn, limitIn, textIn } from "../state/fields.ts";
 import { freshnessOf } from "./freshness.ts";
-import { idempotencyKeyOf } from "./headers.ts";
+import { idempotencyKeyOf, traceOf } from "./headers.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";
 import { parseStep } from "../state/request-json.ts";
@@ -35,14 +35,15 @@ export function scopeRoutes(app: FastifyInstance, { face, limits }: RouteContext
     mediaTypeOf(request, [JSON_TYPE]);
     queryOf(request, []);
     const step = parseStep(readBody(request, limits), limits.changesetChanges);
-    const committed = await face.commit({
+    const changeset = {
       ...step,
       ...definedOnly({
         namespace: request.namespace,
         idempotencyKey: idempotencyKeyOf(request, step.idempotencyKey),
       }),
       scope: scopeOf(request),
-    });
+    };
+    const committed = await face.commit(changeset, traceOf(request));
     return sendJson(tellSession(request, reply, committed.changes), committedJson(committed));
   });
 }

@@ -17,7 +17,7 @@ import { diffJson, historyJson, pageJson, stateJson, summaryJson } from "./encod
 import type { Given } from "../state/fields.ts";
 import { countIn, limitIn, textIn, toObject } from "../state/fields.ts";
 import { freshnessOf } from "./freshness.ts";
-import { conditionOf, etagOf, hasAlready, idempotencyKeyOf } from "./headers.ts";
+import { conditionOf, etagOf, hasAlready, idempotencyKeyOf, traceOf } from "./headers.ts";
 import type { RouteContext, ServedBy } from "./options.ts";
 import { queryOf } from "./query.ts";
 import { documentIn, operationsIn, WRITE_FIELDS, writeOptionsIn } from "../state/request-json.ts";
@@ -177,6 +177,7 @@ function writeOptionsOf(request: FastifyRequest, given: Given): WriteOptions {
   return {
     ...options,
     ...definedOnly({ namespace: request.namespace, idempotencyKey }),
+    ...traceOf(request),
   };
 }
 

@@ -7,7 +7,7 @@ import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
 import { definedOnly } from "../state/defined.ts";
 import { limitIn, refused, toObject } from "../state/fields.ts";
 import type { Given } from "../state/fields.ts";
-import { idempotencyKeyOf } from "./headers.ts";
+import { idempotencyKeyOf, traceOf } from "./headers.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";
 import { sendJson } from "./respond.ts";
@@ -44,6 +44,7 @@ function stackRoutes(app: FastifyInstance, { face, limits }: RouteContext): void
         namespace: request.namespace,
         idempotencyKey: idempotencyKeyOf(request, push.idempotencyKey),
       }),
+      ...traceOf(request),
     });
     return sendJson(reply.code(201), taskJson(task));
   });

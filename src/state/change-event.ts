@@ -1,4 +1,5 @@
 import { changeJson } from "./change-json.ts";
+import { definedOnly } from "./defined.ts";
 import { eventBody, eventProperties } from "./event.ts";
 import type { OutgoingMessage } from "./message-bus.ts";
 import type { Change } from "./state.ts";
@@ -16,13 +17,14 @@ export interface ChangeEventOptions {
 
 /** The message that tells of a change: a CloudEvent, in order within the change's scope. */
 export function changeMessage(change: Change, options: ChangeEventOptions): OutgoingMessage {
-  const { namespace, scope, step, id, type, at } = change;
+  const { namespace, scope, step, id, type, at, traceparent } = change;
   const event = {
     id: `${namespace}/${scope}/${step}/${id}`,
     source: SOURCE,
     type: CHANGED,
     subject: id,
     time: at.toISOString(),
+    ...definedOnly({ traceparent }),
     data: changeJson(change),
   };
   let body = eventBody(event);

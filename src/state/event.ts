@@ -12,6 +12,8 @@ export interface CloudEvent {
   readonly time?: string;
   /** An extension: in which namespace its subject is; unsaid: `default`. */
   readonly namespace?: string;
+  /** The extension for distributed tracing: the trace that it belongs to, as W3C has it. */
+  readonly traceparent?: string;
   readonly data: unknown;
 }
 
@@ -26,7 +28,7 @@ export function eventBody(event: CloudEvent): Uint8Array {
 
 /** Its attributes as properties of the message, so that brokers and consumers can tell without its body. */
 export function eventProperties(event: CloudEvent): Record<string, string> {
-  const { id, source, type, subject, time } = event;
+  const { id, source, type, subject, time, traceparent } = event;
   return {
     CE_specversion: "1.0",
     CE_id: id,
@@ -35,6 +37,7 @@ export function eventProperties(event: CloudEvent): Record<string, string> {
     CE_datacontenttype: CONTENT_TYPE,
     ...(subject === undefined ? {} : { CE_subject: subject }),
     ...(time === undefined ? {} : { CE_time: time }),
+    ...definedOnly({ traceparent }),
   };
 }
 
@@ -53,6 +56,8 @@ export function parseEvent(value: unknown): CloudEvent {
     data: given["data"],
     ...definedOnly({ subject: optionalAt(given, "subject") }),
     ...definedOnly({ namespace: optionalAt(given, "namespace") }),
+    // Like a header that is none, what is no text here is left out and refuses nothing.
+    ...(typeof given["traceparent"] === "string" ? { traceparent: given["traceparent"] } : {}),
   };
 }
 

@@ -7,6 +7,8 @@ export interface ReadMessage {
   /** What names it, whoever delivers it how often. */
   readonly messageId: string;
   readonly namespace: string;
+  /** The trace that its event says it belongs to. */
+  readonly traceparent?: string;
   /** Does what it asks for, once however often; a refusal where that can never be done. */
   readonly work: AgentRuntimeError | ((call: CallOptions) => Promise<Committed>);
 }

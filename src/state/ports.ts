@@ -41,6 +41,8 @@ export interface PreparedUnit {
   readonly actor: string | null;
   readonly cause: string | null;
   readonly idempotencyKey: string | null;
+  /** The trace that its call belongs to, as W3C has it; null or unsaid: none that is recorded. */
+  readonly traceparent?: string | null;
 }
 
 /** What the database answers to one change of a unit. */
@@ -92,6 +94,8 @@ export interface FeedRow {
   readonly committedAt: Date;
   /** JSON text of the document or of the delta; null for a delete. */
   readonly body: string | null;
+  /** The trace that the call belonged to which made it; null: none was recorded, or it was not asked for. */
+  readonly traceparent: string | null;
 }
 
 /** Between which positions the feed can be read. */

@@ -70,6 +70,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds for the whole call. */
   readonly timeoutMs?: number;
+  /** The trace that the call belongs to, as W3C Trace Context has it; unsaid: the active span's. Anything else counts as unsaid. */
+  readonly traceparent?: string;
 }
 
 /** How fresh a read must be. `session` (the default): nothing older than what this session wrote or saw. */

@@ -67,6 +67,8 @@ export interface Change {
   readonly actor: string | null;
   readonly digest: string;
   readonly at: Date;
+  /** The trace that the call belonged to which made it (W3C Trace Context); messages carry it where it was recorded. */
+  readonly traceparent?: string;
 }
 
 /** One RFC 6902 (JSON Patch) operation. */

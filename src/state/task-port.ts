@@ -17,6 +17,8 @@ export interface PreparedPush {
   readonly retry: RetryPolicy;
   readonly supersedes: string | null;
   readonly idempotencyKey: string | null;
+  /** The trace that its call belongs to, as W3C has it; null or unsaid: none that is recorded. */
+  readonly traceparent?: string | null;
 }
 
 /** `code` null where it was pushed, REPLAYED where its key had pushed that task before. */

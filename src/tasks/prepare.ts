@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
+import { recordedTrace } from "../service/tracing.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import {
   checkActor,
@@ -67,6 +68,7 @@ export function preparePush(
     retry: prepareRetry({ ...settings.retry, ...request.retry }),
     supersedes: request.supersedes === undefined ? null : checkId(request.supersedes),
     idempotencyKey,
+    traceparent: recordedTrace(request.traceparent),
   };
 }
 

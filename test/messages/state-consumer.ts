@@ -10,8 +10,10 @@ import { changeMessage } from "../../src/state/change-event.ts";
 import type { MessageBus } from "../../src/state/message-bus.ts";
 import type { StateStore } from "../../src/state/ports.ts";
 import type { Change } from "../../src/state/state.ts";
+import { recordedTrace } from "../../src/service/tracing.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
+import { recordSpans } from "../support/spans.ts";
 import { until } from "../support/until.ts";
 import { anyHome, openRelay } from "./parts.ts";
 
@@ -50,7 +52,7 @@ export function stateConsumerContract(name: string, open: () => Promise<Consumed
     };
 
     const consume = (options: Partial<OpenConsumerOptions> = {}) => {
-      const settings = { rocketmq: { stateTopic: place.topic } };
+      const settings = { rocketmq: { stateTopic: place.topic }, telemetry: { traces: true } };
       const consumer = openStateConsumer(settings, {
         group: place.group,
         bus: opened.bus,
@@ -112,6 +114,29 @@ export function stateConsumerContract(name: string, open: () => Promise<Consumed
         expect(own.at(-1)!.data).toEqual(scope === scopes[0] ? null : { turn: 5 });
       }
       expect(consumer.figures).toMatchObject({ dropped: 0, missed: 0, fetched: 0, health: "ok" });
+    });
+
+    test("a handler goes on from the call that made the change, where its trace was recorded", async () => {
+      const spans = recordSpans();
+      onTestFinished(() => spans.end());
+      const [traceId, spanId] = ["4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"];
+      const traceparent = `00-${traceId}-${spanId}-01`;
+      const seen = new Map<string, (string | null | undefined)[]>();
+      const consumer = consume({
+        onChange: (change) => void seen.set(change.id, [change.traceparent, recordedTrace()]),
+      });
+      startRelay();
+      const [traced, untraced] = [newId(), newId()];
+      await manager.updateState(traced, "note", {}, { traceparent });
+      await manager.updateState(untraced, "note", {});
+      await until(() => consumer.figures.handled === 2);
+      const handling = spans.recorded.filter(({ name }) => name === "agent_state.consume");
+      const goesOn = handling.find(({ parentSpanId }) => parentSpanId !== undefined)!;
+      expect(goesOn).toMatchObject({ traceId, parentSpanId: spanId });
+      expect(seen.get(traced)).toEqual([traceparent, `00-${traceId}-${goesOn.spanId}-01`]);
+      const ownTrace = handling.find((one) => one !== goesOn)!;
+      expect(ownTrace.traceId).not.toBe(traceId);
+      expect(seen.get(untraced)).toEqual([undefined, expect.stringContaining(ownTrace.traceId)]);
     });
 
     test("tells that a scope went back, before the changes by which it did", async () => {

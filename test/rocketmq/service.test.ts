@@ -15,6 +15,9 @@ import { until } from "../support/until.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
 
+const CALLER = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const SENDER = CALLER.replace("4bf92f", "000001");
+
 const LONG = { timeoutMs: 120_000 };
 
 let address: RocketmqAddress;
@@ -101,17 +104,22 @@ test("a change goes out, and an update and facts come in, over a real RocketMQ",
   const { child, url } = await startService([], { cwd, env, ...LONG });
   onTestFinished(async () => void (await child.kill("SIGTERM")));
 
-  const headers = { "content-type": "application/json" };
+  const headers = { "content-type": "application/json", traceparent: CALLER };
   const body = JSON.stringify({ type: "task", data: { n: 1 }, scope: "agent 7" });
   const put = await fetch(`${url}/v1/states/out`, { method: "PUT", headers, body });
   expect(put.status).toBe(201);
-  expect(await next(consumer)).toMatchObject({ subject: "out", data: { id: "out", version: "1" } });
+  expect(await next(consumer)).toMatchObject({
+    subject: "out",
+    data: { id: "out", version: "1" },
+    traceparent: CALLER,
+  });
 
   const update = {
     specversion: "1.0",
     id: "one",
     source: "test",
     type: "dev.agentruntime.state.update.v1",
+    traceparent: SENDER,
     data: { id: "in", type: "task", data: { came: "in" }, scope: "agent 7" },
   };
   await bus.producer.send({
@@ -119,7 +127,11 @@ test("a change goes out, and an update and facts come in, over a real RocketMQ",
     group: "agent 7",
     body: Buffer.from(JSON.stringify(update)),
   });
-  expect(await next(consumer)).toMatchObject({ subject: "in", data: { data: { came: "in" } } });
+  expect(await next(consumer)).toMatchObject({
+    subject: "in",
+    data: { data: { came: "in" } },
+    traceparent: SENDER,
+  });
 
   const facts = [tell("kata", ["exit", 9], { podUid: "p1", exitCode: 3, labels: {} })];
   const told = await fetch(`${url}/v1/lifecycle/facts`, {
@@ -128,13 +140,19 @@ test("a change goes out, and an update and facts come in, over a real RocketMQ",
     body: JSON.stringify({ facts }),
   });
   expect(told.status).toBe(202);
-  expect(await next(consumer)).toMatchObject({ subject: "pod:p1", data: { type: "lifecycle" } });
+  expect(await next(consumer)).toMatchObject({
+    subject: "pod:p1",
+    data: { type: "lifecycle" },
+    traceparent: CALLER,
+  });
 
   // A reflector that knows no service: what it sees comes to it over the broker alone.
   const kubernetes = await startReflector();
   kubernetes.put(newPod("r", "uid-r", 0));
   const seen = { id: "pod:uid-r", phase: "requested", data: { podName: "r" } };
-  expect(await next(consumer)).toMatchObject({ subject: "pod:uid-r", data: seen });
+  const reflected = await next(consumer);
+  expect(reflected).toMatchObject({ subject: "pod:uid-r", data: seen });
+  expect(reflected).not.toHaveProperty("traceparent");
 
   async function next(from: typeof consumer): Promise<unknown> {
     const message: IncomingMessage = await until(async () => {
@@ -142,6 +160,8 @@ test("a change goes out, and an update and facts come in, over a real RocketMQ",
       if (one !== undefined) await from.acknowledge(one);
       return one;
     }, LONG);
-    return JSON.parse(Buffer.from(message.body).toString());
+    const event = JSON.parse(Buffer.from(message.body).toString()) as { traceparent?: string };
+    expect(message.properties["traceparent"]).toBe(event.traceparent);
+    return event;
   }
 });

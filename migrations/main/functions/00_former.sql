@@ -20,4 +20,9 @@ drop function if exists
                                text[], text[], text[], timestamptz[], integer, boolean, integer),
   agent_state_api.commit_batch(integer[], text[], text[], text[], text[], text[], json[], text[], bigint[], bigint[], bigint[],
                                text[], text[], text[], timestamptz[], integer, boolean, integer, tid[], tid[]),
+  agent_state_api.commit_batch(integer[], text[], text[], text[], text[], text[], json[], text[], bigint[], bigint[], bigint[],
+                               text[], text[], text[], timestamptz[], integer, boolean, integer, tid[], tid[], integer),
+  agent_state_api.push_tasks(text, text[], text[], text[], json[], integer[], text[], timestamptz[], bigint[], text[], bigint[], timestamptz[],
+                             integer[], integer[], integer[], text[], text[], text, integer, integer),
+  agent_state_api.read_relay(integer[], bigint, bigint, bigint, integer, integer, integer),
   agent_state.write_tasks(bigint[], text[], json[], text[], text);

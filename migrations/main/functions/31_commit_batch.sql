@@ -25,7 +25,8 @@ create or replace function agent_state_api.commit_batch(
   p_unit integer[], p_namespace text[], p_id text[], p_type text[], p_scope text[], p_op text[], p_body json[],
   p_phase text[], p_expected bigint[], p_based_on bigint[], p_expected_step bigint[],
   p_actor text[], p_cause text[], p_key text[], p_expires timestamptz[], p_data_bytes integer, p_create boolean default true,
-  p_writer integer default 0, p_place tid[] default null, p_head tid[] default null, p_data_depth integer default 64)
+  p_writer integer default 0, p_place tid[] default null, p_head tid[] default null, p_data_depth integer default 64,
+  p_traceparent text[] default null)
 returns table (n integer, code text, detail text, type text, scope text, version bigint, step bigint,
                phase text, digest bytea, created boolean, at timestamptz, place tid)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
@@ -154,9 +155,9 @@ begin
             from linked l where l.place is null order by l.state_no
         ), logged as (
           insert into agent_state.changes (feed_xid, scope_no, step, state_no, version, at, position, writer, kind, stored, digest, phase,
-                                           actor, cause, idempotency_key, body)
+                                           actor, cause, idempotency_key, body, traceparent)
           select l.feed_xid, l.scope_no, l.step, l.state_no, l.version, v_now, l.n - array_position(p_unit, l.unit), p_writer, l.kind::"char",
-                 l.stored::"char", l.digest, l.phase, l.actor, l.cause, l.key, l.body
+                 l.stored::"char", l.digest, l.phase, l.actor, l.cause, l.key, l.body, p_traceparent[l.n]
             from linked l order by l.scope_no, l.step, l.n
         ), keyed as (
           insert into agent_state.idempotency_keys (namespace, key, scope_no, step, fingerprint, at)

@@ -43,7 +43,8 @@ end $$;
 create or replace function agent_state_api.read_relay(
   p_partitions integer[], p_xid bigint, p_scope_no bigint, p_step bigint, p_position integer, p_limit integer, p_bytes integer)
 returns table (feed_xid bigint, scope_no bigint, step bigint, "position" integer, state_no bigint, namespace text, scope text, id text,
-               type text, version bigint, kind text, stored text, phase text, cause text, actor text, digest bytea, at timestamptz, body json)
+               type text, version bigint, kind text, stored text, phase text, cause text, actor text, digest bytea, at timestamptz, body json,
+               traceparent text)
 language plpgsql stable security definer set search_path = pg_catalog, pg_temp set plan_cache_mode = force_generic_plan
   set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off as $$
 #variable_conflict use_column
@@ -57,7 +58,7 @@ begin
   feed_xid := p_xid; scope_no := p_scope_no; step := p_step; "position" := p_position;
   for v_row in
     select c.feed_xid::text::bigint as feed_xid, c.scope_no, c.step, c.position, c.state_no, s.namespace, coalesce(s.scope, s.id) as scope, s.id,
-           s.type, c.version, c.kind::text as kind, c.stored::text as stored, c.phase, c.cause, c.actor, c.digest, c.at, c.body
+           s.type, c.version, c.kind::text as kind, c.stored::text as stored, c.phase, c.cause, c.actor, c.digest, c.at, c.body, c.traceparent
       from (select * from agent_state.changes l
              where (l.feed_xid, l.scope_no, l.step, l.position) > (p_xid::text::xid8, p_scope_no, p_step, p_position)
                and l.feed_xid < pg_snapshot_xmin(pg_current_snapshot())
@@ -71,7 +72,7 @@ begin
     if v_row.id is not null then
       state_no := v_row.state_no; namespace := v_row.namespace; scope := v_row.scope; id := v_row.id; type := v_row.type; version := v_row.version;
       kind := v_row.kind; stored := v_row.stored; phase := v_row.phase; cause := v_row.cause; actor := v_row.actor; digest := v_row.digest;
-      at := v_row.at; body := v_row.body;
+      at := v_row.at; body := v_row.body; traceparent := v_row.traceparent;
       return next;
       v_count := v_count + 1;
       v_bytes := v_bytes + coalesce(octet_length(v_row.body::text), 0);
@@ -79,7 +80,7 @@ begin
     end if;
   end loop;
   state_no := null; namespace := null; scope := null; id := null; type := null; kind := null; stored := null; phase := null; cause := null;
-  actor := null; digest := null; body := null; at := null;
+  actor := null; digest := null; body := null; at := null; traceparent := null;
   version := (v_count >= p_limit or v_bytes >= p_bytes or v_looks >= c_looks)::integer;
   return next;
 end $$;

@@ -17,7 +17,8 @@ $$;
 create or replace function agent_state_api.push_tasks(
   p_namespace text, p_stack text[], p_id text[], p_kind text[], p_input json[], p_priority integer[], p_preempt text[], p_run_at timestamptz[],
   p_delay_ms bigint[], p_parent text[], p_parent_epoch bigint[], p_deadline timestamptz[], p_max_attempts integer[], p_backoff_ms integer[],
-  p_max_backoff_ms integer[], p_supersedes text[], p_key text[], p_actor text, p_max_depth integer, p_data_bytes integer)
+  p_max_backoff_ms integer[], p_supersedes text[], p_key text[], p_actor text, p_max_depth integer, p_data_bytes integer,
+  p_traceparent text[] default null)
 returns table (n integer, code text, detail text, id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer,
                parent text, run_at timestamptz, created_at timestamptz)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set jit = off
@@ -69,10 +70,10 @@ begin
                            p_run_at[g.n], p_delay_ms[g.n], p_deadline[g.n], p_max_attempts[g.n], p_supersedes[g.n]) order by g.at) as body,
                          array_agg(case when v_run_at[g.n] is null then 'ready' else 'submitted' end order by g.at) as phase,
                          array_agg(0::bigint order by g.at) as expected, array_agg(p_actor order by g.at) as actor,
-                         array_agg('pushed'::text order by g.at) as cause, array_agg(p_key[g.n] order by g.at) as key
+                         array_agg('pushed'::text order by g.at) as cause, array_agg(p_key[g.n] order by g.at) as key, array_agg(p_traceparent[g.n] order by g.at) as traceparent
                     from unnest(v_go) with ordinality g(n, at)) a,
                  agent_state_api.commit_batch(a.unit::integer[], a.namespace, a.id, a.type, a.stack, a.op, a.body, a.phase, a.expected, null, null, a.actor,
-                                              a.cause, case when cardinality(array_remove(p_key, null)) > 0 then a.key end, null, p_data_bytes)
+                                              a.cause, case when cardinality(array_remove(p_key, null)) > 0 then a.key end, null, p_data_bytes, p_traceparent => a.traceparent)
                    with ordinality b(n, code, detail, type, scope, version, step, phase, digest, created, at, place, nth)
            order by b.n, b.nth desc)
         select array_agg(coalesce(c.code, o.code) order by o.n), array_agg(coalesce(c.detail, o.detail) order by o.n) into v_code, v_detail

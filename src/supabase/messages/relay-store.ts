@@ -21,7 +21,7 @@ const RELEASE_RELAYS = {
 const READ_RELAY = {
   fn: "read_relay",
   parameters: { partitions: "integer[]", ...POSITION, limit: "integer", bytes: "integer" },
-  columns: FEED_COLUMNS,
+  columns: [...FEED_COLUMNS, "traceparent"],
   writes: false,
 } as const satisfies Operation;
 

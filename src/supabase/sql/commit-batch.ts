@@ -30,6 +30,7 @@ const COMMIT_BATCH = {
     place: "tid[]",
     head: "tid[]",
     data_depth: "integer",
+    traceparent: "text[]",
   },
   columns: [
     "n",
@@ -110,6 +111,7 @@ function valuesOf(
     place: known.map((one) => one?.place ?? null),
     head: known.map((one) => one?.head.place ?? null),
     data_depth: dataDepth,
+    traceparent: owners.map(({ traceparent = null }) => traceparent),
   };
 }
 

@@ -53,7 +53,7 @@ export function positionOf(row: Row): FeedPosition {
   };
 }
 
-/** A change, from the columns of the feed. */
+/** A change, from the columns of the feed, after which the relay has its trace. */
 export function feedRow(row: Row): FeedRow {
   return {
     at: positionOf(row),
@@ -72,5 +72,6 @@ export function feedRow(row: Row): FeedRow {
     digest: digest(row, 15),
     committedAt: date(row, 16),
     body: row[17] ?? null,
+    traceparent: row[18] ?? null,
   };
 }

@@ -25,6 +25,7 @@ const PUSH_TASKS = {
     actor: "text",
     max_depth: "integer",
     data_bytes: "integer",
+    traceparent: "text[]",
   },
   columns: [
     "n",
@@ -81,6 +82,7 @@ export async function pushTasks(
     actor,
     max_depth: maxDepth,
     data_bytes: dataBytes,
+    traceparent: pushes.map(({ traceparent = null }) => traceparent),
   });
   const answers: PushAnswer[] = Array.from({ length: rows.length });
   for (const row of rows) {
