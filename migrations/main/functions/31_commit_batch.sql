@@ -44,6 +44,7 @@ declare
   v_missing     integer[];
   v_scopes      bigint[];
   v_tries       integer := 0;
+  v_pushed      constant boolean := coalesce(current_setting('agent_state.tasks', true) = 'pushed', false);   -- see push_tasks
 begin
   if v_many and exists (
        select from unnest(p_unit, p_namespace, p_id) i(unit, namespace, id) group by i.unit, i.namespace, i.id having count(*) > 1) then
@@ -148,10 +149,10 @@ begin
           returning l.n, l.chain, l.type, l.scope, l.version, l.step, l.phase, l.digest, l.absent and l.chain = 1 as created, s.ctid as place
         ), made as (
           insert into agent_state.states (state_no, scope_no, version, step, base_version, created_at, updated_at, expires_at, full_bytes,
-                                          deleted, namespace, id, type, scope, phase, digest, feed_xid)
+                                          deleted, namespace, id, type, scope, phase, is_scheduled, digest, feed_xid)
           overriding system value
           select l.state_no, l.scope_no, l.version, l.step, l.version, v_now, v_now, nullif(l.expires, 'infinity'), octet_length(l.body::text),
-                 false, l.namespace, l.id, l.type, nullif(l.scope, l.id), l.phase, l.digest, l.feed_xid
+                 false, l.namespace, l.id, l.type, nullif(l.scope, l.id), l.phase, v_pushed, l.digest, l.feed_xid
             from linked l where l.place is null order by l.state_no
         ), logged as (
           insert into agent_state.changes (feed_xid, scope_no, step, state_no, version, at, position, writer, kind, stored, digest, phase,

@@ -38,7 +38,7 @@ begin
               from looked l) l
   ), updated as (
     update agent_state.states s set
-        version = l.version, step = l.step, digest = l.digest, phase = l.phase, updated_at = v_now, feed_xid = l.feed_xid,
+        version = l.version, step = l.step, digest = l.digest, phase = l.phase, is_scheduled = true, updated_at = v_now, feed_xid = l.feed_xid,
         base_version = case when l.stored = 'f' then l.version else s.base_version end,
         full_bytes = case when l.stored = 'f' then octet_length(l.body::text) else s.full_bytes end,
         delta_bytes = case when l.stored = 'f' then 0 else s.delta_bytes + octet_length(l.body::text) end,

@@ -62,6 +62,7 @@ begin
       select array_agg(g order by g) into v_go from generate_subscripts(v_code, 1) g where v_code[g] is null;
 
       if v_go is not null then
+        perform set_config('agent_state.tasks', 'pushed', true);
         with committed as (
           select distinct on (b.n) v_go[b.n] as n, b.code, b.detail
             from (select array_agg(g.at order by g.at) as unit, array_agg(p_namespace order by g.at) as namespace, array_agg(p_id[g.n] order by g.at) as id,
@@ -78,6 +79,7 @@ begin
            order by b.n, b.nth desc)
         select array_agg(coalesce(c.code, o.code) order by o.n), array_agg(coalesce(c.detail, o.detail) order by o.n) into v_code, v_detail
           from unnest(v_code, v_detail) with ordinality o(code, detail, n) left join committed c on c.n = o.n;
+        perform set_config('agent_state.tasks', '', true);
 
         select array_agg(s.state_no order by g.at), array_agg(s.scope_no order by g.at), array_agg(g.n order by g.at) into v_tasks, v_stacks, v_go
           from unnest(v_go) with ordinality g(n, at)
