@@ -9,7 +9,7 @@ alter table agent_state.states
   add column listed_phase text collate "C" generated always as (
     case when not is_scheduled or phase not in ('ready', 'working', 'completed') then phase end) stored;
 
-comment on column agent_state.states.is_scheduled is 'It was pushed, so that agent_state.tasks knows whether it is ready or being worked on.';
+comment on column agent_state.states.is_scheduled is 'It was pushed, and moved by the functions of tasks alone since: agent_state.tasks knows whether it is ready or being worked on.';
 
 drop index agent_state.states_phase;
 create index states_phase on agent_state.states (namespace, type, listed_phase, id) where listed_phase is not null;

@@ -44,7 +44,7 @@ declare
   v_missing     integer[];
   v_scopes      bigint[];
   v_tries       integer := 0;
-  v_pushed      constant boolean := coalesce(current_setting('agent_state.tasks', true) = 'on', false);   -- see push_tasks
+  v_pushed      constant boolean := coalesce(current_setting('agent_state.tasks', true) = 'pushed', false);   -- see push_tasks
 begin
   if v_many and exists (
        select from unnest(p_unit, p_namespace, p_id) i(unit, namespace, id) group by i.unit, i.namespace, i.id having count(*) > 1) then

@@ -15,7 +15,7 @@ declare
   v_illegal text;
 begin
   if p_task_no is null then return; end if;
-  perform set_config('agent_state.tasks', 'on', true);
+  perform set_config('agent_state.tasks', 'judged', true);
   with looked as materialized (
     select i.n, i.cause, s.place, s.state_no, s.scope_no, s.namespace, s.id, s.digest as old_digest, s.version + 1 as version, s.phase as old_phase,
            coalesce(i.phase, s.phase) as phase, coalesce(i.after, 0) as after, h.step as head, greatest(v_xid, h.feed_xid) as feed_xid,

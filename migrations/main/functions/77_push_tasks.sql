@@ -62,7 +62,7 @@ begin
       select array_agg(g order by g) into v_go from generate_subscripts(v_code, 1) g where v_code[g] is null;
 
       if v_go is not null then
-        perform set_config('agent_state.tasks', 'on', true);
+        perform set_config('agent_state.tasks', 'pushed', true);
         with committed as (
           select distinct on (b.n) v_go[b.n] as n, b.code, b.detail
             from (select array_agg(g.at order by g.at) as unit, array_agg(p_namespace order by g.at) as namespace, array_agg(p_id[g.n] order by g.at) as id,

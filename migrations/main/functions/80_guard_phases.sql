@@ -1,10 +1,11 @@
 -- The lifecycle tables hold for SQL by hand as well: a phase moves only along a row of agent_state.transitions; along
 -- one of a repair only in the functions that go back or repair, which carry the setting agent_state.repair. What is restored
--- (agent_state.restore) was legal when it was committed, and its history begins in its middle. Where tasks move (agent_state.tasks),
--- agent_state.write_tasks has looked at all of them at once.
+-- (agent_state.restore) was legal when it was committed, and its history begins in its middle. Where tasks move (agent_state.tasks is
+-- 'judged'), agent_state.write_tasks has looked at all of them at once. Whoever moves a task otherwise has its new phase in the index of phases.
 create or replace function agent_state.guard_phase()
 returns trigger language plpgsql as $$
 begin
+  if tg_op = 'UPDATE' then new.is_scheduled := false; end if;
   -- A row that is made anew from its history says no more than that does.
   if current_setting('agent_state.repair', true) = 'fold' then return new; end if;
   if current_setting('agent_state.restore', true) = 'on' then return new; end if;
@@ -22,7 +23,7 @@ end $$;
 create or replace trigger phase_moves_are_legal before update of phase, type, deleted on agent_state.states
   for each row when ((new.phase is distinct from old.phase or new.type <> old.type
                       or (old.deleted and not new.deleted and new.phase is not null))
-                     and current_setting('agent_state.tasks', true) is distinct from 'on')
+                     and current_setting('agent_state.tasks', true) is distinct from 'judged')
   execute function agent_state.guard_phase();
 
 create or replace trigger first_phase_is_legal before insert on agent_state.states

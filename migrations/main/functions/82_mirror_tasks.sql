@@ -60,5 +60,5 @@ end $$;
 
 create or replace trigger tasks_follow after update of phase, deleted on agent_state.states
   for each row when (new.type = 'task' and (new.phase is distinct from old.phase or new.deleted <> old.deleted)
-                     and current_setting('agent_state.tasks', true) is distinct from 'on')
+                     and coalesce(current_setting('agent_state.tasks', true), '') not in ('on', 'judged'))
   execute function agent_state.mirror_task();
