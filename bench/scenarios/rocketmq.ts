@@ -1,5 +1,5 @@
 import type { Rocketmq } from "../../dev/services/rocketmq.ts";
-import { sendInGroups } from "../../src/relay/send-in-groups.ts";
+import { sendInGroups } from "../parts/send-in-groups.ts";
 import type { OutgoingMessage } from "../../src/state/message-bus.ts";
 import type { Settings } from "../../src/runtime.ts";
 import type { Bench, Scenario } from "../bench.ts";

@@ -20,9 +20,22 @@ interface Known {
   /** Of that version; NaN where they are not known. */
   createdAtMs: number;
   expiresAt: Date | null;
+  /** How many looks at others' changes had begun when its version was read; a version written here is never told. */
+  looks: number;
 }
 
 const NO_ERA = -1;
+const WRITTEN_HERE = Number.POSITIVE_INFINITY;
+
+/** Where it is remembered what became of states that the directory does not know. */
+export interface Remembering {
+  /** How many looks at others' changes have begun. */
+  readonly looks: number;
+  /** Whether others' changes that were there after so many looks had begun are remembered. */
+  hasTold(looks: number): boolean;
+  /** Something became of the state. */
+  touch(name: string): void;
+}
 
 const UNKNOWN: Dates = { createdAtMs: Number.NaN, expiresAt: null };
 
@@ -35,16 +48,19 @@ const UNKNOWN: Dates = { createdAtMs: Number.NaN, expiresAt: null };
  */
 export class Directory {
   readonly #states: SieveCache<string, Known>;
-  readonly #onForgotten: ((name: string) => void) | undefined;
+  readonly #remembering: Remembering | undefined;
   #era = 0;
 
   /**
    * @param entries how many states are known at most.
-   * @param onForgotten told the name of each state that is not known any more, or not for sure.
+   * @param remembering told of each state that is not known any more, or not for sure, where what was known of it is
+   *   not remembered there already.
    */
-  constructor(entries = ENTRIES, onForgotten?: (name: string) => void) {
-    this.#onForgotten = onForgotten;
-    this.#states = new SieveCache({ entries, bytes: entries }, undefined, onForgotten);
+  constructor(entries = ENTRIES, remembering?: Remembering) {
+    this.#remembering = remembering;
+    this.#states = new SieveCache({ entries, bytes: entries }, undefined, (name, { looks }) => {
+      if (remembering?.hasTold(looks) === false) remembering.touch(name);
+    });
   }
 
   /** The newest version that was seen or written here; undefined where none is known. */
@@ -73,9 +89,11 @@ export class Directory {
     const createdAtMs = row.created ? row.at.getTime() : (past?.createdAtMs ?? Number.NaN);
     const expiresAt = expiryAfter(change.expiresAt, past);
     if (known === undefined) {
-      this.#states.set(name, { version, scope, era: this.#era, createdAtMs, expiresAt }, 1);
+      const looks = WRITTEN_HERE;
+      this.#states.set(name, { version, scope, era: this.#era, createdAtMs, expiresAt, looks }, 1);
     } else if (known.version < version) {
       known.version = version;
+      known.looks = WRITTEN_HERE;
       known.era = this.#era;
       known.createdAtMs = createdAtMs;
       known.expiresAt = expiresAt;
@@ -93,21 +111,22 @@ export class Directory {
     const name = nameOf(key.namespace, key.id);
     const known = this.#states.get(name);
     const era = isNewest ? this.#era : NO_ERA;
+    const looks = isNewest ? this.#looks : WRITTEN_HERE;
     if (known === undefined) {
       const { version, scope } = seen;
       const { createdAtMs, expiresAt } = dates;
-      this.#states.set(name, { version, scope, era, createdAtMs, expiresAt }, 1);
+      this.#states.set(name, { version, scope, era, createdAtMs, expiresAt, looks }, 1);
       return;
     }
     if (isNewest && seen.version >= known.version) known.era = era;
-    raise(known, seen.version, dates);
+    raise(known, { version: seen.version, looks }, dates);
   }
 
   /** What was seen of it was confused. */
   forget(key: StateKey): void {
     const name = nameOf(key.namespace, key.id);
     this.#states.delete(name);
-    this.#onForgotten?.(name);
+    this.#remembering?.touch(name);
   }
 
   /** It may have changed. */
@@ -115,7 +134,7 @@ export class Directory {
     const name = nameOf(key.namespace, key.id);
     const known = this.#states.peek(name);
     if (known !== undefined) known.era = NO_ERA;
-    this.#onForgotten?.(name);
+    this.#remembering?.touch(name);
   }
 
   /** Any of them may have changed. */
@@ -126,7 +145,11 @@ export class Directory {
   /** The state is at this version at least; of one that is not known here, nothing is kept. */
   raise(key: StateKey, version: Version): void {
     const known = this.#states.peek(nameOf(key.namespace, key.id));
-    if (known !== undefined) raise(known, version, UNKNOWN);
+    if (known !== undefined) raise(known, { version, looks: this.#looks }, UNKNOWN);
+  }
+
+  get #looks(): number {
+    return this.#remembering?.looks ?? 0;
   }
 }
 
@@ -135,8 +158,10 @@ function expiryAfter(wish: PreparedChange["expiresAt"], past: Dates | null): Dat
   return wish === "never" ? null : wish;
 }
 
-function raise(known: Known, version: Version, dates: Dates): void {
+function raise(known: Known, to: Pick<Known, "version" | "looks">, dates: Dates): void {
+  const { version } = to;
   if (version < known.version || (version === known.version && dates === UNKNOWN)) return;
+  if (version > known.version) known.looks = to.looks;
   known.version = version;
   known.createdAtMs = dates.createdAtMs;
   known.expiresAt = dates.expiresAt;

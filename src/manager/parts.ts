@@ -83,7 +83,7 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
   const { store, pollMs = 200, log = silentLog, limits = DEFAULT_LIMITS } = options;
   const metrics = options.metrics ?? new Metrics();
   const freshness = options.shared === undefined ? null : new SharedFreshness();
-  const directory = new Directory(undefined, (name) => freshness?.touch(name));
+  const directory = new Directory(undefined, freshness ?? undefined);
   const bounds = options.cache ?? { entries: 100_000, bytes: KEEP_BYTES };
   const cache = new StateCache(bounds, directory);
   const shared = openShared(options, { freshness, directory });

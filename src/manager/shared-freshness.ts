@@ -28,6 +28,10 @@ export class SharedFreshness {
   /** The last looks of this run, oldest first, and when each was over. */
   readonly #moments: { readonly moment: Moment; readonly atMs: number }[] = [];
   readonly #clock: Pick<Clock, "monotonicMs">;
+  #begun = 0;
+  /** Looks before whose beginning something may still be under way, oldest first. */
+  readonly #unsettled: { readonly number: number; readonly next: number }[] = [];
+  #settled = 0;
 
   constructor(slots = SLOTS, clock: Pick<Clock, "monotonicMs"> = systemClock) {
     this.#needed = new Float64Array(slots);
@@ -47,6 +51,16 @@ export class SharedFreshness {
     return this.#moments.findLast((look) => look.atMs <= atMs)?.moment ?? null;
   }
 
+  /** How many looks have begun. */
+  get looks(): number {
+    return this.#begun;
+  }
+
+  /** Whether others' changes that were there after so many looks had begun were all told. */
+  hasTold(looks: number): boolean {
+    return looks < this.#settled;
+  }
+
   /** Something became of the state. */
   touch(name: string): void {
     const slot = this.#slotOf(name);
@@ -56,6 +70,7 @@ export class SharedFreshness {
 
   /** A look at the feed begins: what was touched until now, it sees. */
   beginLook(): void {
+    this.#begun += 1;
     for (const slot of this.#open) this.#closing.add(slot);
     this.#open = new Set();
   }
@@ -89,10 +104,19 @@ export class SharedFreshness {
   }
 
   #remember(moment: Moment): void {
-    if (this.#moment?.run !== moment.run) this.#moments.length = 0;
+    if (this.#moment?.run !== moment.run) {
+      this.#moments.length = 0;
+      this.#unsettled.length = 0;
+    }
     this.#moment = moment;
     this.#moments.push({ moment, atMs: this.#clock.monotonicMs() });
     if (this.#moments.length > MOMENTS) this.#moments.shift();
+    this.#unsettled.push({ number: this.#begun, next: moment.next });
+    if (this.#unsettled.length > MOMENTS) this.#unsettled.shift();
+    // A look tells what has ended before all that was under way when it began: the rest comes with a later one.
+    while (this.#unsettled.length > 0 && this.#unsettled[0]!.next <= moment.settled) {
+      this.#settled = this.#unsettled.shift()!.number;
+    }
   }
 
   /** FNV-1a, folded. */

@@ -13,7 +13,7 @@ import type { Change } from "../state/state.ts";
 import { beginsRollback, readRolledBack } from "./read-rolled-back.ts";
 import { sendOrPark } from "./send-or-park.ts";
 import type { SendOptions, Sending } from "./send-or-park.ts";
-import { sendInGroups } from "./send-in-groups.ts";
+import { SendWindow } from "./send-window.ts";
 
 export interface RelayOptions extends SendOptions {
   readonly relay: RelayStore;
@@ -58,6 +58,8 @@ export interface RelayFigures {
 
 const LEASE_MS = 15_000;
 const PAGE = { limit: 1_000, bytes: PAGE_BYTES };
+/** How often the database is told how far the changes went. */
+const UPKEEP_MS = 100;
 const MAX_REST_MS = 2_000;
 const BACKLOG_LIMIT = 10_000;
 const BACKLOG_EVERY_MS = 1_000;
@@ -68,177 +70,206 @@ const BACKLOG_EVERY_MS = 1_000;
  * The services share sixteen partitions of the scopes under leases. How far each was sent is in the
  * database, so any of them may be killed at any point: what follows is sent once more. A bus that is
  * away holds nobody back: the changes wait in the log.
+ *
+ * One loop reads what was committed into a window of rows that are being sent; another one keeps the
+ * leases and tells the database how far all was sent, so that no message waits for either.
  */
 export class Relay {
   readonly #options: RelayOptions;
   readonly #holder = randomUUID();
   readonly #leaseMs: number;
-  readonly #loop: Loop;
+  readonly #reading: Loop;
+  readonly #upkeep: Loop;
+  readonly #window: SendWindow;
   #held: readonly RelayPartition[] = [];
+  /** Counts up when the partitions held are others: what was read for the former ones is no more sent. */
+  #holding = 0;
+  /** Up to where the partitions held were read, and whether more is waiting there. */
+  #readTo: FeedPosition = FEED_START;
+  #isBehind = false;
   #renewAt = 0;
   /** Up to where it was told that changes are missing. */
   #toldGap: FeedPosition = FEED_START;
   #backlogAt = 0;
-  #health: RelayHealth = "behind";
-  #reason: string | undefined;
   readonly #fates = { sent: 0, reduced: 0, parked: 0 };
   #failed = 0;
-  #inFlight = 0;
   #gaps = 0;
   #backlog = { changesBehind: 0, lagMs: 0 };
+  readonly #troubles = new Map<"reading" | "upkeep", string>();
   #stopping: Promise<void> | undefined;
 
   constructor(options: RelayOptions) {
+    const { leaseMs = LEASE_MS, concurrency, pollMs, log } = options;
     this.#options = options;
-    this.#leaseMs = options.leaseMs ?? LEASE_MS;
-    this.#loop = new Loop({
+    this.#leaseMs = leaseMs;
+    const send = (row: FeedRow, ended: AbortSignal): Promise<void> => this.#send(row, ended);
+    this.#window = new SendWindow({ send, concurrency, onRoom: () => this.#reading.wake(), log });
+    this.#reading = new Loop({
       name: "relay",
-      runOnce: (signal) => this.#round(signal),
-      pauseMs: options.pollMs,
-      log: options.log,
+      runOnce: (signal) => this.#noting("reading", () => this.#read(signal)),
+      pauseMs: pollMs,
+      log,
+    });
+    this.#upkeep = new Loop({
+      name: "relay upkeep",
+      runOnce: () => this.#noting("upkeep", () => this.#keepUp()),
+      pauseMs: Math.min(UPKEEP_MS, leaseMs / 6),
+      log,
     });
   }
 
   start(): void {
-    this.#loop.start();
+    this.#upkeep.start();
+    this.#reading.start();
   }
 
   /** Something was committed here: look at once. */
   poke(): void {
-    this.#loop.wake();
+    this.#reading.wake();
   }
 
   get figures(): RelayFigures {
+    const reason = this.#window.trouble ?? [...this.#troubles.values()][0];
     return {
-      health: this.#health,
+      health: this.#health(reason),
       partitions: this.#held.length,
       sent: this.#fates.sent + this.#fates.reduced,
       failed: this.#failed,
       reduced: this.#fates.reduced,
       parked: this.#fates.parked,
-      inFlight: this.#inFlight,
+      inFlight: this.#window.inFlight,
       ...this.#backlog,
       gaps: this.#gaps,
-      ...(this.#reason === undefined ? {} : { reason: this.#reason }),
+      ...(reason === undefined ? {} : { reason }),
     };
+  }
+
+  #health(reason: string | undefined): RelayHealth {
+    if (reason !== undefined) return "unavailable";
+    if (this.#held.length === 0) return this.#renewAt === 0 ? "behind" : "waiting";
+    return this.#isBehind || this.#window.before !== undefined ? "behind" : "ok";
   }
 
   /** Ends what is under way and gives the partitions back, where the database answers. Safe twice. */
   stop(): Promise<void> {
-    this.#stopping ??= this.#loop.stop().then(async () => {
-      this.#held = [];
-      await this.#options.relay.release(this.#holder).catch((error: unknown) => {
-        this.#options.log.debug({ error }, "the leases of the relay run out by themselves");
-      });
-    });
+    this.#stopping ??= this.#stop();
     return this.#stopping;
   }
 
-  async #round(signal: AbortSignal): Promise<boolean> {
-    const began = systemClock.monotonicMs();
+  async #stop(): Promise<void> {
+    const { relay, log } = this.#options;
+    await Promise.all([this.#reading.stop(), this.#upkeep.stop(), this.#window.stop()]);
     try {
-      await this.#lease();
-      const more = this.#held.length > 0 && (await this.#sendPage(signal));
-      if (more) await this.#rest(systemClock.monotonicMs() - began, signal);
-      await this.#lookBack();
-      this.#reason = undefined;
-      this.#health = this.#held.length === 0 ? "waiting" : more ? "behind" : "ok";
-      return more;
+      await this.#advance();
+      await relay.release(this.#holder);
     } catch (error) {
-      this.#health = "unavailable";
-      this.#reason = error instanceof Error ? error.message : String(error);
-      await this.#lookBack().catch(() => {}); // What failed first is what is told.
+      log.debug({ error }, "the leases of the relay run out by themselves");
+    }
+    this.#held = [];
+  }
+
+  async #noting<Result>(part: "reading" | "upkeep", round: () => Promise<Result>): Promise<Result> {
+    try {
+      const result = await round();
+      this.#troubles.delete(part);
+      return result;
+    } catch (error) {
+      this.#troubles.set(part, error instanceof Error ? error.message : String(error));
       throw error;
     }
   }
 
+  /** Reads what comes next of the partitions held into the window; whether there is more. */
+  async #read(signal: AbortSignal): Promise<boolean> {
+    if (this.#held.length === 0 || !this.#window.hasRoom) return false;
+    const began = systemClock.monotonicMs();
+    const held = this.#held;
+    const holding = this.#holding;
+    const from = this.#readTo;
+    const ids = held.map(({ partition }) => partition);
+    // What was pruned is looked for beside the reading: nobody's message waits for it.
+    const pruned = this.#isBehind ? this.#tellGap(from) : undefined;
+    const [page] = await Promise.all([this.#options.relay.read(ids, from, PAGE), pruned]);
+    if (holding !== this.#holding || signal.aborted) return false;
+    const sentTo = new Map(held.map((one) => [one.partition, one.sentTo]));
+    const rows = page.rows.filter(
+      ({ at }) => comparePositions(at, sentTo.get(partitionOf(at))!) > 0,
+    );
+    this.#readTo = page.next;
+    this.#isBehind = page.more;
+    this.#window.add(rows, from);
+    if (page.rows.length > 0) await this.#rest(began, signal);
+    return page.more;
+  }
+
   /** Leaves a busy machine to the writes, for a while that matches what it took: what waits is in the log. */
-  async #rest(tookMs: number, signal: AbortSignal): Promise<void> {
+  async #rest(began: number, signal: AbortSignal): Promise<void> {
     const { isBusy, share = 1 } = this.#options;
     if (share === 1 || isBusy?.() !== true) return;
+    await this.#window.idle();
+    const tookMs = systemClock.monotonicMs() - began;
     const restMs = Math.min(MAX_REST_MS, tookMs * (1 / share - 1));
     await sleep(restMs, undefined, { signal }).catch(() => undefined);
+  }
+
+  async #keepUp(): Promise<boolean> {
+    await this.#advance();
+    await this.#lease();
+    await this.#lookBack();
+    return false;
   }
 
   async #lease(): Promise<void> {
     const now = systemClock.monotonicMs();
     if (now < this.#renewAt) return;
-    this.#held = await this.#options.relay.lease(this.#holder, this.#leaseMs);
+    const leased = await this.#options.relay.lease(this.#holder, this.#leaseMs);
     this.#renewAt = now + this.#leaseMs / 3;
+    if (!isSame(leased, this.#held)) await this.#hold(leased);
   }
 
-  /** Sends what comes next of the partitions held; whether there is more. */
-  async #sendPage(signal: AbortSignal): Promise<boolean> {
-    const { relay } = this.#options;
-    const held = this.#held;
-    const from = held.map(({ sentTo }) => sentTo).toSorted(comparePositions)[0]!;
-    const ids = held.map(({ partition }) => partition);
-    const page = await relay.read(ids, from, PAGE);
-    const sentTo = new Map(held.map((one) => [one.partition, one.sentTo]));
-    const rows = page.rows.filter(
-      ({ at }) => comparePositions(at, sentTo.get(partitionOf(at))!) > 0,
-    );
-    // What was pruned is looked for beside the sending: nobody's message waits for it.
-    const both = [this.#keepingLease(() => this.#send(rows, signal)), this.#tellGap(from)];
-    for (const done of await Promise.allSettled(both)) {
-      if (done.status === "rejected") throw done.reason;
-    }
-    if (comparePositions(page.next, from) > 0) await this.#advance(held, page.next);
-    return page.more;
-  }
-
-  /** A page that takes long, on a slow bus, is not sent by another service as well. */
-  async #keepingLease(work: () => Promise<void>): Promise<void> {
-    const { relay, log } = this.#options;
-    const timer = setInterval(() => {
-      this.#renewAt = 0; // What it may have got by this, the next round sees.
-      relay.lease(this.#holder, this.#leaseMs).catch((error: unknown) => {
-        log.debug({ error }, "the lease of the relay could not be renewed");
-      });
-    }, this.#leaseMs / 3);
-    try {
-      await work();
-    } finally {
-      clearInterval(timer);
-    }
-  }
-
-  async #advance(held: readonly RelayPartition[], to: FeedPosition): Promise<void> {
-    // One that is further already, as it came from another service, stays where it is.
-    const behind = held.filter(({ sentTo }) => comparePositions(sentTo, to) < 0);
-    const kept = await this.#options.relay.advance(this.#holder, behind, to);
-    const lost = behind.filter(({ partition }) => !kept.has(partition));
-    if (lost.length > 0) this.#renewAt = 0;
-    this.#held = held
-      .filter((one) => !lost.includes(one))
-      .map((one) => (kept.has(one.partition) ? { ...one, sentTo: to } : one));
-  }
-
-  async #send(rows: readonly FeedRow[], signal: AbortSignal): Promise<void> {
-    const { readChange, concurrency } = this.#options;
-    await sendInGroups(scopesOf(rows), { concurrency, signal }, async (row, ended) => {
-      const { namespace } = row;
-      const rolledBack = beginsRollback(row) ? await readRolledBack(this.#options, row) : null;
-      if (rolledBack !== null) {
-        await this.#sendOne(
-          { namespace, write: (options) => rolledBackMessage(rolledBack, options) },
-          ended,
-        );
-      }
-      const change = await readChange(row);
-      await this.#sendOne({ namespace, write: (options) => changeMessage(change, options) }, ended);
+  /** Begins anew, with other partitions: where each was sent to. */
+  async #hold(leased: readonly RelayPartition[]): Promise<void> {
+    const former = new Map(this.#held.map(({ partition, epoch }) => [partition, epoch]));
+    this.#holding += 1;
+    this.#held = []; // Nothing is read meanwhile.
+    const sentTo = (await this.#window.clear()) ?? this.#readTo;
+    this.#held = leased.map((one) => {
+      const isKept = former.get(one.partition) === one.epoch;
+      return isKept && comparePositions(sentTo, one.sentTo) > 0 ? { ...one, sentTo } : one;
     });
+    const positions = this.#held.map((one) => one.sentTo).toSorted(comparePositions);
+    this.#readTo = positions[0] ?? FEED_START;
+    this.#isBehind = true;
+    this.#reading.wake();
+  }
+
+  async #advance(): Promise<void> {
+    const to = this.#window.before ?? this.#readTo;
+    // One that is further already, as it came from another service, stays where it is.
+    const behind = this.#held.filter(({ sentTo }) => comparePositions(sentTo, to) < 0);
+    if (behind.length === 0) return;
+    const kept = await this.#options.relay.advance(this.#holder, behind, to);
+    if (behind.some(({ partition }) => !kept.has(partition))) this.#renewAt = 0;
+    this.#held = this.#held.map((one) => (kept.has(one.partition) ? { ...one, sentTo: to } : one));
+  }
+
+  async #send(row: FeedRow, ended: AbortSignal): Promise<void> {
+    const { namespace } = row;
+    const rolledBack = beginsRollback(row) ? await readRolledBack(this.#options, row) : null;
+    if (rolledBack !== null) {
+      const write: Sending["write"] = (options) => rolledBackMessage(rolledBack, options);
+      await this.#sendOne({ namespace, write }, ended);
+    }
+    const change = await this.#options.readChange(row);
+    await this.#sendOne({ namespace, write: (options) => changeMessage(change, options) }, ended);
   }
 
   async #sendOne(sending: Sending, ended: AbortSignal): Promise<void> {
-    this.#inFlight += 1;
     try {
       this.#fates[await sendOrPark(sending, this.#options, ended)] += 1;
     } catch (error) {
       this.#failed += 1;
       throw error;
-    } finally {
-      this.#inFlight -= 1;
     }
   }
 
@@ -266,14 +297,12 @@ export class Relay {
   }
 }
 
-function scopesOf(rows: readonly FeedRow[]): FeedRow[][] {
-  const scopes = new Map<bigint, FeedRow[]>();
-  for (const row of rows) {
-    const known = scopes.get(row.at.scopeNo);
-    if (known === undefined) scopes.set(row.at.scopeNo, [row]);
-    else known.push(row);
-  }
-  return [...scopes.values()];
+function isSame(one: readonly RelayPartition[], other: readonly RelayPartition[]): boolean {
+  const epochs = new Map(one.map(({ partition, epoch }) => [partition, epoch]));
+  return (
+    one.length === other.length &&
+    other.every(({ partition, epoch }) => epochs.get(partition) === epoch)
+  );
 }
 
 function partitionOf({ scopeNo }: FeedPosition): number {

@@ -26,7 +26,7 @@ export interface CacheBounds {
 export class SieveCache<Key, Value> {
   readonly #bounds: CacheBounds;
   readonly #marks: Marks<Key>;
-  readonly #onEvicted: ((key: Key) => void) | undefined;
+  readonly #onEvicted: ((key: Key, value: Value) => void) | undefined;
   readonly #entries = new Map<Key, Entry<Value>>();
   /** A live iterator of a Map survives deletions and sees what is added: it is the hand. */
   #hand: MapIterator<[Key, Entry<Value>]>;
@@ -36,9 +36,13 @@ export class SieveCache<Key, Value> {
 
   /**
    * @param marks keys that count as used as well; each is taken out when the hand comes by.
-   * @param onEvicted told of each key that had to make room.
+   * @param onEvicted told of each entry that had to make room.
    */
-  constructor(bounds: CacheBounds, marks: Marks<Key> = new Set(), onEvicted?: (key: Key) => void) {
+  constructor(
+    bounds: CacheBounds,
+    marks: Marks<Key> = new Set(),
+    onEvicted?: (key: Key, value: Value) => void,
+  ) {
     this.#bounds = bounds;
     this.#marks = marks;
     this.#onEvicted = onEvicted;
@@ -141,7 +145,7 @@ export class SieveCache<Key, Value> {
       }
       this.#entries.delete(key);
       this.#bytes -= entry.bytes;
-      this.#onEvicted?.(key);
+      this.#onEvicted?.(key, entry.value);
       return;
     }
   }

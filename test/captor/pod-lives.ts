@@ -14,6 +14,9 @@ export interface Life extends Span {
   readonly code: number;
 }
 
+/** So ends what hears SIGTERM while it is runc's init still and not the command yet, on a busy machine. */
+const BEFORE_THE_COMMAND = 2;
+
 /** When who was away. */
 export class Absences {
   readonly #captor: Span[] = [];
@@ -40,8 +43,8 @@ export class Absences {
     if (phase === "unknown") {
       return spans.some((span) => meets(span, life)) ? null : `${name} is lost, and all were there`;
     }
-    if (exitCode === life.code) {
-      return phase === (life.code === 0 ? "stopped" : "failed") ? null : `${name} is ${phase}`;
+    if (exitCode === life.code || exitCode === BEFORE_THE_COMMAND) {
+      return phase === (exitCode === 0 ? "stopped" : "failed") ? null : `${name} is ${phase}`;
     }
     // Who has no process any more after a crash of containerd has its code no more.
     const isForgotten = this.#containerd.some((span) => meets(span, life));

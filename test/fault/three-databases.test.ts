@@ -22,7 +22,7 @@ import { fillUp, mountDisk } from "./small-disk.ts";
 
 const AWAY_MS = proofLength({ short: 3_000, full: 60_000 });
 const KILLS = proofLength({ short: 2, full: 20 });
-const WRITERS = 24;
+const WRITERS = proofLength({ short: 6, full: 24 });
 const SOME = 200;
 const READS = proofLength({ short: 40, full: 400 });
 const timeout = 240_000 + AWAY_MS + KILLS * 20_000;
