@@ -74,5 +74,5 @@ test("what can never be applied is parked with its reason, and blocks nobody, on
   expect(intake.figures).toMatchObject({ health: "ok", retried: 0 });
 
   const kept = await manager.parked.get(items[POISON.length - 3]!.number);
-  expect(Buffer.from(kept.body)).toEqual(Buffer.from(bytes(whole)));
+  expect(Buffer.compare(Buffer.from(kept.body), bytes(whole))).toBe(0); // toEqual takes 17 s for it
 });
