@@ -11,6 +11,7 @@ import { durability } from "../doctor/checks/durability.ts";
 import { excessRights } from "../doctor/checks/excess-rights.ts";
 import { missingGrants } from "../doctor/checks/missing-grants.ts";
 import { partHealth } from "../doctor/checks/part-health.ts";
+import { refusedChanges } from "../doctor/checks/refused-changes.ts";
 import { pooler } from "../doctor/checks/pooler.ts";
 import { replica } from "../doctor/checks/replica.ts";
 import { replicaLag } from "../doctor/checks/replica-lag.ts";
@@ -63,9 +64,17 @@ export function examineService(answer: ServiceAnswer): Verdict[] {
     verdictOf("service", "reachable", null),
     ...Object.entries(answer.parts).flatMap(([name, part]) => {
       const { health, reason } = part as { readonly health: string; readonly reason?: string };
-      return examine(name, { health, reason: reason ?? null }, [partHealth]);
+      const seen = examine(name, { health, reason: reason ?? null }, [partHealth]);
+      return [...seen, ...examineRelay(name, part as JsonObject)];
     }),
   ];
+}
+
+function examineRelay(name: string, { relay }: JsonObject): Verdict[] {
+  if (name !== "messages" || relay === undefined) return [];
+  const { reduced, parked } = relay as JsonObject;
+  const facts = { reduced: Number(reduced ?? 0), parked: Number(parked ?? 0) };
+  return examine(name, facts, [refusedChanges]);
 }
 
 /** Looks at the cache that services share. */

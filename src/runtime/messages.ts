@@ -7,6 +7,7 @@ import { lifecycleGroup, openRocketmqBus } from "./rocketmq.ts";
 import type { Logger } from "../service/log-port.ts";
 import { exposeMessages } from "../service/message-metrics.ts";
 import type { Metrics } from "../service/metrics.ts";
+import { definedOnly } from "../state/defined.ts";
 import type { JsonObject } from "../state/json.ts";
 import type { MessageBus } from "../state/message-bus.ts";
 import type { StateStore } from "../state/ports.ts";
@@ -92,14 +93,13 @@ export function messagesInfo(messages: Messages | null, config: Config): JsonObj
   if (messages === null)
     return { health: "off", reason: "there is no message bus: `messages` is none" };
   const { relay, intake, factIntake } = messages;
-  const health = [relay, intake, factIntake]
-    .map(({ figures }) => figures.health)
-    .includes("unavailable")
-    ? "unavailable"
-    : relay.figures.health;
+  const away = [relay, intake, factIntake]
+    .map(({ figures }) => figures)
+    .find(({ health }) => health === "unavailable");
   return {
     runsOn: config.messages === "in-process" ? "this process" : config.messages,
-    health,
+    health: away === undefined ? relay.figures.health : "unavailable",
+    ...definedOnly({ reason: away?.reason }),
     relay: { ...relay.figures },
     intake: { ...intake.figures },
     lifecycle: { ...factIntake.figures },

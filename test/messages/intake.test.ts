@@ -15,6 +15,7 @@ import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 import { until } from "../support/until.ts";
 import { anyHome } from "./parts.ts";
+import { eventOf, POISON } from "./poison.ts";
 
 const TOPIC = "updates";
 const LIMITS = { bodyBytes: 4 * 1024 * 1024, dataDepth: 64, changesetChanges: 1_000 };
@@ -53,19 +54,6 @@ function startIntake(options: Partial<IntakeOptions> = {}): Intake {
   intake.start();
   onTestFinished(() => intake.stop());
   return intake;
-}
-
-let events = 0;
-
-function eventOf(data: unknown, fields: Record<string, unknown> = {}): Record<string, unknown> {
-  return {
-    specversion: "1.0",
-    id: `event-${++events}`,
-    source: "/tests",
-    type: "dev.agentruntime.state.update.v1",
-    data,
-    ...fields,
-  };
 }
 
 async function send(body: unknown, group = "agent"): Promise<void> {
@@ -109,35 +97,6 @@ test("an event goes into the namespace that it names", async () => {
   await until(() => intake.figures.applied === 1);
   expect(await manager.getState("a", { namespace: "acme" })).toMatchObject({ version: 1n });
 });
-
-const POISON: readonly [string, string, unknown][] = [
-  ["no JSON", "INVALID_JSON", Buffer.from("{")],
-  ["no UTF-8", "INVALID_JSON", Buffer.from([0xff, 0xfe])],
-  ["no event", "INVALID_REQUEST", { id: "a" }],
-  ["an unknown type", "INVALID_REQUEST", eventOf({}, { type: "com.example.else" })],
-  ["no type of state", "INVALID_TYPE", eventOf({ id: "p", type: "", data: 1 })],
-  ["an unknown field", "UNKNOWN_FIELD", eventOf({ id: "p", type: "note", data: 1, dat: 2 })],
-  [
-    "too large a document",
-    "PAYLOAD_TOO_LARGE",
-    eventOf({ id: "p", type: "note", data: "x".repeat(2_000_000) }),
-  ],
-  [
-    "too large a message",
-    "PAYLOAD_TOO_LARGE",
-    eventOf({ id: "p", type: "note", data: "x".repeat(4_300_000) }),
-  ],
-  [
-    "another scope than the state's",
-    "INVALID_SCOPE",
-    eventOf({ id: "known", type: "task", scope: "elsewhere", data: 1 }),
-  ],
-  [
-    "an illegal transition",
-    "ILLEGAL_TRANSITION",
-    eventOf({ id: "known", type: "task", phase: "completed", data: 1 }),
-  ],
-];
 
 test("what can never be applied is parked with its reason, and holds nobody back", async () => {
   await manager.updateState("known", "task", 1);

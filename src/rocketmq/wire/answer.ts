@@ -10,11 +10,15 @@ export const ANSWER = { ok: 20_000, messageNotFound: 40_401 } as const;
 /** Its tag, key, group or a property cannot be. */
 const OF_THE_MESSAGE: readonly number[] = [40_004, 40_005, 40_006, 40_007, 40_016];
 
+const UNAUTHORIZED = 40_100;
+const FORBIDDEN = 40_300;
+
 const ADVICE: Readonly<Record<number, string>> = {
   40_013: " Its time had run out: it comes again.",
   40_014: " The topic is of another type: FIFO takes messages with a group, NORMAL those without.",
-  40_100: " Check rocketmq.accessKey and rocketmq.secretKey.",
-  40_300: " Let that user publish and subscribe.",
+  [UNAUTHORIZED]: " Check rocketmq.accessKey and rocketmq.secretKey.",
+  [FORBIDDEN]:
+    " Let that user publish and subscribe there: the broker's access control list has no such rule.",
   40_402: " Create it: agent_runtime state topics create.",
   40_403: " Create it: agent_runtime state topics create.",
 };
@@ -44,10 +48,15 @@ export function checkAnswer(what: string, answer: Status | null | undefined): vo
 
 /** What the proxy's answer means, with what to do about it. */
 export function refusal(what: string, { code, message }: Status): RocketmqError {
-  const [errorCode, advice] = meaningOf(code);
+  const [errorCode, advice] = meaningOf(forbids(code, message) ? FORBIDDEN : code);
   return new RocketmqError(errorCode, `${what}: RocketMQ answered ${code}: ${message}.${advice}`, {
     answer: code,
   });
+}
+
+/** Who is known and may not do it gets the same answer as who is not known; only the words differ. */
+function forbids(code: number, message: string): boolean {
+  return code === UNAUTHORIZED && /\bno permission\b/i.test(message);
 }
 
 /**
