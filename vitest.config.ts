@@ -17,7 +17,7 @@ const onCluster = process.env["CLUSTER"] === "1" ? ["test/cluster/*.cluster.ts"]
 // Two projects, so that unit tests alone start no server: `npx vitest run --project unit`.
 export default defineConfig({
   test: {
-    maxWorkers: 2,
+    maxWorkers: 3, // on two cores too: a third of the time is waiting for servers that start, sync and are killed
     sequence: { sequencer: LongestFirst },
     reporters: ["./test/support/reporter.ts"],
     projects: [
