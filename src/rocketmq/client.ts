@@ -47,11 +47,11 @@ export class Client {
   }
 
   /** The queues of a topic; asked again after a while, and after `forget`. */
-  async queuesOf(topic: string): Promise<readonly MessageQueue[]> {
+  async queuesOf(topic: string, signal?: AbortSignal): Promise<readonly MessageQueue[]> {
     const known = this.#routes.get(topic);
     const now = this.settings.clock.monotonicMs();
     if (known !== undefined && now - known.readAtMs < ROUTE_FRESH_MS) return known.queues;
-    const queues = await this.#askRoute(topic);
+    const queues = await this.#askRoute(topic, signal);
     this.#routes.set(topic, { queues, readAtMs: now });
     return queues;
   }
@@ -62,13 +62,13 @@ export class Client {
   }
 
   /** The session with the proxy that serves a queue, once it knows us. */
-  async sessionFor(queue: MessageQueue): Promise<Session> {
+  async sessionFor(queue: MessageQueue, signal?: AbortSignal): Promise<Session> {
     const { addresses } = queue.broker.endpoints;
     const [address] = addresses;
     const session = this.#sessionWith(
       address === undefined ? this.#configured() : `${address.host}:${address.port}`,
     );
-    await session.known(this.settings.requestTimeoutMs);
+    await session.known(this.settings.requestTimeoutMs, signal);
     return session;
   }
 
@@ -80,12 +80,12 @@ export class Client {
     await Promise.all(sessions.map((session) => session.close(GOODBYE_MS)));
   }
 
-  async #askRoute(topic: string): Promise<readonly MessageQueue[]> {
+  async #askRoute(topic: string, signal?: AbortSignal): Promise<readonly MessageQueue[]> {
     const endpoint = this.#configured();
     const session = this.#sessionWith(endpoint);
     const what = `The route of topic ${topic}`;
     const request = { topic: { name: topic }, endpoints: endpointsOf(endpoint) };
-    const call = { what, timeoutMs: this.settings.requestTimeoutMs };
+    const call = { what, timeoutMs: this.settings.requestTimeoutMs, signal };
     try {
       const answer = await session.channel.call(METHODS.queryRoute, request, call);
       const { status, messageQueues } = answer as RouteAnswer;

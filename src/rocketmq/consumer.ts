@@ -63,13 +63,13 @@ export class Consumer implements MessageConsumer<ReceivedMessage> {
   async receive(signal?: AbortSignal): Promise<readonly ReceivedMessage[]> {
     const { topic, group, awaitMs, invisibleMs, batchSize, requestTimeoutMs } = this.#settings;
     try {
-      const brokers = await this.#brokers();
+      const brokers = await this.#brokers(signal);
       this.#turn += 1;
       const messageQueue = brokers[this.#turn % brokers.length];
       if (messageQueue === undefined) {
         throw new RocketmqError("UNAVAILABLE", `No broker has messages of topic ${topic} now.`);
       }
-      const session = await this.#client.sessionFor(messageQueue);
+      const session = await this.#client.sessionFor(messageQueue, signal);
       const request = {
         group: { name: group },
         messageQueue,
@@ -133,8 +133,8 @@ export class Consumer implements MessageConsumer<ReceivedMessage> {
   }
 
   /** A queue of each broker that has messages of the topic: it hands out those of all its queues. */
-  async #brokers(): Promise<readonly MessageQueue[]> {
-    const queues = await this.#client.queuesOf(this.#settings.topic);
+  async #brokers(signal?: AbortSignal): Promise<readonly MessageQueue[]> {
+    const queues = await this.#client.queuesOf(this.#settings.topic, signal);
     const readable = queues.filter(
       ({ permission, broker }) => READABLE.includes(permission) && broker.id === 0,
     );

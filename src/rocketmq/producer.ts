@@ -35,8 +35,8 @@ export class Producer implements MessageProducer {
   async send(message: OutgoingMessage, signal?: AbortSignal): Promise<void> {
     const { topic } = message;
     try {
-      const queue = queueFor(message, await this.#client.queuesOf(topic));
-      const session = await this.#client.sessionFor(queue);
+      const queue = queueFor(message, await this.#client.queuesOf(topic, signal));
+      const session = await this.#client.sessionFor(queue, signal);
       const request = { messages: [this.#wireMessage(message)] };
       const { requestTimeoutMs: timeoutMs } = this.#client.settings;
       const what = `Sending to topic ${topic}`;

@@ -53,11 +53,14 @@ export class Session {
     this.#introduce();
   }
 
-  /** Resolves once the proxy has answered to who we are; rejects where it refuses, or after the time. */
-  async known(timeoutMs: number): Promise<void> {
+  /** Resolves once the proxy has answered to who we are; rejects where it refuses, after the time, or at the signal. */
+  async known(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     if (this.#isKnown) return;
+    signal?.throwIfAborted();
     let waiter: Waiter | undefined;
     let timer: NodeJS.Timeout | undefined;
+    const abort = (): void => waiter?.reject(signal?.reason as Error);
+    signal?.addEventListener("abort", abort);
     try {
       await new Promise<void>((resolve, reject) => {
         waiter = { resolve, reject };
@@ -70,6 +73,7 @@ export class Session {
       });
     } finally {
       clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
       if (waiter !== undefined) this.#waiting.delete(waiter);
     }
   }

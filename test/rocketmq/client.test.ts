@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { RocketmqAddress } from "../../dev/services/rocketmq.ts";
 import { Consumer } from "../../src/rocketmq/consumer.ts";
@@ -93,6 +96,25 @@ test(
   },
   TEST_MS,
 );
+
+test("what a proxy never answers ends at the signal", async () => {
+  // A double of a proxy that stands still: it takes connections and says nothing.
+  const proxy = createServer();
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const { port } = proxy.address() as AddressInfo;
+  const place = { topic: "t", group: "g", awaitMs: 500, invisibleMs: 60_000, batchSize: 1 };
+  const connection = { ...connectionTo(address), endpoints: [`127.0.0.1:${port}`] };
+  const silent = { ...connection, requestTimeoutMs: 600_000 };
+  const stop = new AbortController();
+  const work = [
+    closing(new Consumer({ ...silent, ...place })).receive(stop.signal),
+    closing(new Producer(silent)).send({ topic: "t", body: Buffer.from("x") }, stop.signal),
+  ];
+  await once(proxy, "connection");
+  stop.abort();
+  for (const one of work) await expect(one).rejects.toThrow();
+  proxy.close();
+});
 
 describe("starting and stopping", () => {
   const cycles = proofLength({ short: 4, full: 100 });
