@@ -113,6 +113,17 @@ test("a scope that fails waits alone: the others go on", async () => {
   expect(sends.scopes).toEqual([2n, 1n]);
 });
 
+test("who waits for the others does not wait for a scope that fails", async () => {
+  const sends = new Sends(2);
+  sends.window.add([rowAt(1, 1), rowAt(2, 2)], FEED_START);
+  let isIdle = false;
+  void sends.window.idle().then(() => (isIdle = true));
+  await sends.underWay[0]!.end("failed");
+  expect(isIdle).toBe(false);
+  await sends.underWay[0]!.end("sent");
+  expect(isIdle).toBe(true);
+});
+
 test("while the bus is away one at a time tries it; when it is back all go at once", async () => {
   const sends = new Sends(20);
   const rows = Array.from({ length: 40 }, (_, n) => rowAt(n + 1, n));

@@ -99,9 +99,11 @@ export class SendWindow {
     this.#sendMore();
   }
 
-  /** Resolves when everything was sent, or when it was stopped. */
+  /** Resolves when nothing is being sent nor could be: all was, or waits to be tried again; or when it was stopped. */
   idle(): Promise<void> {
-    return this.#when(() => this.#unsent.size === 0 || this.#controller.signal.aborted);
+    return this.#when(
+      () => (this.#sending === 0 && this.#ready.size === 0) || this.#controller.signal.aborted,
+    );
   }
 
   /** Forgets all, once nothing is on its way; up to where all was sent, as `before` says it. */
