@@ -35,7 +35,7 @@ export interface BrowserBinary {
   readonly file: string;
 }
 
-/** The server that stands in for DragonflyDB. */
+/** A server that stands in for DragonflyDB: a Redis or a Valkey. */
 export interface RedisBinary {
   readonly missing?: never;
   readonly file: string;
@@ -66,6 +66,7 @@ export interface Parts {
   readonly rocketmq: RocketmqTools | Missing;
   readonly browser: BrowserBinary | Missing;
   readonly redis: RedisBinary | Missing;
+  readonly valkey: RedisBinary | Missing;
   readonly lua: LuaBinaries | Missing;
   readonly containerd: ContainerdTools | Missing;
 }

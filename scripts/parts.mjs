@@ -1,10 +1,10 @@
 // The parts of the system that the tests run on and npm does not bring: PostgreSQL's own binaries,
-// PgBouncer, Redis, the Lua of its scripts, what runs a RocketMQ, and a browser. Finds them; installs what is missing where it may (root, on
+// PgBouncer, Redis and Valkey, the Lua of its scripts, what runs a RocketMQ, and a browser. Finds them; installs what is missing where it may (root, on
 // Debian or the like).
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import { homedir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import * as path from "node:path";
 import { root } from "./setup.mjs";
 
@@ -22,6 +22,7 @@ export function findParts() {
     rocketmq: findRocketmq(),
     browser: findBrowser(),
     redis: findRedis(),
+    valkey: findValkey(),
     lua: findLua(),
     containerd: findContainerd(),
   };
@@ -43,12 +44,12 @@ export function provideParts() {
   ];
   // By itself: where the system has no such package, the others are installed all the same.
   const sets = [packages, isHere(parts.browser) ? [] : ["chromium"]];
-  console.error(`installing ${sets.flat().join(" and ")} (apt-get) ...`);
+  const newer = isHere(parts.valkey) ? [] : ["valkey-server"];
+  console.error(`installing ${[...sets, newer].flat().join(" and ")} (apt-get) ...`);
   withoutServices(() => {
     apt("update");
-    for (const set of sets.filter(({ length }) => length > 0)) {
-      apt("install", "--yes", "--no-install-recommends", ...set);
-    }
+    for (const set of sets.filter(({ length }) => length > 0)) install(...set);
+    for (const name of newer) isOffered(name) ? install(name) : installBackport(name);
   });
   return findParts();
 }
@@ -100,6 +101,12 @@ function findRedis() {
   return { missing: "a Redis (apt-get install redis-server)" };
 }
 
+function findValkey() {
+  const file = onPath("valkey-server");
+  if (file !== undefined) return { file };
+  return { missing: "a Valkey (apt-get install valkey-server, on Debian 12 from its backports)" };
+}
+
 function findLua() {
   const [lua51, lua54] = luaPackages.map(onPath); // Debian names the programs as their packages
   if (lua51 !== undefined && lua54 !== undefined) return { lua51, lua54 };
@@ -123,6 +130,41 @@ function onPath(name) {
 
 function mayInstall() {
   return process.getuid?.() === 0 && spawnSync("apt-get", ["--version"]).status === 0;
+}
+
+function install(...packages) {
+  apt("install", "--yes", "--no-install-recommends", ...packages);
+}
+
+function isOffered(name) {
+  return spawnSync("apt-cache", ["show", name], { stdio: "ignore" }).status === 0;
+}
+
+/** Installs what came to Debian after this release did, from its backports; the system's own sources stay as they are. */
+function installBackport(name) {
+  const codename = /^VERSION_CODENAME=(.+)$/m.exec(fs.readFileSync("/etc/os-release", "utf8"))?.[1];
+  const format = ["indextargets", "--format", "$(REPO_URI) $(CODENAME) $(COMPONENT)"];
+  const targets = execFileSync("apt-get", [...format, "Created-By: Packages"], {
+    encoding: "utf8",
+  });
+  const archive = targets
+    .split("\n")
+    .map((line) => line.split(" "))
+    .find(([, suite, component]) => suite === codename && component === "main");
+  if (archive === undefined) return;
+  const folder = fs.mkdtempSync(path.join(tmpdir(), "art-apt-"));
+  const list = path.join(folder, "backports.list");
+  const suite = `${codename}-backports`;
+  try {
+    fs.chmodSync(folder, 0o755); // apt reads as a user of its own
+    fs.writeFileSync(list, `deb ${archive[0]} ${suite} main\n`);
+    const source = ["-o", `Dir::Etc::SourceList=${list}`];
+    const alone = ["-o", "Dir::Etc::SourceParts=-", "-o", "APT::Get::List-Cleanup=0"];
+    apt("update", ...source, ...alone);
+    install(...source, "--target-release", suite, name);
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
 }
 
 function apt(...args) {

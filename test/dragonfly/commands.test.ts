@@ -6,7 +6,7 @@ import { CACHE_COMMANDS } from "../../dev/services/redis.ts";
 import type { Redis } from "../../dev/services/redis.ts";
 import { cacheCommands } from "../../src/doctor/checks/cache-commands.ts";
 import { examineDragonfly } from "../../src/dragonfly/examine-dragonfly.ts";
-import { cacheOn, redisOf } from "../support/redis.ts";
+import { cacheOn, redisOf, STAND_INS } from "../support/redis.ts";
 import { until } from "../support/until.ts";
 
 const page = readFileSync(new URL("../../docs/dragonfly.md", import.meta.url), "utf8");
@@ -20,38 +20,44 @@ test("the page names the commands that the cache's user may give in the tests, a
   expect(named).toEqual(CACHE_COMMANDS);
 });
 
-test("these are what the cache and its examination send, and what the server does for them", async (context) => {
-  const redis = await redisOf(context);
-  const url = `${redis.address.url}/1`; // a database by its number costs a SELECT
-  const cache = await cacheOn(url);
-  const keys = [randomUUID(), randomUUID()];
-  for (const version of [1n, 2n]) {
-    cache.put(keys[0]!, { version, settled: 1, text: "" }, 60_000);
-    await until(async () => (await cache.get([keys[0]!]))[0]?.version === version);
-  }
-  await cache.get(keys);
-  const options = { url, prefix: "test:", connectTimeoutMs: 10_000 };
-  expect(await examineDragonfly(options)).toEqual({ refused: [] });
-  expect(await commandsOf(redis)).toEqual(CACHE_COMMANDS.toSorted());
-});
+test.for(STAND_INS)(
+  "these are what the cache and its examination send, and what a %s does for them",
+  async (server, context) => {
+    const redis = await redisOf(context, [], server);
+    const url = `${redis.address.url}/1`; // a database by its number costs a SELECT
+    const cache = await cacheOn(url);
+    const keys = [randomUUID(), randomUUID()];
+    for (const version of [1n, 2n]) {
+      cache.put(keys[0]!, { version, settled: 1, text: "" }, 60_000);
+      await until(async () => (await cache.get([keys[0]!]))[0]?.version === version);
+    }
+    await cache.get(keys);
+    const options = { url, prefix: "test:", connectTimeoutMs: 10_000 };
+    expect(await examineDragonfly(options)).toEqual({ refused: [] });
+    expect(await commandsOf(redis)).toEqual(CACHE_COMMANDS.toSorted());
+  },
+);
 
-test("the doctor finds each that its user may not give, and says which it needs", async (context) => {
-  const { address } = await redisOf(context);
-  const admin = await quietAdmin(address.adminUrl);
-  const options = { url: address.url, prefix: "test:", connectTimeoutMs: 10_000 };
-  const needed = CACHE_COMMANDS.filter((command) => !CONNECTING.includes(command));
-  for (const command of needed) {
-    await admin.sendCommand(["ACL", "SETUSER", "cache", `-${command}`]);
-    await admin.sendCommand(["SCRIPT", "FLUSH"]);
-    const facts = await examineDragonfly(options);
-    expect(facts.refused, command).toEqual([
-      expect.stringMatching(/NOPERM|can't run this command/),
-    ]);
-    const { remedy } = cacheCommands.look(facts)!;
-    expect(remedy.match(/[A-Z]{2,}/g)!.map((word) => word.toLowerCase())).toEqual(needed);
-    await admin.sendCommand(["ACL", "SETUSER", "cache", `+${command}`]);
-  }
-});
+test.for(STAND_INS)(
+  "the doctor finds each that its user may not give, and says which it needs, on a %s",
+  async (server, context) => {
+    const { address } = await redisOf(context, [], server);
+    const admin = await quietAdmin(address.adminUrl);
+    const options = { url: address.url, prefix: "test:", connectTimeoutMs: 10_000 };
+    const needed = CACHE_COMMANDS.filter((command) => !CONNECTING.includes(command));
+    for (const command of needed) {
+      await admin.sendCommand(["ACL", "SETUSER", "cache", `-${command}`]);
+      await admin.sendCommand(["SCRIPT", "FLUSH"]);
+      const facts = await examineDragonfly(options);
+      expect(facts.refused, command).toEqual([
+        expect.stringMatching(/NOPERM|can't run this command|ACL failure in script/),
+      ]);
+      const { remedy } = cacheCommands.look(facts)!;
+      expect(remedy.match(/[A-Z]{2,}/g)!.map((word) => word.toLowerCase())).toEqual(needed);
+      await admin.sendCommand(["ACL", "SETUSER", "cache", `+${command}`]);
+    }
+  },
+);
 
 test("a user who may not give MGET is served all the same", async (context) => {
   const { address } = await redisOf(context);

@@ -23,6 +23,7 @@ const NO_PARTS: Parts = {
   rocketmq: { missing: "RocketMQ of the system" },
   browser: { missing: "a browser of the system" },
   redis: { missing: "Redis of the system" },
+  valkey: { missing: "Valkey of the system" },
   lua: { missing: "Lua of the system" },
   containerd: { missing: "containerd of the system" },
 };

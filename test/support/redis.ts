@@ -8,12 +8,16 @@ import type { DragonflyOptions } from "../../src/dragonfly/dragonfly-cache.ts";
 import { silentLog } from "../../src/service/log.ts";
 import { until } from "./until.ts";
 
-/** A Redis of one's own, whose user may do what the cache does and no more; it ends with the test. */
+/** The servers that stand in for DragonflyDB. */
+export const STAND_INS = ["redis", "valkey"] as const;
+
+/** A Redis of one's own, or a Valkey, whose user may do what the cache does and no more; it ends with the test. */
 export async function redisOf(
   context: Pick<TestContext, "skip">,
   settings: readonly string[] = [],
+  server: (typeof STAND_INS)[number] = "redis",
 ): Promise<Redis> {
-  const { redis: binary } = findParts();
+  const binary = findParts()[server];
   if (binary.missing !== undefined) {
     if (process.env["CI"] === "true") throw new Error(`missing: ${binary.missing}`);
     return context.skip(`missing: ${binary.missing}`);
