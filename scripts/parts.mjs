@@ -49,7 +49,7 @@ export function provideParts() {
   withoutServices(() => {
     apt("update");
     for (const set of sets.filter(({ length }) => length > 0)) install(...set);
-    for (const name of newer) isOffered(name) ? install(name) : installBackport(name);
+    for (const name of newer) installNewer(name);
   });
   return findParts();
 }
@@ -136,8 +136,10 @@ function install(...packages) {
   apt("install", "--yes", "--no-install-recommends", ...packages);
 }
 
-function isOffered(name) {
-  return spawnSync("apt-cache", ["show", name], { stdio: "ignore" }).status === 0;
+function installNewer(name) {
+  const { status } = spawnSync("apt-cache", ["show", name], { stdio: "ignore" });
+  if (status === 0) install(name);
+  else installBackport(name);
 }
 
 /** Installs what came to Debian after this release did, from its backports; the system's own sources stay as they are. */

@@ -112,7 +112,7 @@ test("what a proxy never answers ends at the signal", async () => {
   ];
   await once(proxy, "connection");
   stop.abort();
-  for (const one of work) await expect(one).rejects.toThrow();
+  for (const one of work) await expect(one).rejects.toBeInstanceOf(Error);
   proxy.close();
 });
 
