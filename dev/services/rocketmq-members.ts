@@ -75,7 +75,7 @@ function brokerAt({ folder, ports, overrides }: Place): Member {
     mappedFileSizeTimerLog: 10 * MIB,
     maxHashSlotNum: 100_000,
     maxIndexNum: 400_000,
-    timerFlushIntervalMs: 10_000, // goes over all of the wheel: every second, that is a third of a core
+    timerFlushIntervalMs: 60_000, // goes over all of the wheel: every second, that is a third of a core
     // A busy machine must not look like a broken one.
     osPageCacheBusyTimeOutMills: 30_000,
     waitTimeMillsInSendQueue: 30_000,

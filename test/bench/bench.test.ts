@@ -10,7 +10,7 @@ import { proofLength } from "../support/length.ts";
 const RUN_MS = 300_000;
 
 /** One for each kind of part that scenarios are made of; all in the long form. */
-const FEW = ["updates", "cache", "http", "start", "recorded", "replica", "rollback"];
+const FEW = ["updates", "cache", "http", "recorded", "rollback"];
 /** It may have to be left out, where no containers can be run: test/captor/bench.prove.ts. */
 const ELSEWHERE = "captor";
 const ALL = SCENARIOS.filter(

@@ -124,42 +124,46 @@ function flipByte(file: string, at: number): void {
   writeFileSync(file, bytes);
 }
 
-const damages: [name: string, says: string, damage: (backup: string) => void][] = [
+const damages: [name: string, says: string, file: string, damage: (file: string) => void][] = [
   [
     "a byte of a table",
     "main/PG_VERSION has another content",
-    (b) => flipByte(`${b}/main/PG_VERSION`, 0),
+    "main/PG_VERSION",
+    (file) => flipByte(file, 0),
   ],
   [
     "a byte of the manifest",
     "backup.json is not as it was written",
-    (b) => flipByte(`${b}/backup.json`, 200),
+    "backup.json",
+    (file) => flipByte(file, 200),
   ],
   [
     "a file that is cut",
     "pg_control has 100 bytes and had 8192",
-    (b) => truncateSync(`${b}/main/global/pg_control`, 100),
+    "main/global/pg_control",
+    (file) => truncateSync(file, 100),
   ],
-  ["a file that is gone", "backup_label is missing", (b) => rmSync(`${b}/main/backup_label`)],
-  ["a manifest that is gone", "cut short", (b) => rmSync(`${b}/backup.json`)],
+  ["a file that is gone", "backup_label is missing", "main/backup_label", (file) => rmSync(file)],
+  ["a manifest that is gone", "cut short", "backup.json", (file) => rmSync(file)],
   [
     "a manifest of somebody else",
     "not the manifest",
-    (b) => writeFileSync(`${b}/backup.json`, "[]"),
+    "backup.json",
+    (file) => writeFileSync(file, "[]"),
   ],
 ];
 
-test("whatever is wrong with a backup is found before anything is touched", async () => {
+test("whatever is wrong with a backup is found before anything is touched, also binaries of another version", async () => {
   const folder = scratchFolder();
   const home = await openHome(path.join(folder, "home"));
-  await backUp(path.join(folder, "home"), path.join(folder, "backup"));
+  const backup = path.join(folder, "backup");
+  await backUp(path.join(folder, "home"), backup);
   await home.close();
-  const backup = path.join(folder, "copy");
-  for (const [name, says, damage] of damages) {
-    rmSync(backup, { recursive: true, force: true });
-    cpSync(path.join(folder, "backup"), backup, { recursive: true });
+  for (const [name, says, file, damage] of damages) {
+    const damaged = path.join(backup, file);
+    cpSync(damaged, path.join(folder, "sound"));
     await verifyBackup({ backup, signal });
-    damage(backup);
+    damage(damaged);
     const attempts = [
       () => verifyBackup({ backup, signal }),
       () => restore(backup, path.join(folder, "new")),
@@ -170,7 +174,12 @@ test("whatever is wrong with a backup is found before anything is touched", asyn
       expect(refusal.message).toContain(says);
     }
     expect(existsSync(path.join(folder, "new"))).toBe(false);
+    cpSync(path.join(folder, "sound"), damaged);
   }
+
+  const binaries = "/usr/lib/postgresql/15/bin";
+  const refusal = restore(backup, path.join(folder, "new"), { binaries });
+  await expect(refusal).rejects.toThrow(/of PostgreSQL 18.*binaries are PostgreSQL 15/);
 }, 60_000);
 
 test("folders that a copy of the backup has lost, as they were empty, are made again", async () => {
@@ -283,15 +292,6 @@ test("neither a backup nor a restore replaces anything", async () => {
   await expect(backUp(path.join(folder, "none"), path.join(folder, "b2"))).rejects.toThrow(
     "there is no home",
   );
-});
-
-test("binaries of another version than the backup are refused", async () => {
-  const folder = scratchFolder();
-  await (await openHome(path.join(folder, "home"))).close();
-  await backUp(path.join(folder, "home"), path.join(folder, "backup"));
-  const binaries = "/usr/lib/postgresql/15/bin";
-  const refusal = restore(path.join(folder, "backup"), path.join(folder, "new"), { binaries });
-  await expect(refusal).rejects.toThrow(/of PostgreSQL 18.*binaries are PostgreSQL 15/);
 });
 
 test("a home on PostgreSQL 15 has a replica, and is backed up and restored, as well", async () => {
