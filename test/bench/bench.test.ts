@@ -84,4 +84,4 @@ test("a benchmark of an unknown name says which there are", async () => {
   const bench = startBench("--only", "speed");
   expect(await bench.ended()).toMatchObject({ code: 2 });
   expect(bench.stderr).toMatch(/no scenario speed; there are updates, hot/);
-}, 60_000);
+});

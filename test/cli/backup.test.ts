@@ -59,7 +59,7 @@ test("a running service is backed up, the backup read through, and restored into
   const { child, url: elsewhere } = await startService(["--data-dir", join(cwd, "again")]);
   expect((await state("get", "kept", "--url", elsewhere)).stdout).toContain('"n": 42');
   await child.kill("SIGTERM");
-}, 60_000);
+});
 
 test("for programs there is one JSON document, also of what went wrong", async () => {
   const { stdout } = await state("backup", "second", "--data-dir", "home", "--json");

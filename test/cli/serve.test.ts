@@ -50,7 +50,7 @@ test("a signal during the start stops it as well", async () => {
   const child = await startProgram(args);
   await child.says(/making the database/, { on: "stderr" });
   expect(await child.kill("SIGTERM")).toEqual({ code: 0, signal: null });
-}, 60_000);
+});
 
 test("a second signal ends it at once", async () => {
   const args = ["state", "--listen", "127.0.0.1:0", "--data-dir", join(folder, "twice")];
@@ -59,7 +59,7 @@ test("a second signal ends it at once", async () => {
   process.kill(child.pid, "SIGINT");
   expect(await child.kill("SIGTERM")).toEqual({ code: 1, signal: null });
   expect(child.stdout).toBe("");
-}, 60_000);
+});
 
 test("an address that somebody else has is a clear sentence", async () => {
   const server = createServer();
@@ -70,7 +70,7 @@ test("an address that somebody else has is a clear sentence", async () => {
   await new Promise((resolve) => server.close(resolve));
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
   expect(stderr).toMatch(new RegExp(`^agent_runtime: cannot listen on 127.0.0.1:${port}.*\n$`));
-}, 60_000);
+});
 
 test("a data directory that cannot be used is a clear sentence", async () => {
   const file = join(folder, "file");
@@ -98,4 +98,4 @@ test("at its first start on a terminal it says what to try", async () => {
   expect(first).toMatch(/agent_runtime state watch --url http/);
   expect(first).toMatch(/state replay --url http\S+ \S+swe-agent-marshmallow-1867\.traj\.json/);
   expect(await serve()).toBe("");
-}, 60_000);
+});

@@ -51,5 +51,5 @@ describeOnPrivateServers("over Data APIs", (createDatabase) => {
       await other.close();
       await main.close();
     }
-  }, 60_000);
+  });
 });

@@ -92,7 +92,7 @@ test("a backup under load becomes a home elsewhere, with every row that was ackn
     const failures = "select sum(checksum_failures)::int from pg_stat_database";
     expect(await ask(server, failures)).toBe(0);
   }
-}, 60_000);
+});
 
 test("a home without its service is backed up, also one that was left in the middle of things", async () => {
   const folder = scratchFolder();
@@ -116,7 +116,7 @@ test("a home without its service is backed up, also one that was left in the mid
     expect(await ask(again.address("main"), "select answer from kept")).toBe(answer);
     await again.close();
   }
-}, 60_000);
+});
 
 function flipByte(file: string, at: number): void {
   const bytes = readFileSync(file);
@@ -180,7 +180,7 @@ test("whatever is wrong with a backup is found before anything is touched, also 
   const binaries = "/usr/lib/postgresql/15/bin";
   const refusal = restore(backup, path.join(folder, "new"), { binaries });
   await expect(refusal).rejects.toThrow(/of PostgreSQL 18.*binaries are PostgreSQL 15/);
-}, 60_000);
+});
 
 test("folders that a copy of the backup has lost, as they were empty, are made again", async () => {
   const folder = scratchFolder();

@@ -171,4 +171,4 @@ test("main taken back to an older copy by hand: its replica does not go on from 
     })
     .toMatch("does not exist");
   await expectFollowing(home);
-}, 60_000);
+});

@@ -18,4 +18,4 @@ test("the embedded home's replica serves reads, as the service's login", async (
     await manager.close();
     await rm(folder, { recursive: true });
   }
-}, 60_000);
+});
