@@ -53,6 +53,13 @@ begin
   return coalesce(cardinality(v_moves), 0);
 end $$;
 
+-- The tasks whose ends stand among the results of another one. What is no array, somebody wrote by hand.
+create or replace function agent_state.ends_in(p_results json)
+returns setof text language sql immutable as $$
+  select r ->> 'id' from json_array_elements(case when json_typeof(p_results) = 'array' then p_results else '[]' end) r
+   where r ->> 'from' = 'task' and r ->> 'id' is not null
+$$;
+
 -- Puts right what was changed past the functions of tasks: results that their parent does not have, stacks whose next task is not known.
 create or replace function agent_state.reconcile_tasks(p_limit integer)
 returns integer language plpgsql as $$
@@ -73,8 +80,16 @@ begin
     where k.stack_no = any (v_stacks) or k.stack_no in (select q.stack_no from agent_state.tasks t join agent_state.tasks q on q.task_no = t.parent_no
                                                          where t.task_no = any (v_tasks))
     order by k.stack_no for update;
-  update agent_state.tasks t set is_told = true from agent_state.tasks q
-   where t.task_no = any (v_tasks) and q.task_no = t.parent_no and q.ended_at is not null;
+  -- A parent that ended needs to hear of nothing; one that has an end among its results already, whatever is noted, not again.
+  with parents as materialized (
+    select q.task_no, q.ended_at, case when q.ended_at is null then agent_state.document_or_null(s.state_no, s.version) -> 'results' end as results
+      from agent_state.tasks q join agent_state.states s on s.state_no = q.task_no
+     where q.task_no in (select t.parent_no from agent_state.tasks t where t.task_no = any (v_tasks))
+  )
+  update agent_state.tasks t set is_told = true
+    from parents q, agent_state.states x
+   where t.task_no = any (v_tasks) and q.task_no = t.parent_no and x.state_no = t.task_no
+     and (q.ended_at is not null or x.id in (select e.id from agent_state.ends_in(q.results) e(id)));
   perform agent_state.follow_up(v_stacks, v_tasks,
     (select array_agg(json_build_object(case when t.phase = 'completed' then 'result' else 'error' end,
                                         agent_state.document(s.state_no, s.version) -> case when t.phase = 'completed' then 'result' else 'error' end)
