@@ -12,6 +12,7 @@ const NAMES = {
   cache: "Cache",
   messages: "Messages",
   fsck: "Confusion detector",
+  tasks: "Tasks",
 };
 
 export async function partsView({ place, signal }) {

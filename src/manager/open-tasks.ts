@@ -3,12 +3,18 @@ import { exposeTasks } from "../service/task-metrics.ts";
 import type { Metrics } from "../service/metrics.ts";
 import { countedStore } from "../tasks/counted-store.ts";
 import { StackSurvey } from "../tasks/stack-survey.ts";
+import type { StackFigures } from "../tasks/stack-survey.ts";
 import { TaskFigures } from "../tasks/task-figures.ts";
 import { TaskManager } from "../tasks/task-manager.ts";
 import { DEFAULT_TASK_SETTINGS } from "../tasks/task-settings.ts";
 import type { Limits } from "./limits.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import type { StateCache } from "./state-cache.ts";
+
+/** How all stacks do, and what this process did with tasks. */
+export interface HowTasksDo extends StackFigures {
+  readonly counts: Readonly<TaskFigures>;
+}
 
 /** The tasks of a manager: what they write, its memory forgets; and how they do. */
 export function openTasks(
@@ -20,7 +26,11 @@ export function openTasks(
     readonly onWritten: () => void;
     readonly onDue: () => void;
   },
-): { readonly tasks: TaskManager; readonly survey: StackSurvey } {
+): {
+  readonly tasks: TaskManager;
+  readonly survey: StackSurvey;
+  readonly howTasksDo: () => HowTasksDo;
+} {
   const figures = new TaskFigures();
   const counted = countedStore(store.tasks, figures);
   const { ageingMs = DEFAULT_TASK_SETTINGS.ageingMs } = settings;
@@ -38,5 +48,5 @@ export function openTasks(
       parts.onWritten();
     },
   });
-  return { tasks, survey };
+  return { tasks, survey, howTasksDo: () => ({ ...survey.figures, counts: figures }) };
 }

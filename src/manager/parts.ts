@@ -16,7 +16,6 @@ import type { MessageKind } from "../state/message-kind.ts";
 import type { CallOptions, Changeset, ReadOptions } from "../state/request.ts";
 import type { Committed, State } from "../state/state.ts";
 import type { ReadReplica } from "../state/ports.ts";
-import type { StackSurvey } from "../tasks/stack-survey.ts";
 import { sweeperOf } from "../tasks/sweeper.ts";
 import type { TaskManager } from "../tasks/task-manager.ts";
 import { Batcher } from "./batcher.ts";
@@ -29,6 +28,7 @@ import { DEFAULT_LIMITS } from "./limits.ts";
 import type { Limits } from "./limits.ts";
 import type { ManagerOptions } from "./manager-options.ts";
 import { openTasks } from "./open-tasks.ts";
+import type { HowTasksDo } from "./open-tasks.ts";
 import { Operations } from "./operations.ts";
 import { OwnWrites } from "./own-writes.ts";
 import { Queries } from "./queries.ts";
@@ -58,7 +58,7 @@ export interface Parts {
   readonly changes: ChangeReader;
   readonly recovery: RecoverySources;
   readonly tasks: TaskManager;
-  readonly survey: StackSurvey;
+  readonly howTasksDo: () => HowTasksDo;
   readonly parked: ParkedFace;
   readonly lifecycle: LifecycleFace;
   readonly lifecycles: Lifecycles;
@@ -89,7 +89,7 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
   const shared = openShared(options, { freshness, directory });
   const reader = new Reader(shared ?? store, cache);
   const recovery = { store, reader, cache, copies: options.copies ?? null };
-  const { tasks, survey } = openTasks(options, {
+  const { tasks, survey, howTasksDo } = openTasks(options, {
     limits,
     cache,
     metrics,
@@ -134,7 +134,7 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     changes: new ChangeReader(store),
     recovery,
     tasks,
-    survey,
+    howTasksDo,
     ...openMessages(options, { owner, tasks, limits, metrics }),
     fsck,
     loops: [fsck, foreign, upkeep],

@@ -37,7 +37,6 @@ import type {
   StateSummary,
   Written,
 } from "../state/state.ts";
-import type { StackFigures } from "../tasks/stack-survey.ts";
 import type { TaskManager } from "../tasks/task-manager.ts";
 import { commitAll } from "./batch.ts";
 import { closed } from "./batcher.ts";
@@ -45,6 +44,7 @@ import { BoundedReader } from "./bounded-reader.ts";
 import { formatCursor } from "../state/cursor.ts";
 import type { Fsck } from "./fsck.ts";
 import type { ManagerOptions } from "./manager-options.ts";
+import type { HowTasksDo } from "./open-tasks.ts";
 import { joinParts } from "./parts.ts";
 import type { Parts } from "./parts.ts";
 import { prepareChangeset, prepareWrite } from "./prepare.ts";
@@ -316,9 +316,9 @@ export class StateManager implements StateFace {
     return this.#parts.fsck;
   }
 
-  /** How deep stacks of tasks are, and how long their lowest wait. */
-  get stackFigures(): StackFigures {
-    return this.#parts.survey.figures;
+  /** How deep stacks of tasks are, how long their lowest wait, and what was done with tasks here. */
+  get taskFigures(): HowTasksDo {
+    return this.#parts.howTasksDo();
   }
 
   /** Whether the database answers; throws UNAVAILABLE where it does not. */

@@ -9,6 +9,7 @@ export interface TaskCounts {
   readonly pushed: number;
   readonly claims: number;
   readonly preemptions: number;
+  readonly interruptions: number;
   readonly takeovers: number;
   readonly fencedWrites: number;
   readonly dead: number;
@@ -34,16 +35,23 @@ export function exposeTasks(
     metrics.expose({ name: `agent_runtime_tasks_${name}`, type, help }, () => one(read()));
   add("pushed_total", "counter", ["Tasks pushed here.", () => counts.pushed]);
   add("claims_total", "counter", ["Tasks that workers took here.", () => counts.claims]);
-  add("preemptions_total", "counter", [
-    "Tasks that a checkpoint gave back because something newer came.",
-    () => counts.preemptions,
-  ]);
+  metrics.expose(
+    {
+      name: "agent_runtime_tasks_preemptions_total",
+      type: "counter",
+      help: "Tasks that gave way because something newer came: at their next step, or at once.",
+    },
+    () => [
+      { labels: { how: "step" }, value: counts.preemptions },
+      { labels: { how: "now" }, value: counts.interruptions },
+    ],
+  );
   add("takeovers_total", "counter", [
     "Tasks taken from workers that were lost.",
     () => counts.takeovers,
   ]);
   add("fenced_writes_total", "counter", [
-    "Reports of workers that were refused: the task was no longer theirs.",
+    "What workers said and pushed that was refused: the task was no longer theirs.",
     () => counts.fencedWrites,
   ]);
   add("dead_total", "counter", ["Tasks that failed for good.", () => counts.dead]);

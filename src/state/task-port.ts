@@ -105,6 +105,11 @@ export interface Sweep {
   readonly takenOver: number;
   readonly rung: number;
   readonly reconciled: number;
+  /** Tasks that something newer cut in on at once, since the last sweep. */
+  readonly interrupted: number;
+  /** Of those that it ended: whose time was over, and who were being canceled. */
+  readonly failed: number;
+  readonly canceled: number;
   /** More is due already. */
   readonly more: boolean;
   readonly nextDue: Date | null;

@@ -8,6 +8,7 @@ export function countedStore(store: TaskStore, figures: TaskFigures): TaskStore 
     push: async (namespace, pushes, settings) => {
       const answers = await store.push(namespace, pushes, settings);
       figures.pushed += answers.filter(({ code }) => code === null).length;
+      figures.fencedWrites += answers.filter(({ code }) => code === "EPOCH_FENCED").length;
       return answers;
     },
     claim: async (namespace, order) => {
@@ -43,7 +44,7 @@ export function countedStore(store: TaskStore, figures: TaskFigures): TaskStore 
     },
     sweep: async (limit, crashBudget) => {
       const swept = await store.sweep(limit, crashBudget);
-      figures.takeovers += swept?.takenOver ?? 0;
+      if (swept !== null) figures.swept(swept);
       return swept;
     },
   };

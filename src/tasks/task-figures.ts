@@ -1,6 +1,6 @@
 import { systemClock } from "../service/clock.ts";
 import { Histogram } from "../service/histogram.ts";
-import type { PreparedReport, ReportAnswer } from "../state/task-port.ts";
+import type { PreparedReport, ReportAnswer, Sweep } from "../state/task-port.ts";
 import type { Task } from "../state/task.ts";
 
 const FIRST_RUN_BOUNDS_SECONDS = [
@@ -9,6 +9,8 @@ const FIRST_RUN_BOUNDS_SECONDS = [
 /** Each kind makes series of its own; those that come after so many are told together. */
 const MAX_KINDS = 50;
 const OTHER_KINDS = "other";
+/** Of what another process handed out. */
+const UNKNOWN_KIND = "unknown";
 /** Of so many running tasks the kind is known; of one that another process handed out it is not. */
 const MAX_RUNNING = 100_000;
 
@@ -20,7 +22,10 @@ export class TaskFigures {
   readonly #ended = new Map<string, Map<string, number>>();
   pushed = 0;
   claims = 0;
+  /** At a checkpoint. */
   preemptions = 0;
+  /** At once. */
+  interruptions = 0;
   takeovers = 0;
   fencedWrites = 0;
   dead = 0;
@@ -49,20 +54,33 @@ export class TaskFigures {
     const { code, phase, wanted } = answer;
     if (code === "EPOCH_FENCED") this.fencedWrites++;
     if (code !== null || phase === null) return;
-    if (wanted === "suspended") this.preemptions++;
+    if (report === "checkpoint" && wanted === "suspended") this.preemptions++;
     if (report === "fail" && phase === "failed") this.dead++;
     if (["completed", "failed", "rejected", "canceled"].includes(phase)) {
       this.end(namespace, id, phase);
     }
   }
 
+  /** What a sweep did, and what it heard that other calls did. */
+  swept({ takenOver, interrupted, failed, canceled }: Sweep): void {
+    this.takeovers += takenOver;
+    this.interruptions += interrupted;
+    this.dead += failed;
+    this.#add(UNKNOWN_KIND, "failed", failed);
+    this.#add(UNKNOWN_KIND, "canceled", canceled);
+  }
+
   /** A task that ended. */
   end(namespace: string, id: string, phase: string): void {
     const key = keyOf(namespace, id);
-    const kind = this.#running.get(key) ?? "unknown";
+    this.#add(this.#running.get(key) ?? UNKNOWN_KIND, phase, 1);
     this.#running.delete(key);
+  }
+
+  #add(kind: string, phase: string, count: number): void {
+    if (count === 0) return;
     const phases = this.#ended.get(kind) ?? new Map<string, number>();
-    this.#ended.set(kind, phases.set(phase, (phases.get(phase) ?? 0) + 1));
+    this.#ended.set(kind, phases.set(phase, (phases.get(phase) ?? 0) + count));
   }
 
   #labelOf(kind: string): string {

@@ -1,6 +1,8 @@
 import { tmpdir } from "node:os";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadConfig } from "../../src/config/load.ts";
+import type { StateManager } from "../../src/manager/state-manager.ts";
+import { tasksInfo } from "../../src/runtime/tasks.ts";
 import type { Logger } from "../../src/service/log-port.ts";
 import { silentLog } from "../../src/service/log.ts";
 import type { TaskStore } from "../../src/state/task-port.ts";
@@ -63,6 +65,43 @@ describeOnPostgres("tasks", (home) => {
     }
   });
 
+  test("are counted, whoever does it: what cuts in, is lost, comes too late, ends by the clock", async () => {
+    const manager = bench.openManager({ tasks: { sweepMs: 100 } });
+    try {
+      const { tasks } = manager;
+      const who = { namespace: `n${++count}`, worker: "w", incarnation: "1" };
+      await tasks.push("agent", { ...who, id: "low", kind: "mail" });
+      const [low] = await tasks.claim(who);
+      await tasks.push("agent", { ...who, id: "now", preempt: "now", deadline: new Date() });
+      const late = { ...who, parent: "low", parentEpoch: low!.epoch };
+      await expect(tasks.push("agent", late)).rejects.toMatchObject({ code: "EPOCH_FENCED" });
+      await until(async () => (await tasks.get("now", who)).phase === "failed");
+      await tasks.claim(who);
+      await bench.sql(
+        "update agent_state.workers set lease_until = clock_timestamp() where namespace = $1",
+        [who.namespace],
+      );
+      await tasks.heartbeat("w", who);
+      await until(async () => {
+        expect(await countsOf(manager)).toEqual({
+          pushed_total: 2,
+          claims_total: 2,
+          'preemptions_total{how="now"}': 1,
+          takeovers_total: 1,
+          fenced_writes_total: 1,
+          dead_total: 1,
+          'ended_total{kind="unknown",phase="failed"}': 1,
+          first_run_seconds_count: 1,
+        });
+        return true;
+      });
+      const told = { preemptions: 1, takeovers: 1, fencedWrites: 1, failedForGood: 1 };
+      expect(tasksInfo(manager)).toMatchObject(told);
+    } finally {
+      await manager.close();
+    }
+  });
+
   test("are counted, and the lowest of a stack that waits too long is told", async () => {
     const warned: string[] = [];
     const log: Logger = {
@@ -89,21 +128,33 @@ describeOnPostgres("tasks", (home) => {
       await until(() => warned.some((line) => line.includes(`"${who.namespace}"`)));
       const told = warned.filter((line) => line.includes(`"${who.namespace}"`));
       expect(told.map((line) => (JSON.parse(line) as { task: string }).task)).toContain("low");
-      await until(() => manager.stackFigures.deepest >= 3);
-      expect(manager.stackFigures.aged).toBeGreaterThanOrEqual(1);
+      await until(() => manager.taskFigures.deepest >= 3);
+      expect(manager.taskFigures.aged).toBeGreaterThanOrEqual(1);
+      expect(await countsOf(manager)).toEqual({
+        pushed_total: 4,
+        claims_total: 2,
+        'preemptions_total{how="step"}': 1,
+        fenced_writes_total: 1,
+        'ended_total{kind="default",phase="completed"}': 1,
+        first_run_seconds_count: 2,
+      });
+      const { deepest, waiting } = manager.taskFigures;
       const { body } = await manager.metrics.render();
-      for (const line of [
-        "pushed_total 4",
-        "claims_total 2",
-        "preemptions_total 1",
-        "fenced_writes_total 1",
-        'ended_total{kind="default",phase="completed"} 1',
-        "first_run_seconds_count 2",
-      ]) {
-        expect(body).toContain(`agent_runtime_tasks_${line}\n`);
-      }
+      expect(body).toContain(`agent_runtime_tasks_deepest_stack ${deepest}\n`);
+      expect(body).toContain(`agent_runtime_tasks_waiting ${waiting}\n`);
+      expect(body).toMatch(/^agent_runtime_tasks_oldest_seconds \d+\.\d+$/m);
+      expect(body).toMatch(/^agent_runtime_tasks_aged [1-9]/m);
     } finally {
       await manager.close();
     }
   });
 });
+
+/** What a process counted of its tasks, without what is 0 and what depends on time. */
+async function countsOf(manager: StateManager): Promise<Record<string, number>> {
+  const { body } = await manager.metrics.render();
+  const lines = body.matchAll(/^agent_runtime_tasks_(\S+_(?:total(?:\{.*\})?|count)) (\S+)$/gm);
+  return Object.fromEntries(
+    [...lines].flatMap(([, name, value]) => (value === "0" ? [] : [[name!, Number(value)]])),
+  );
+}

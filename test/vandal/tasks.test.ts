@@ -9,10 +9,11 @@ let scene: Scene;
 let under: Task;
 let held: Task;
 
-/** No sweep of tasks puts right by itself what is to be found: it lets another one go first, which never ends. */
+/** No sweep of tasks puts right by itself what is to be found: it lets another one go first, which ends with the scene. */
 beforeAll(async () => {
   scene = await Scene.open();
-  await scene.vandalize("select pg_advisory_lock(hashtext('agent_state.sweep_tasks'))");
+  const other = await scene.bench.connect();
+  await other.query("select pg_advisory_lock(hashtext('agent_state.sweep_tasks'))");
 });
 afterAll(() => scene.close());
 

@@ -71,8 +71,7 @@ begin
     select 'C11', l.task_no, l.stack_no, l.version, l.step, format('the end of %s does not stand among its results', string_agg(to_json(x.id)::text, ', ' order by x.id))
       from living l join agent_state.tasks c on c.parent_no = l.task_no and c.ended_at is not null and c.is_told
       join agent_state.states x on x.state_no = c.task_no and not x.deleted
-     where json_typeof(l.results) = 'array' and l.phase = l.state_phase
-       and not exists (select from json_array_elements(l.results) r where r ->> 'from' = 'task' and r ->> 'id' = x.id)
+     where json_typeof(l.results) = 'array' and l.phase = l.state_phase and x.id not in (select e.id from agent_state.ends_in(l.results) e(id))
      group by l.task_no, l.stack_no, l.version, l.step
     union all
     select 'C11', l.task_no, l.stack_no, l.version, l.step, case when q.task_no is null then 'its parent is not there' else 'its end was not told to its parent' end

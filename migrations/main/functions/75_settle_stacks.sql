@@ -36,8 +36,9 @@ begin
       from looked l where l.cuts_in and t.task_no = l.held_no
     returning t.task_no
   ), fenced as (
-    insert into agent_state.fenced_tasks select l.worker_no, l.held_no, clock_timestamp() from looked l where l.cuts_in
-    on conflict (worker_no, task_no) do update set at = excluded.at
+    insert into agent_state.fenced_tasks as f (worker_no, task_no, at, cuts)
+    select l.worker_no, l.held_no, clock_timestamp(), 1 from looked l where l.cuts_in and l.worker_no is not null
+    on conflict (worker_no, task_no) do update set at = excluded.at, cuts = f.cuts + 1
   ), woken as (
     update agent_state.tasks t set phase = 'ready'
       from looked l where l.top_phase = 'suspended' and (l.held_no is null or l.cuts_in) and t.task_no = l.top_no

@@ -16,17 +16,17 @@ declare
 begin
   select * into v_worker from agent_state.workers w where w.namespace = p_namespace and w.worker = p_worker and w.incarnation = p_incarnation;
   if found and v_worker.lease_until > v_now + p_lease_ms * interval '0.5 ms' and not p_renew then return v_worker.worker_no; end if;
-  if v_worker.lease_until <= v_now then perform agent_state.take_over(array[v_worker.worker_no]); end if;
+  if v_worker.lease_until <= v_now then perform agent_state.empty_hands(v_worker); end if;
   insert into agent_state.workers as w (namespace, worker, incarnation, lease_ms, lease_until)
   values (p_namespace, p_worker, p_incarnation, p_lease_ms, clock_timestamp() + p_lease_ms * interval '1 ms')
-  on conflict (namespace, worker, incarnation) do update set lease_ms = excluded.lease_ms, lease_until = excluded.lease_until
+  on conflict (namespace, worker, incarnation) do update set lease_ms = excluded.lease_ms, lease_until = excluded.lease_until, ended_at = null
     where w.lease_until > clock_timestamp() or v_worker.lease_until <= v_now
   returning * into v_worker;
   -- It ran out since it was read. It is never renewed with what it held: its holder may have been told already that it lost that.
   if not found then
     select * into v_worker from agent_state.workers w where w.namespace = p_namespace and w.worker = p_worker and w.incarnation = p_incarnation;
-    perform agent_state.take_over(array[v_worker.worker_no]);
-    update agent_state.workers w set lease_ms = p_lease_ms, lease_until = clock_timestamp() + p_lease_ms * interval '1 ms'
+    perform agent_state.empty_hands(v_worker);
+    update agent_state.workers w set lease_ms = p_lease_ms, lease_until = clock_timestamp() + p_lease_ms * interval '1 ms', ended_at = null
      where w.worker_no = v_worker.worker_no;
   end if;
   return v_worker.worker_no;

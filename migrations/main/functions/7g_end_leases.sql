@@ -16,7 +16,7 @@ begin
            and w.lease_until > clock_timestamp() and w.lease_until - w.lease_ms * interval '1 ms' <= p_before
         returning w.worker_no)
       select array_agg(e.worker_no order by e.worker_no) into v_workers from ended e;
-      taken_over := case when v_workers is null then 0 else agent_state.take_over(v_workers) end;
+      taken_over := (select o.taken from agent_state.take_over(v_workers) o);
       return next;
       return;
     exception when unique_violation or deadlock_detected or sqlstate 'PT503' then

@@ -65,7 +65,7 @@ declare
   v_waits  agent_state.task_move[];
 begin
   select agent_state.document_or_null(s.state_no, s.version) -> 'results' into v_results from agent_state.states s where s.state_no = v_parent;
-  update agent_state.tasks c set is_told = exists (select from json_array_elements(v_results) r where r ->> 'from' = 'task' and r ->> 'id' = x.id)
+  update agent_state.tasks c set is_told = x.id in (select e.id from agent_state.ends_in(v_results) e(id))
     from agent_state.states x where c.parent_no = v_parent and c.ended_at is not null and x.state_no = c.task_no and not x.deleted;
   perform agent_state.reconcile_tasks(1000);
   select array_agg(row(t.task_no, 'ready', '{"m":{"wait":null}}', null, false, null, true, null,

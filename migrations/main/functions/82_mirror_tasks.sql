@@ -36,8 +36,8 @@ begin
     from agent_state.tasks t join agent_state.states s on s.state_no = t.task_no
    where t.task_no = any (p_task_no) and t.ended_at is null and c.parent_no = t.task_no and c.ended_at is not null
      and not (c.task_no = any (p_task_no) and c.is_told)
-     and not exists (select from json_array_elements(agent_state.document(s.state_no, s.version) -> 'results') r, agent_state.states x
-                      where x.state_no = c.task_no and r ->> 'from' = 'task' and r ->> 'id' = x.id);
+     and not exists (select from agent_state.ends_in(agent_state.document(s.state_no, s.version) -> 'results') e(id), agent_state.states x
+                      where x.state_no = c.task_no and x.id = e.id);
   update agent_state.stacks k set unsettled = true, ready_kind = null, ready_since = null
    where k.stack_no in (select t.stack_no from agent_state.tasks t where t.task_no = any (p_task_no));
 end $$;

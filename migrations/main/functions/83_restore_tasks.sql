@@ -93,9 +93,7 @@ declare
 begin
   update agent_state.tasks c set
       parent_no = p.task_no,
-      is_told = c.ended_at is not null and exists (
-        select from json_array_elements(case when json_typeof(p.document -> 'results') = 'array' then p.document -> 'results' else '[]' end) r
-         where r ->> 'from' = 'task' and r ->> 'id' = p.child)
+      is_told = c.ended_at is not null and p.child in (select e.id from agent_state.ends_in(p.document -> 'results') e(id))
     from (select t.state_no, s.id as child, q.state_no as task_no, agent_state.document(q.state_no, q.version) as document
             from agent_state.task_states(p_after, p_limit) t
             join agent_state.states s on s.state_no = t.state_no

@@ -35,8 +35,7 @@ begin
    where p.task_no = v_task.parent_no and p_task_no = any (p.wait_children);
   -- Its children are the new one's: what it has not heard of them it is told.
   update agent_state.tasks c set parent_no = v_no, is_told = c.ended_at is not null and exists (
-      select from json_array_elements(case when json_typeof(v_body -> 'results') = 'array' then v_body -> 'results' else '[]' end) r, agent_state.states x
-       where x.state_no = c.task_no and r ->> 'from' = 'task' and r ->> 'id' = x.id)
+      select from agent_state.ends_in(v_body -> 'results') e(id), agent_state.states x where x.state_no = c.task_no and x.id = e.id)
    where c.parent_no = p_task_no;
   update agent_state.stacks k set unsettled = true, ready_kind = null, ready_since = null where k.stack_no = v_task.stack_no;
 end $$;

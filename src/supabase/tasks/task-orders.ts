@@ -30,7 +30,16 @@ const END_LEASES = {
 const SWEEP_TASKS = {
   fn: "sweep_tasks",
   parameters: { limit: "integer", crash_budget: "integer" },
-  columns: ["taken_over", "rung", "reconciled", "more", "next_due"],
+  columns: [
+    "taken_over",
+    "rung",
+    "reconciled",
+    "more",
+    "next_due",
+    "interrupted",
+    "failed",
+    "canceled",
+  ],
   writes: true,
 } as const satisfies Operation;
 
@@ -107,6 +116,9 @@ export async function sweepTasks(
     reconciled: Number(row[2]),
     more: boolean(row, 3),
     nextDue: optional(row, 4, date),
+    interrupted: Number(row[5]),
+    failed: Number(row[6]),
+    canceled: Number(row[7]),
   };
 }
 
