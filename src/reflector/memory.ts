@@ -1,60 +1,79 @@
-import { createHash } from "node:crypto";
-import { factKey } from "../state/lifecycle-fact.ts";
 import type { LifecycleFact } from "../state/lifecycle-fact.ts";
-import { deletedFact, factsOf, identityOf } from "./pod-facts.ts";
+import type { Followed, Kind } from "./kind.ts";
+import { deletedFact } from "./pod-facts.ts";
 import type { PodIdentity } from "./pod-facts.ts";
-import type { PodObject } from "./pod-object.ts";
 
 interface Remembered {
   readonly identity: PodIdentity;
   /** What its present form told: short hashes. */
-  told: readonly string[];
+  readonly told: readonly string[];
+  /** Which form it was, where that matters. */
+  readonly version: string;
 }
 
-/** What is known of the pods that are there: just enough to tell what is new of them. */
-export class PodMemory {
-  /** By namespace and name: the place of a pod, which another one may take. */
-  readonly #pods = new Map<string, Remembered>();
+/** What is known of the objects that are there: just enough to tell what is new of them. */
+export class Memory<Item extends Followed> {
+  readonly #kind: Kind<Item>;
+  /** By namespace and name: the place of an object, which another one may take. */
+  readonly #there = new Map<string, Remembered>();
+
+  constructor(kind: Kind<Item>) {
+    this.#kind = kind;
+  }
 
   get size(): number {
-    return this.#pods.size;
+    return this.#there.size;
   }
 
   /** Their uids. */
   uids(): ReadonlySet<string> {
-    return new Set([...this.#pods.values()].map(({ identity }) => identity.podUid));
+    return new Set([...this.#there.values()].map(({ identity }) => identity.podUid));
   }
 
-  /** What a pod tells that it did not before; one that another has taken the place of is gone. */
-  take(pod: PodObject, now: number): LifecycleFact[] {
-    const place = placeOf(pod.metadata);
-    const before = this.#pods.get(place);
-    const isSame = before?.identity.podUid === pod.metadata.uid;
+  /**
+   * What an object tells that it did not before; one that another has taken the place of is gone.
+   *
+   * @param isListed it may have had other forms since it was seen last.
+   */
+  take(item: Item, now: number, isListed = false): LifecycleFact[] {
+    const { isOurs, factsOf, keyOf, identityOf, isWhole } = this.#kind;
+    const { uid, resourceVersion = "" } = item.metadata;
+    const place = placeOf(item.metadata);
+    const before = this.#there.get(place);
+    const isSame = before?.identity.podUid === uid;
     const gone = before === undefined || isSame ? [] : [deletedFact(before.identity, now)];
-    const facts = factsOf(pod);
-    const told = facts.map(shortKey);
-    const known = isSame ? before.told : [];
-    this.#pods.set(place, { identity: identityOf(pod), told });
+    if (!isOurs(item)) {
+      this.#there.delete(place);
+      return gone;
+    }
+    const version = isWhole ? resourceVersion : "";
+    const isGap = isListed && before?.version !== version;
+    const facts = factsOf(item);
+    const told = facts.map(keyOf);
+    const known = isSame && !isGap ? before.told : [];
+    this.#there.set(place, { identity: identityOf(item), told, version });
     return [...gone, ...facts.filter((_, index) => !known.includes(told[index]!))];
   }
 
-  /** That pod is gone; one that came to its place since then is not. */
-  drop(pod: PodObject, now: number): LifecycleFact[] {
-    const there = this.#pods.get(placeOf(pod.metadata));
-    const isOther = there !== undefined && there.identity.podUid !== pod.metadata.uid;
-    const facts = isOther ? factsOf(pod) : this.take(pod, now);
-    if (!isOther) this.forget(pod);
-    return [...facts, deletedFact(identityOf(pod), now)];
+  /** That object is gone; one that came to its place since then is not. */
+  drop(item: Item, now: number): LifecycleFact[] {
+    const { isOurs, factsOf, identityOf } = this.#kind;
+    const there = this.#there.get(placeOf(item.metadata));
+    if (!isOurs(item) && there?.identity.podUid !== item.metadata.uid) return [];
+    const isOther = there !== undefined && there.identity.podUid !== item.metadata.uid;
+    const facts = isOther ? factsOf(item) : this.take(item, now);
+    if (!isOther) this.forget(item);
+    return [...facts, deletedFact(identityOf(item), now)];
   }
 
   /** It is none of ours any more; nothing is told. */
-  forget(pod: PodObject): void {
-    this.#pods.delete(placeOf(pod.metadata));
+  forget(item: Item): void {
+    this.#there.delete(placeOf(item.metadata));
   }
 
   /** Those that are not in a list of all that are there. */
   missing(listed: ReadonlySet<string>): PodIdentity[] {
-    return [...this.#pods.values()]
+    return [...this.#there.values()]
       .map(({ identity }) => identity)
       .filter(({ podUid }) => !listed.has(podUid));
   }
@@ -62,8 +81,8 @@ export class PodMemory {
   /** One that a list did not have. */
   remove(identity: PodIdentity, now: number): LifecycleFact[] {
     const place = placeOf({ namespace: identity.namespace, name: identity.podName });
-    if (this.#pods.get(place)?.identity.podUid !== identity.podUid) return [];
-    this.#pods.delete(place);
+    if (this.#there.get(place)?.identity.podUid !== identity.podUid) return [];
+    this.#there.delete(place);
     return [deletedFact(identity, now)];
   }
 }
@@ -76,11 +95,4 @@ function placeOf({
   readonly name: string;
 }): string {
   return `${namespace}/${name}`;
-}
-
-/** Its reason too: it may change while the time stays. */
-function shortKey(fact: LifecycleFact): string {
-  const text = `${factKey(fact)} ${fact.reason ?? ""}`;
-  // Of the bytes: what is cut off a text would keep the whole of it in memory.
-  return createHash("sha256").update(text).digest().subarray(0, 12).toString("base64url");
 }
