@@ -54,7 +54,7 @@ export type {
 } from "./state/fsck.ts";
 export type { FactSink } from "./state/fact-sink.ts";
 export type { Json, JsonObject } from "./state/json.ts";
-export type { Fact, FactSource, LifecycleFact } from "./state/lifecycle-fact.ts";
+export type { Desired, Fact, FactSource, LifecycleFact } from "./state/lifecycle-fact.ts";
 export type {
   AppendRequest,
   CallOptions,

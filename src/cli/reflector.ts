@@ -5,10 +5,12 @@ import { HttpStateClient } from "../client/http-client.ts";
 import { openAccess } from "../kubernetes/access.ts";
 import { KubernetesClient } from "../kubernetes/client.ts";
 import { Finalizers, stripFinalizers } from "../reflector/finalizers.ts";
-import { knownPods } from "../reflector/known-pods.ts";
+import { AGENT_LABEL, PODS } from "../reflector/kind.ts";
+import { knownPods, knownSandboxes } from "../reflector/known.ts";
 import { Leadership } from "../reflector/leadership.ts";
 import { Reflector, sumOf } from "../reflector/reflector.ts";
 import type { ReflectorFigures } from "../reflector/reflector.ts";
+import { Sandboxes } from "../reflector/sandboxes.ts";
 import { reflectorStatus } from "../reflector/status.ts";
 import { StatusServer } from "../service/status-server.ts";
 import { systemClock } from "../service/clock.ts";
@@ -31,6 +33,7 @@ interface Flags extends FactOptions {
   readonly context?: string;
   readonly podNamespace?: readonly string[];
   readonly selector: string;
+  readonly sandboxes: boolean;
   readonly lead?: string;
   readonly sweep?: true;
   readonly finalizer?: true;
@@ -58,7 +61,8 @@ export function addReflector(program: Command, terminal: Terminal): void {
         "pods of these namespaces of Kubernetes alone: a,b",
       ).argParser(namesArgument),
     )
-    .option("--selector <labels>", "pods with these labels; '' for all", "agentruntime.dev/agent")
+    .option("--selector <labels>", "pods with these labels; '' for all", AGENT_LABEL)
+    .option("--no-sandboxes", "no Sandbox objects of agents.x-k8s.io, if there are any")
     .option("--lead <name>", "of several reflectors with that name one tells, the others stand by")
     .option("--sweep", "pods that the service knows and the cluster does not have are gone")
     .option("--finalizer", "pods stay until the service has their end, see docs/kubernetes.md")
@@ -113,21 +117,30 @@ async function follow(
           log,
         })
       : null;
-  const reflectors = (flags.podNamespace ?? [null]).map(
+  const namespaces = flags.podNamespace ?? [null];
+  const common = { client: kubernetes, sink, clock: systemClock, log } as const;
+  const reflectors = namespaces.map(
     (namespace) =>
       new Reflector({
-        known: known && ((isThere, signal) => knownPods(known, isThere, signal)),
-        client: kubernetes,
-        sink,
-        onPod: (pod) => finalizers?.see(pod),
+        ...common,
+        kind: PODS,
+        known: known && ((...how) => knownPods(known, ...how)),
+        onObject: (pod) => finalizers?.see(pod),
         namespace,
         selector: flags.selector,
-        clock: systemClock,
-        log,
       }),
   );
+  const sandboxes = new Sandboxes({
+    ...common,
+    known: known && ((...how) => knownSandboxes(known, ...how)),
+    namespaces,
+    // Its own labels need not say which agent it is for: those of its pod may.
+    selector: flags.selector === AGENT_LABEL ? "" : flags.selector,
+    all: flags.selector !== AGENT_LABEL,
+  });
+  const all = flags.sandboxes ? [...reflectors, sandboxes] : reflectors;
   const reflectAll = async (signal: AbortSignal): Promise<void> => {
-    await Promise.all(reflectors.map((each) => each.run(signal)));
+    await Promise.all(all.map((each) => each.run(signal)));
   };
   const leadership = client && flags.lead ? leadershipOf(flags.lead, client, log) : null;
   const figures = (): ReflectorFigures => sumOf(reflectors.map((each) => each.figures));
@@ -135,6 +148,7 @@ async function follow(
     ...sink.figures,
     sinkFailures: sink.figures.failures,
     ...figures(),
+    sandboxes: sandboxes.figures.pods,
     held: finalizers?.due ?? 0,
     leads: leadership === null || leadership.epoch !== null,
     epoch: Number(leadership?.epoch ?? 0n),

@@ -31,7 +31,7 @@ const MAX_ANSWER = 64 * 1024 * 1024;
 const MAX_RETRY_AFTER_MS = 60_000;
 const ADVICE: Readonly<Record<number, string>> = {
   401: "; is the token of this cluster, and not over?",
-  403: "; its service account needs get, list and watch on pods, with --finalizer also patch",
+  403: "; its service account needs get, list and watch on pods and, if not --no-sandboxes, on sandboxes; with --finalizer also patch on pods",
 };
 
 interface Sent {

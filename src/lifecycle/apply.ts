@@ -8,7 +8,7 @@ const MAX_OTHER_EXITS = 4;
 const MAX_LATE = 16;
 
 /** Which source is believed where two tell an end differently: the runtime that saw it, before who was told. */
-const TRUST = { kata: 0, pod: 1, hook: 2 } as const;
+const TRUST = { kata: 0, pod: 1, hook: 2, sandbox: 3 } as const;
 
 /** Which field of a run a fact is about. */
 const FIELD = {

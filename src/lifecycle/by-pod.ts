@@ -1,11 +1,12 @@
 import type { LifecycleFact } from "../state/lifecycle-fact.ts";
 
-/** The facts of each pod, in their order. */
+/** The facts of each pod, and of each Sandbox object, in their order. */
 export function byPod(facts: readonly LifecycleFact[]): LifecycleFact[][] {
   const pods = new Map<string, LifecycleFact[]>();
   for (const fact of facts) {
-    const known = pods.get(fact.podUid);
-    if (known === undefined) pods.set(fact.podUid, [fact]);
+    const whose = `${fact.source === "sandbox" ? "sandbox" : "pod"}:${fact.podUid}`;
+    const known = pods.get(whose);
+    if (known === undefined) pods.set(whose, [fact]);
     else known.push(fact);
   }
   return [...pods.values()];

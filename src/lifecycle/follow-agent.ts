@@ -1,7 +1,10 @@
-import type { JsonObject } from "../state/json.ts";
+import type { Json, JsonObject } from "../state/json.ts";
 import { phasePath } from "../state/phase-path.ts";
 import { beganAt, currentAttempt } from "./pod.ts";
 import type { Pod } from "./pod.ts";
+import { standingOfSandbox } from "./sandbox.ts";
+import type { Sandbox } from "./sandbox.ts";
+import { standingOf } from "./standing.ts";
 import type { Standing } from "./standing.ts";
 
 /** What an agent's state says of the pod that it runs in. */
@@ -36,10 +39,29 @@ export function moveOf(agent: KnownAgent | null, pod: Pod, standing: Standing): 
   const now = agentPod(pod, standing);
   // Another pod has it by now.
   if (before !== null && before.uid !== now.uid && before.since > now.since) return null;
-  const phases = phasesOf(agent?.phase ?? "registered", { before, now });
+  const wasStopped = now.phase === "deleted" && STOPS.includes(endOf(pod));
+  const phases = phasesOf(agent?.phase ?? "registered", { before, now, wasStopped });
   const isSame = before !== null && JSON.stringify(sorted(before)) === JSON.stringify(sorted(now));
   if (isSame && phases.length === 0) return null;
   return { phases, patch: { pod: { ...now } } };
+}
+
+/**
+ * What an agent's document says of the Sandbox object that it is for; null: what it says already. Of two of them the one
+ * that was made later is the agent's. One that is gone makes no agent.
+ */
+export function sandboxPatch(agent: KnownAgent | null, sandbox: Sandbox): JsonObject | null {
+  const { observed, ...standing } = standingOfSandbox(sandbox);
+  if (agent === null && observed === "deleted") return null;
+  const { uid, name, namespace, requested, at } = sandbox;
+  const own = { uid, name, namespace, pod: sandbox.pod, since: requested ?? at };
+  const now = { ...own, ...standing, phase: observed };
+  const before = agent === null ? undefined : agent.data["sandbox"];
+  const { uid: other, since = "" } = (before ?? {}) as Partial<Record<"uid" | "since", Json>>;
+  const isOthers = typeof other === "string" && other !== uid;
+  if (isOthers && typeof since === "string" && since > now.since) return null;
+  const isSame = JSON.stringify(sorted(before ?? null)) === JSON.stringify(sorted(now));
+  return isSame ? null : { sandbox: now };
 }
 
 type PodPhase = Standing["observed"];
@@ -64,10 +86,20 @@ const LEADS: Readonly<Record<PodPhase, readonly [from: readonly string[], to: st
   deleted: [["starting", "idle", "busy", "paused", "unreachable"], "failed"],
 };
 
-function phasesOf(
-  phase: string,
-  { before, now }: { readonly before: AgentPod | null; readonly now: AgentPod },
-): readonly string[] {
+/** How a pod that is deleted was before that: one that was to stop has not failed. */
+function endOf(pod: Pod): PodPhase {
+  return standingOf({ ...pod, deleted: null }).observed;
+}
+
+const STOPS: readonly PodPhase[] = ["stopping", "stopped"];
+
+interface Turn {
+  readonly before: AgentPod | null;
+  readonly now: AgentPod;
+  readonly wasStopped: boolean;
+}
+
+function phasesOf(phase: string, { before, now, wasStopped }: Turn): readonly string[] {
   const isNext = before !== null && isNextRun(before, now);
   const isLiving = ["requested", "pending", "creating", "running", "paused"].includes(now.phase);
   // What it was in is gone, and nobody told so: it failed, and begins anew.
@@ -78,7 +110,7 @@ function phasesOf(
   if (now.phase === "running" && phase === "paused" && before?.phase === "paused") return ["idle"];
   if (now.phase === "deleted" && phase === "draining") return ["stopped"];
   const [from, to] = LEADS[now.phase as PodPhase];
-  return from.includes(phase) ? path(phase, to) : [];
+  return from.includes(phase) ? path(phase, wasStopped ? "stopped" : to) : [];
 }
 
 function isNextRun(before: AgentPod, now: AgentPod): boolean {
@@ -113,6 +145,6 @@ function podIn(data: JsonObject): AgentPod | null {
   return given as unknown as AgentPod;
 }
 
-function sorted(pod: AgentPod): readonly (readonly [string, unknown])[] {
-  return Object.entries(pod).toSorted(([a], [b]) => (a < b ? -1 : 1));
+function sorted(told: object | Json): readonly (readonly [string, unknown])[] {
+  return Object.entries(told ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1));
 }

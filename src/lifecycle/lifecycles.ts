@@ -2,22 +2,25 @@ import { systemClock } from "../service/clock.ts";
 import type { Clock } from "../service/clock.ts";
 import type { Logger } from "../service/log-port.ts";
 import { definedOnly } from "../state/defined.ts";
-import { AgentRuntimeError } from "../state/errors.ts";
 import type { StateFace } from "../state/face.ts";
 import { checkId } from "../state/identifiers.ts";
-import type { JsonObject } from "../state/json.ts";
 import type { LifecycleFact } from "../state/lifecycle-fact.ts";
-import type { CallOptions, ReadOptions } from "../state/request.ts";
+import type { CallOptions } from "../state/request.ts";
 import type { Committed, State } from "../state/state.ts";
 import type { EndedWorker } from "../state/task-port.ts";
-import { apply, noteLate } from "./apply.ts";
 import { byPod } from "./by-pod.ts";
-import { moveOf } from "./follow-agent.ts";
+import { moveOf, sandboxPatch } from "./follow-agent.ts";
+import type { KnownAgent } from "./follow-agent.ts";
 import { beganAt } from "./pod.ts";
 import type { Pod } from "./pod.ts";
-import { podJson, podOf } from "./pod-json.ts";
+import { standingOfSandbox } from "./sandbox.ts";
+import type { Sandbox } from "./sandbox.ts";
 import { standingOf } from "./standing.ts";
 import type { Standing } from "./standing.ts";
+import { PODS, SANDBOXES } from "./subjects.ts";
+import type { Subject } from "./subjects.ts";
+import { LifecycleWriter, committedOf, objectOf } from "./writer.ts";
+import type { Where } from "./writer.ts";
 
 export interface LifecyclesOptions {
   readonly states: Pick<StateFace, "getState" | "commit">;
@@ -38,31 +41,23 @@ export interface LifecycleFigures {
   readonly released: number;
 }
 
-/** Who writes. */
-const ACTOR = "lifecycle";
-/** Others write the same states: again with what they wrote. */
-const TRIES = 20;
-const CONFLICTS = ["VERSION_CONFLICT", "ALREADY_EXISTS"];
 /** A pod that is gone is told about for a while yet, and then forgotten. */
 const KEEP_DELETED_MS = 7 * 86_400_000;
 /** Pods that are worked on side by side. */
 const PODS_AT_ONCE = 64;
 
-/** The id of the state of a pod. */
-export function podStateId(podUid: string): string {
-  return `pod:${podUid}`;
-}
-
 /**
  * Makes states of facts: of each pod one, in the phase that all facts about it come to. The state of the agent
- * that it runs follows, and its workers lose what they held when it ends.
+ * that it runs follows, and its workers lose what they held when it ends. Sandbox objects have states of their own.
  */
 export class Lifecycles {
   readonly #options: LifecyclesOptions;
+  readonly #writer: LifecycleWriter;
   readonly #figures = { applied: 0, late: 0, doubled: 0, released: 0 };
 
   constructor(options: LifecyclesOptions) {
     this.#options = options;
+    this.#writer = new LifecycleWriter(options.states);
   }
 
   get figures(): LifecycleFigures {
@@ -86,85 +81,75 @@ export class Lifecycles {
     if (failures.length > 0) throw failures[0];
   }
 
-  /** Facts of one pod; answers its state as it then is. The same again changes nothing, and finishes what was not. */
+  /**
+   * Facts of one pod, or of one Sandbox object; answers its state as it then is. The same again changes nothing, and
+   * finishes what was not.
+   */
   async apply(
     namespace: string,
     facts: readonly LifecycleFact[],
     call: CallOptions = {},
   ): Promise<Committed> {
     const where = { namespace, ...definedOnly(call) };
-    const { pod, committed } = await this.#again(where, (freshly) => this.#tellPod(facts, freshly));
+    return facts[0]!.source === "sandbox"
+      ? await this.#applyToSandbox(where, facts)
+      : await this.#applyToPod(where, facts);
+  }
+
+  async #applyToPod(
+    where: Omit<Where, "consistency">,
+    facts: readonly LifecycleFact[],
+  ): Promise<Committed> {
+    const { known: pod, committed } = await this.#writer.again(where, (freshly) =>
+      this.#tell(PODS, facts, freshly),
+    );
     const standing = standingOf(pod);
-    await this.#endLeases(namespace, pod, standing);
+    await this.#endLeases(where.namespace, pod, standing);
     if (pod.agent !== null) {
-      await this.#again(where, (freshly) => this.#tellAgent(pod, standing, freshly));
+      await this.#writer.again(where, (freshly) => this.#tellAgent(pod, standing, freshly));
     }
     return committed;
   }
 
-  /** First with what is in memory: a write onto something old is refused, and then main is asked. */
-  async #again<T>(
+  async #applyToSandbox(
     where: Omit<Where, "consistency">,
-    run: (where: Where) => Promise<T>,
-  ): Promise<T> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await run({ ...where, consistency: tries === 1 ? "session" : "strong" });
-      } catch (error) {
-        const isConflict = error instanceof AgentRuntimeError && CONFLICTS.includes(error.code);
-        if (!isConflict) throw error;
-        if (tries < TRIES) continue;
-        const why = "The state is written by so many that this could not be added; tell it again.";
-        throw new AgentRuntimeError("UNAVAILABLE", why, { cause: error });
-      }
+    facts: readonly LifecycleFact[],
+  ): Promise<Committed> {
+    const { known: sandbox, committed } = await this.#writer.again(where, (freshly) =>
+      this.#tell(SANDBOXES, facts, freshly),
+    );
+    if (sandbox.agent !== null) {
+      await this.#writer.again(where, (freshly) => this.#tellAgentOfSandbox(sandbox, freshly));
     }
+    return committed;
   }
 
-  async #tellPod(
+  async #tell<Known>(
+    subject: Subject<Known>,
     facts: readonly LifecycleFact[],
     where: Where,
-  ): Promise<{ readonly pod: Pod; readonly committed: Committed }> {
-    const { podUid } = facts[0]!;
-    const id = podStateId(podUid);
-    const state = await this.#read(id, where);
-    if (state !== null && state.type !== "lifecycle") throw taken(id, state);
-    const before = state === null ? null : podOf(state.data, podUid);
-    const { pod, told } = this.#merge(before, facts);
-    const standing = standingOf(pod);
-    const isSame = pod === before && state?.phase === standing.observed;
+  ): Promise<{ readonly known: Known; readonly committed: Committed }> {
+    const [first] = facts as readonly [LifecycleFact];
+    const id = subject.stateId(first.podUid);
+    const state = await this.#writer.read(id, "lifecycle", where);
+    const before = state === null ? null : subject.known(state.data, first);
+    const { known, fates } = merge(subject, before, facts);
+    const phase = subject.phase(known);
+    const isSame = known === before && state?.phase === phase;
     const committed = isSame
       ? committedOf(state)
-      : await this.#write(
-          { id, type: "lifecycle", data: podJson(pod, standing) },
+      : await this.#writer.write(
+          { id, type: "lifecycle", data: subject.json(known) },
           {
             where,
             state,
-            phase: standing.observed,
-            ...(standing.observed === "deleted" ? { expiresAt: this.#keptUntil() } : {}),
+            phase,
+            ...(phase === "deleted" ? { expiresAt: this.#keptUntil() } : {}),
             cause: facts.map(causeOf).join("; ").slice(0, 1_000),
           },
         );
-    for (const fate of told) this.#figures[fate] += 1;
-    return { pod, committed };
-  }
-
-  /** The pod with these facts, and what became of each. */
-  #merge(
-    before: Pod | null,
-    facts: readonly LifecycleFact[],
-  ): { readonly pod: Pod; readonly told: ("applied" | "late" | "doubled")[] } {
-    let pod = before;
-    const told = facts.map((fact) => {
-      const was = pod;
-      const phase = was === null ? null : standingOf(was).observed;
-      pod = apply(was, fact);
-      if (pod === was) return "doubled";
-      const isLate = fact.at < (was?.seen ?? "") && standingOf(pod).observed === phase;
-      if (!isLate) return "applied";
-      pod = noteLate(pod, fact);
-      return "late";
-    });
-    return { pod: pod!, told };
+    for (const fate of fates) this.#figures[fate] += 1;
+    return { known, committed };
   }
 
   /** What its workers held is free: all of it once it ended, and what its run before held once it runs again. */
@@ -182,87 +167,71 @@ export class Lifecycles {
   }
 
   async #tellAgent(pod: Pod, standing: Standing, where: Where): Promise<void> {
-    const id = checkId(pod.agent);
-    let state = await this.#read(id, where);
-    if (state !== null && state.type !== "agent") throw taken(id, state);
-    const known =
-      state === null ? null : { phase: state.phase ?? "registered", data: objectOf(state.data) };
+    const { id, state, known } = await this.#agent(pod.agent, where);
     const move = moveOf(known, pod, standing);
     if (move === null) return;
     const cause = `its pod is ${standing.observed}${standing.reason === null ? "" : `: ${standing.reason}`}`;
     const steps = known === null ? ["registered", ...move.phases] : move.phases;
+    let before = state;
     for (const phase of steps.length === 0 ? [known!.phase] : steps) {
-      const data = { ...(state === null ? {} : objectOf(state.data)), ...move.patch };
-      await this.#write({ id, type: "agent", data }, { where, state, phase, cause });
-      state = await this.#read(id, where);
+      const data = { ...objectOf(before?.data), ...move.patch };
+      await this.#writer.write({ id, type: "agent", data }, { where, state: before, phase, cause });
+      before = await this.#writer.read(id, "agent", where);
     }
   }
 
-  async #read(id: string, where: Where): Promise<State | null> {
-    try {
-      return await this.#options.states.getState(id, where);
-    } catch (error) {
-      const code = error instanceof AgentRuntimeError ? error.code : null;
-      if (code === "STATE_NOT_FOUND" || code === "GONE") return null;
-      throw error;
-    }
+  /** Its phase follows its pod: what is wanted of the Sandbox, and how it stands, is beside that. */
+  async #tellAgentOfSandbox(sandbox: Sandbox, where: Where): Promise<void> {
+    const { id, state, known } = await this.#agent(sandbox.agent, where);
+    const patch = sandboxPatch(known, sandbox);
+    if (patch === null) return;
+    const { observed, desired } = standingOfSandbox(sandbox);
+    const cause = `its sandbox is ${observed}, and is to be ${desired}`;
+    const data = { ...objectOf(state?.data), ...patch };
+    const phase = known?.phase ?? "registered";
+    await this.#writer.write({ id, type: "agent", data }, { where, state, phase, cause });
+  }
+
+  async #agent(
+    name: string | null,
+    where: Where,
+  ): Promise<{
+    readonly id: string;
+    readonly state: State | null;
+    readonly known: KnownAgent | null;
+  }> {
+    const id = checkId(name);
+    const state = await this.#writer.read(id, "agent", where);
+    if (state === null) return { id, state, known: null };
+    const known = { phase: state.phase ?? "registered", data: objectOf(state.data) };
+    return { id, state, known };
   }
 
   #keptUntil(): Date {
     return new Date((this.#options.clock ?? systemClock).now() + KEEP_DELETED_MS);
   }
-
-  #write(
-    { id, type, data }: { readonly id: string; readonly type: string; readonly data: JsonObject },
-    { where, state, phase, cause, expiresAt }: Writing,
-  ): Promise<Committed> {
-    const { namespace, consistency: _, ...call } = where;
-    const expectedVersion = state?.version ?? 0n;
-    const order = { op: "update", id, type, data, phase, expectedVersion } as const;
-    const change = expiresAt === undefined ? order : { ...order, expiresAt };
-    const scope = state?.scope ?? id;
-    const changeset = { namespace, scope, changes: [change], actor: ACTOR, cause };
-    return this.#options.states.commit(changeset, call);
-  }
 }
 
-type Where = CallOptions & Required<Pick<ReadOptions, "namespace" | "consistency">>;
-
-interface Writing {
-  readonly where: Where;
-  /** As it was read. */
-  readonly state: State | null;
-  readonly phase: string;
-  readonly cause: string;
-  readonly expiresAt?: Date;
+/** What is known with these facts, and what became of each. */
+function merge<Known>(
+  subject: Subject<Known>,
+  before: Known | null,
+  facts: readonly LifecycleFact[],
+): { readonly known: Known; readonly fates: readonly ("applied" | "late" | "doubled")[] } {
+  let known = before;
+  const fates = facts.map((fact) => {
+    const was = known;
+    known = subject.apply(was, fact);
+    if (known === was) return "doubled";
+    const noted = subject.late(known, { before: was, fact });
+    if (noted === null) return "applied";
+    known = noted;
+    return "late";
+  });
+  return { known: known!, fates };
 }
 
 function causeOf({ source, container, fact, reason }: LifecycleFact): string {
   const what = container === null ? fact : `${fact} of ${container}`;
   return `${source}: ${what}${reason === undefined ? "" : ` (${reason})`}`;
-}
-
-function objectOf(data: unknown): JsonObject {
-  const isObject = typeof data === "object" && data !== null && !Array.isArray(data);
-  return isObject ? (data as JsonObject) : {};
-}
-
-function taken(id: string, { type }: State): AgentRuntimeError {
-  return new AgentRuntimeError(
-    "INVALID_TYPE",
-    `${id} is a state of type ${type}: what happens to a pod cannot be written there`,
-    { field: "id" },
-  );
-}
-
-/** As if it had been committed just now. */
-function committedOf(state: State): Committed {
-  const { namespace, scope, step } = state;
-  return {
-    namespace,
-    scope,
-    step,
-    replayed: true,
-    changes: [{ ...state, created: false, replayed: true }],
-  };
 }

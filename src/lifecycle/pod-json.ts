@@ -1,9 +1,8 @@
 import type { Json, JsonObject } from "../state/json.ts";
+import { WISHES } from "../state/lifecycle-fact.ts";
 import { newPod } from "./pod.ts";
-import type { Desired, Pod } from "./pod.ts";
+import type { Pod } from "./pod.ts";
 import type { Standing } from "./standing.ts";
-
-const DESIRED: readonly Desired[] = ["running", "paused", "stopped", "deleted"];
 
 /** The document of a pod's state: where it stands, and all that it follows from. */
 export function podJson(pod: Pod, standing: Standing): JsonObject {
@@ -20,11 +19,11 @@ export function podOf(data: Json, podUid: string): Pod | null {
   if (!fields.every((field) => isLike(given[field] ?? null, like[field]))) return null;
   const told = Object.fromEntries(fields.map((field) => [field, given[field] ?? null]));
   const pod = told as unknown as Pod;
-  return DESIRED.includes(pod.desired) ? pod : { ...pod, desired: "running" };
+  return WISHES.includes(pod.desired) ? pod : { ...pod, desired: "running" };
 }
 
 /** A text or nothing where there may be a text, and otherwise the same shape, as deep as `empty` goes. */
-function isLike(value: Json, empty: unknown): boolean {
+export function isLike(value: Json, empty: unknown): boolean {
   if (empty === null) return value === null || ["string", "object"].includes(typeof value);
   if (Array.isArray(empty)) return Array.isArray(value);
   if (typeof empty !== "object") return typeof value === typeof empty;

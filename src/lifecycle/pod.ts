@@ -1,4 +1,4 @@
-import type { Fact, FactSource } from "../state/lifecycle-fact.ts";
+import type { Desired, Fact, FactSource } from "../state/lifecycle-fact.ts";
 
 /** How one run of a container ended, as one source told it. */
 export interface Exit {
@@ -53,9 +53,6 @@ export interface LateFact {
   readonly fact: Fact;
   readonly at: string;
 }
-
-/** What is wanted of a pod. */
-export type Desired = "running" | "paused" | "stopped" | "deleted";
 
 /** All that facts told of a pod; its phase follows from nothing else. */
 export interface Pod {

@@ -3,7 +3,7 @@ import type { KubernetesClient } from "../kubernetes/client.ts";
 import { Loop } from "../service/loop.ts";
 import type { Logger } from "../service/log-port.ts";
 import { FINALIZER, isHeld, isOver } from "./pod-object.ts";
-import type { PodObject, PodPage } from "./pod-object.ts";
+import type { ObjectPage, PodObject } from "./pod-object.ts";
 
 export interface FinalizersOptions {
   readonly client: Pick<KubernetesClient, "patch">;
@@ -99,7 +99,7 @@ export async function stripFinalizers(
   let next: string | undefined;
   do {
     const query = { limit: "250", ...(next === undefined ? {} : { continue: next }) };
-    const page = (await client.get(path, { query, silenceMs: SILENCE_MS, signal })) as PodPage;
+    const page = (await client.get(path, { query, silenceMs: SILENCE_MS, signal })) as ObjectPage;
     for (const pod of page.items.filter(({ metadata }) => isHeld(metadata))) {
       if (await isStripped(client, pod, signal)) stripped += 1;
     }

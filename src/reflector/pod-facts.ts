@@ -26,18 +26,24 @@ const USUAL_WAITS: readonly (string | undefined)[] = [
   "PodInitializing",
 ];
 
-export function identityOf({ metadata, spec }: PodObject): PodIdentity {
-  const all = { ...metadata.annotations, ...metadata.labels };
-  const ours = Object.entries(all)
+type Labels = Readonly<Record<string, string>>;
+
+/** Of labels and annotations those that mean something here; of one name the last counts. */
+export function ownLabels(...all: readonly (Labels | undefined)[]): Labels {
+  const ours = Object.entries(Object.assign({}, ...all) as Labels)
     .filter(([name, value]) => OURS.test(name) && value.length <= MAX_LABEL)
     .slice(0, MAX_LABELS);
+  return Object.fromEntries(ours);
+}
+
+export function identityOf({ metadata, spec }: PodObject): PodIdentity {
   return {
     source: "pod",
     podUid: metadata.uid,
     podName: metadata.name,
     namespace: metadata.namespace,
     node: spec?.nodeName ?? null,
-    labels: Object.fromEntries(ours),
+    labels: ownLabels(metadata.annotations, metadata.labels),
   };
 }
 

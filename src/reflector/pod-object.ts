@@ -3,12 +3,13 @@ export const FINALIZER = "agentruntime.dev/state";
 
 /** A pod as the API server tells it: what is read of it. Everything else is forgotten at once. */
 export interface PodObject {
-  readonly metadata: PodMetadata;
+  readonly metadata: ObjectMetadata;
   readonly spec?: { readonly nodeName?: string };
   readonly status?: PodStatus;
 }
 
-export interface PodMetadata {
+/** What all objects of an API server have, and what of it is read. */
+export interface ObjectMetadata {
   readonly uid: string;
   readonly name: string;
   readonly namespace: string;
@@ -19,6 +20,8 @@ export interface PodMetadata {
   readonly labels?: Readonly<Record<string, string>>;
   readonly finalizers?: readonly string[];
   readonly annotations?: Readonly<Record<string, string>>;
+  /** Who wrote it, and when. */
+  readonly managedFields?: readonly { readonly time?: string | null }[];
 }
 
 export interface PodStatus {
@@ -58,14 +61,14 @@ export interface Terminated {
   readonly containerID?: string;
 }
 
-export interface PodPage {
+export interface ObjectPage<Item = PodObject> {
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
-  readonly items: readonly PodObject[];
+  readonly items: readonly Item[];
 }
 
-export interface WatchEvent {
+export interface WatchEvent<Item = PodObject> {
   readonly type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK" | "ERROR";
-  readonly object: PodObject;
+  readonly object: Item;
 }
 
 /** Nothing of it runs any more, and it is only there because it is held back. */
@@ -75,6 +78,6 @@ export function isOver({ metadata }: PodObject): boolean {
 }
 
 /** Whether it has our finalizer. */
-export function isHeld({ finalizers }: PodMetadata): boolean {
+export function isHeld({ finalizers }: ObjectMetadata): boolean {
   return finalizers?.includes(FINALIZER) ?? false;
 }

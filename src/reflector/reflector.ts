@@ -7,12 +7,15 @@ import type { Logger } from "../service/log-port.ts";
 import type { FactSink } from "../state/fact-sink.ts";
 import { MAX_FACTS } from "../state/lifecycle-fact.ts";
 import type { LifecycleFact } from "../state/lifecycle-fact.ts";
+import { collectionOf } from "./kind.ts";
+import type { Followed, Kind } from "./kind.ts";
+import { Memory } from "./memory.ts";
 import { deletedFact } from "./pod-facts.ts";
 import type { PodIdentity, PodPlace } from "./pod-facts.ts";
-import { PodMemory } from "./pod-memory.ts";
-import type { PodObject, PodPage, WatchEvent } from "./pod-object.ts";
+import type { ObjectPage, PodObject, WatchEvent } from "./pod-object.ts";
 
-export interface ReflectorOptions {
+export interface ReflectorOptions<Item extends Followed = PodObject> {
+  readonly kind: Kind<Item>;
   readonly client: Pick<KubernetesClient, "get" | "open">;
   readonly sink: FactSink;
   /** Those that somebody holds for there; what the cluster does not have of them is told to be deleted. Null: none. */
@@ -20,13 +23,13 @@ export interface ReflectorOptions {
     ((isThere: (podUid: string) => boolean, signal: AbortSignal) => AsyncIterable<PodPlace>) | null;
   /** Null: all of them. */
   readonly namespace: string | null;
-  /** Empty: all pods. */
+  /** Empty: all of them. */
   readonly selector: string;
-  /** Is shown each form of each pod that is there; unsaid: nobody. */
-  readonly onPod?: (pod: PodObject) => void;
+  /** Is shown each form of each object that is there; unsaid: nobody. */
+  readonly onObject?: (object: Item) => void;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Pods of a page; default 250. */
+  /** Objects of a page; default 250. */
   readonly page?: number;
   /** A watch without a byte for that long is begun again; default 90,000. */
   readonly silenceMs?: number;
@@ -36,6 +39,7 @@ export interface ReflectorOptions {
 }
 
 export interface ReflectorFigures {
+  /** Objects that are there. */
   readonly pods: number;
   readonly events: number;
   readonly facts: number;
@@ -63,12 +67,12 @@ export function sumOf(all: readonly ReflectorFigures[]): ReflectorFigures {
 }
 
 /**
- * Tells what happens to pods, as the API server has it: lists them, follows the changes, and lists again where changes
+ * Tells what happens to pods, or to objects of another kind, as the API server has it: lists them, follows the changes, and lists again where changes
  * may have been missed. Two of them tell the same facts, which does no harm: neither does one that tells them late.
  */
-export class Reflector {
-  readonly #options: Required<ReflectorOptions>;
-  readonly #memory = new PodMemory();
+export class Reflector<Item extends Followed = PodObject> {
+  readonly #options: Required<ReflectorOptions<Item>>;
+  readonly #memory: Memory<Item>;
   #version: string | null = null;
   #events = 0;
   /** They are remembered as told: what an end of `run` comes between is told by the next one. */
@@ -80,15 +84,16 @@ export class Reflector {
   #watches = 0;
   #failures = 0;
 
-  constructor(options: ReflectorOptions) {
+  constructor(options: ReflectorOptions<Item>) {
     this.#options = {
       page: 250,
       silenceMs: 90_000,
       watchSeconds: 270,
       backoff: { firstMs: 250, maxMs: 30_000 },
-      onPod: () => {},
+      onObject: () => {},
       ...options,
     };
+    this.#memory = new Memory(options.kind);
   }
 
   get figures(): ReflectorFigures {
@@ -103,7 +108,10 @@ export class Reflector {
     };
   }
 
-  /** Runs until it is told to end. Run again it goes on where it was. */
+  /**
+   * Runs until it is told to end, or the API server does not know its kind any more, where it may not. Run again it
+   * goes on where it was.
+   */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
@@ -114,10 +122,27 @@ export class Reflector {
         // One that a proxy ends at once is not begun again at once.
         await pause(this.#options.backoff.firstMs, undefined, { signal });
       } catch (error) {
-        if (signal.aborted) return;
+        if (signal.aborted || this.#hasVanished(error)) return;
         await this.#recover(error, signal);
       }
     }
+  }
+
+  /** Tells that all that were there are gone. */
+  async tellGone(signal: AbortSignal): Promise<void> {
+    const now = this.#options.clock.now();
+    const all = this.#memory.missing(new Set());
+    await this.#tell(
+      all.flatMap((identity) => this.#memory.remove(identity, now)),
+      signal,
+    );
+  }
+
+  #hasVanished(error: unknown): boolean {
+    const isGone = error instanceof KubernetesError && error.status === 404;
+    if (!this.#options.kind.mayVanish || !isGone) return false;
+    this.#version = null;
+    return true;
   }
 
   /** What is missed may be gone from the API server's memory: then only a list tells. */
@@ -128,15 +153,13 @@ export class Reflector {
     this.#failures += 1;
     const pauseMs = Math.max(backoffMs(this.#failures, backoff, Math.random()), retryAfterMs);
     const why = failure instanceof Error ? failure.message : String(failure);
-    log.warn({ why, failures: this.#failures, pauseMs }, "pods are not followed for a moment");
+    const what = `${this.#options.kind.plural} are not followed for a moment`;
+    log.warn({ why, failures: this.#failures, pauseMs }, what);
     await pause(pauseMs, undefined, { signal }).catch(() => {});
   }
 
   get #path(): string {
-    const { namespace } = this.#options;
-    return namespace === null
-      ? "/api/v1/pods"
-      : `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods`;
+    return collectionOf(this.#options.kind, this.#options.namespace);
   }
 
   get #selected(): Record<string, string> {
@@ -152,13 +175,17 @@ export class Reflector {
     let version = "";
     do {
       const query = { ...this.#selected, limit: String(page), ...(next ? { continue: next } : {}) };
-      const answer = (await client.get(this.#path, { query, silenceMs, signal })) as PodPage;
+      const answer = (await client.get(this.#path, {
+        query,
+        silenceMs,
+        signal,
+      })) as ObjectPage<Item>;
       for (const { metadata } of answer.items) listed.add(metadata.uid);
       await this.#tell(
-        answer.items.flatMap((pod) => this.#memory.take(pod, clock.now())),
+        answer.items.flatMap((item) => this.#memory.take(item, clock.now(), true)),
         signal,
       );
-      for (const pod of answer.items) this.#options.onPod(pod);
+      for (const item of answer.items) this.#options.onObject(item);
       version = answer.metadata.resourceVersion;
       next = answer.metadata.continue;
     } while (next);
@@ -170,20 +197,20 @@ export class Reflector {
 
   /** Where it fails, pods are followed all the same; it is tried again with the next watch. */
   async #sweep(signal: AbortSignal): Promise<void> {
-    const { known, namespace, clock, log } = this.#options;
+    const { kind, known, namespace, clock, log } = this.#options;
     if (known === null) return;
     const there = this.#memory.uids();
     try {
       for await (const place of known((podUid) => there.has(podUid), signal)) {
         const isOurs = namespace === null || place.namespace === namespace;
         if (!isOurs || (await this.#isThere(place, signal))) continue;
-        const identity = { source: "pod", node: null, labels: {}, ...place } as const;
+        const identity = { source: kind.source, node: null, labels: {}, ...place };
         await this.#tell([deletedFact(identity, clock.now())], signal);
       }
       this.#swept = true;
     } catch (error) {
       signal.throwIfAborted();
-      log.warn({ error }, "whether known pods are gone is asked again later");
+      log.warn({ error }, `whether known ${kind.plural} are gone is asked again later`);
     }
   }
 
@@ -209,7 +236,7 @@ export class Reflector {
     this.#watches += 1;
     try {
       for await (const lines of linesOf(answer)) {
-        const events = lines.map((line) => JSON.parse(line) as WatchEvent);
+        const events = lines.map((line) => JSON.parse(line) as WatchEvent<Item>);
         await this.#see(events, signal);
         this.#failures = 0;
       }
@@ -219,7 +246,7 @@ export class Reflector {
   }
 
   /** What came together is told together; what was seen before a failure is told all the same. */
-  async #see(events: readonly WatchEvent[], signal: AbortSignal): Promise<void> {
+  async #see(events: readonly WatchEvent<Item>[], signal: AbortSignal): Promise<void> {
     const facts: LifecycleFact[] = [];
     let version = this.#version;
     let failure: Error | undefined;
@@ -238,15 +265,18 @@ export class Reflector {
     if (failure !== undefined) throw failure;
   }
 
-  async #factsOf({ type, object }: WatchEvent, signal: AbortSignal): Promise<LifecycleFact[]> {
+  async #factsOf(
+    { type, object }: WatchEvent<Item>,
+    signal: AbortSignal,
+  ): Promise<LifecycleFact[]> {
     const now = this.#options.clock.now();
     if (type === "ERROR") throw errorOf(object);
     if (type === "BOOKMARK") return [];
     if (type !== "DELETED") {
-      this.#options.onPod(object);
+      this.#options.onObject(object);
       return this.#memory.take(object, now);
     }
-    // A pod that has lost the label is told as deleted, too.
+    // One that has lost the label is told as deleted, too.
     const { uid, name, namespace, deletionTimestamp } = object.metadata;
     const identity = { podUid: uid, podName: name, namespace };
     if (deletionTimestamp !== undefined || !(await this.#isThere(identity, signal))) {
@@ -257,11 +287,11 @@ export class Reflector {
   }
 
   async #isThere({ podUid, podName, namespace }: PodPlace, signal: AbortSignal): Promise<boolean> {
-    const { client, silenceMs } = this.#options;
-    const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/pods/${encodeURIComponent(podName)}`;
+    const { client, silenceMs, kind } = this.#options;
+    const path = `${collectionOf(kind, namespace)}/${encodeURIComponent(podName)}`;
     try {
-      const pod = (await client.get(path, { silenceMs, signal })) as PodObject;
-      return pod.metadata.uid === podUid;
+      const { metadata } = (await client.get(path, { silenceMs, signal })) as Item;
+      return metadata.uid === podUid;
     } catch (error) {
       if (error instanceof KubernetesError && error.status === 404) return false;
       throw error;

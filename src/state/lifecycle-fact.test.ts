@@ -35,6 +35,12 @@ test("a fact is what it says, its time in milliseconds UTC", () => {
   expect(parseFact(factJson(parseFact(EXIT)))).toEqual(parseFact(EXIT));
 });
 
+test("a Sandbox object tells what is wanted of it, too", () => {
+  const told = { ...EXIT, source: "sandbox", fact: "ready", desired: "paused" };
+  expect(parseFact(told)).toMatchObject({ source: "sandbox", desired: "paused" });
+  expect(parseFact(factJson(parseFact(told)))).toEqual(parseFact(told));
+});
+
 test("what a source does not know is null or left out", () => {
   const { source, podUid, podName, namespace, at } = EXIT;
   const told = { source, podUid, podName, namespace, fact: "scheduled" };
@@ -50,7 +56,9 @@ test("what a source does not know is null or left out", () => {
 
 test.each([
   [{ fact: "prestop" }, /^INVALID_REQUEST facts\[3\]: "fact" must be one of scheduled, create/],
-  [{ source: "cri" }, /"source" must be one of hook, kata, pod/],
+  [{ source: "cri" }, /"source" must be one of hook, kata, pod, sandbox/],
+  [{ source: "sandbox", fact: "oom" }, /"fact" must be one of create, start, ready, paused, preSt/],
+  [{ desired: "gone" }, /"desired" must be one of running, paused, stopped, deleted/],
   [{ podUid: "" }, /"podUid" must be 1 to 64/],
   [{ podUid: "a/b" }, /"podUid" may hold/],
   [{ podName: 7 }, /"podName" must be text/],

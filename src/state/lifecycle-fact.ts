@@ -7,9 +7,16 @@ import type { Json, JsonObject } from "./json.ts";
 import { nearest } from "./nearest.ts";
 import { quote } from "./quote.ts";
 
-/** Who saw it: a lifecycle hook in the pod, the container runtime of its node, or the API server. */
-export const FACT_SOURCES = ["hook", "kata", "pod"] as const;
+/**
+ * Who saw it: a lifecycle hook in the pod, the container runtime of its node, or the API server: of the pod, or of a
+ * Sandbox object, whose controller makes such pods.
+ */
+export const FACT_SOURCES = ["hook", "kata", "pod", "sandbox"] as const;
 export type FactSource = (typeof FACT_SOURCES)[number];
+
+/** What is wanted of a pod, or of a Sandbox object. */
+export const WISHES = ["running", "paused", "stopped", "deleted"] as const;
+export type Desired = (typeof WISHES)[number];
 
 /** What can be told of a pod, its sandbox or one of its containers. */
 export const FACTS = [
@@ -30,11 +37,23 @@ export const FACTS = [
 ] as const;
 export type Fact = (typeof FACTS)[number];
 
+/** What a Sandbox object tells: where it stands, in the words for pods. */
+const OF_SANDBOXES: readonly Fact[] = [
+  "create",
+  "start",
+  "ready",
+  "paused",
+  "preStop",
+  "exit",
+  "deleted",
+];
+
 /**
  * One thing that happened to a pod, as one source saw it. It may come late, twice, out of order, or never.
  */
 export interface LifecycleFact {
   readonly source: FactSource;
+  /** Of the Sandbox object where that is what it is about, as all that follows. */
   readonly podUid: string;
   readonly podName: string;
   /** The pod's namespace in Kubernetes. */
@@ -43,7 +62,10 @@ export interface LifecycleFact {
   readonly node: string | null;
   /** The container's name; null: the pod itself, or its sandbox. */
   readonly container: string | null;
-  /** The id of that run of the container or sandbox, as the runtime gave it; null: the source does not know it. */
+  /**
+   * The id of that run of the container or sandbox, as the runtime gave it; null: the source does not know it. Of a
+   * Sandbox object: which form of it was read, its `resourceVersion`.
+   */
   readonly incarnation: string | null;
   readonly fact: Fact;
   /** When it happened: ISO 8601, UTC, milliseconds. */
@@ -52,6 +74,8 @@ export interface LifecycleFact {
   readonly signal?: number;
   /** In a word of the source: `OOMKilled`, `ImagePullBackOff`, `Evicted`. */
   readonly reason?: string;
+  /** What is wanted of a Sandbox object. */
+  readonly desired?: Desired;
   /** Of the pod, and those of its annotations that matter here. */
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -76,6 +100,7 @@ const FIELDS = [
   "exitCode",
   "signal",
   "reason",
+  "desired",
   "labels",
 ] as const;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/;
@@ -89,8 +114,9 @@ export function parseFact(value: Json, where = "the fact"): LifecycleFact {
   const given: Given = toObject(value, where);
   try {
     onlyKnown(given);
+    const source = needed("source", wordIn(given, "source", FACT_SOURCES));
     return {
-      source: needed("source", wordIn(given, "source", FACT_SOURCES)),
+      source,
       // It is part of an id.
       podUid: needed("podUid", wordText(given, "podUid", 64)),
       podName: needed("podName", nameIn(given, "podName", 253)),
@@ -98,12 +124,13 @@ export function parseFact(value: Json, where = "the fact"): LifecycleFact {
       node: orNull(given, "node", 253),
       container: orNull(given, "container", 253),
       incarnation: orNull(given, "incarnation", 128),
-      fact: needed("fact", wordIn(given, "fact", FACTS)),
+      fact: needed("fact", wordIn(given, "fact", source === "sandbox" ? OF_SANDBOXES : FACTS)),
       at: timeAt(given),
       ...definedOnly({
         exitCode: numberIn(given, "exitCode", -1, 2 ** 32 - 1),
         signal: numberIn(given, "signal", 1, 128),
         reason: nameIn(given, "reason", 200),
+        desired: wordIn(given, "desired", WISHES),
       }),
       labels: labelsIn(given),
     };

@@ -1,5 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { Containerd } from "../../src/containerd/containerd.ts";
+import { systemClock } from "../../src/service/clock.ts";
+import { AgentRuntimeError } from "../../src/state/errors.ts";
 import { run } from "../cli/fake-terminal.ts";
 import { describeOnContainerd } from "../support/containerd.ts";
 import { Cri } from "../../dev/services/cri.ts";
@@ -12,6 +15,43 @@ import type { Listening } from "./node.ts";
 const LABELS = { "agentruntime.dev/agent": "alice" };
 /** Ends well when it is told to. */
 const SERVE = ["/bin/sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.05; done"];
+
+/** A containerd whose bus gives marks back when it is told to, and may lose one. */
+function heldBus(socket: string): {
+  readonly containerd: Containerd;
+  readonly marks: number;
+  readonly release: () => void;
+  readonly lose: () => void;
+} {
+  const containerd = new Containerd({ socket, namespace: "k8s.io", clock: systemClock });
+  let release = (): void => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  let marks = 0;
+  let isLost = false;
+  const subscribe = containerd.subscribe.bind(containerd);
+  containerd.subscribe = (listener) => {
+    const subscription = subscribe(listener);
+    const mark = subscription.mark.bind(subscription);
+    subscription.mark = async (timeoutMs) => {
+      marks += 1;
+      await held;
+      if (isLost) {
+        isLost = false;
+        throw new AgentRuntimeError("UNAVAILABLE", "no event came back");
+      }
+      await mark(timeoutMs);
+    };
+    return subscription;
+  };
+  return {
+    containerd,
+    get marks() {
+      return marks;
+    },
+    release: () => release(),
+    lose: () => void (isLost = true),
+  };
+}
 
 await describeOnContainerd("captor", (containerd) => {
   let cri: Cri;
@@ -137,6 +177,41 @@ await describeOnContainerd("captor", (containerd) => {
     await listening.told({ incarnation: stays, fact: "exit", exitCode: 3 });
     await pod.remove();
     await listening.told({ incarnation: pod.sandboxId, fact: "delete" });
+  });
+
+  test("until its mark is back nothing is listed, and what happened meanwhile is told", async () => {
+    const bus = heldBus(containerd.socket);
+    const late = listen(containerd, { containerd: bus.containerd });
+    await until(() => bus.marks > 0, { what: "a mark that is held" });
+    const pod = await cri.runPod();
+    const id = await pod.run({ command: ["/bin/sh", "-c", "exit 5"] });
+    await listening.told({ incarnation: id, fact: "exit", exitCode: 5 });
+    expect(late.captor.figures).toMatchObject({ listedAtMs: 0, isJoined: false });
+    expect(late.facts).toEqual([]);
+    bus.release();
+    await late.told({ incarnation: id, fact: "exit", exitCode: 5 });
+    await pod.remove();
+    await late.told({ incarnation: pod.sandboxId, fact: "delete" });
+    // That it ran only the bus told.
+    const main = late.of(pod.uid).filter((fact) => fact.startsWith("main"));
+    expect(main.toSorted()).toEqual(["main create", "main delete", "main exit 5", "main start"]);
+    expect(late.captor.figures).toMatchObject({ joins: 1, isJoined: true });
+    await late.stop();
+    bus.containerd.close();
+  });
+
+  test("a mark that does not come back is a break: the bus is joined anew, and the node listed", async () => {
+    const bus = heldBus(containerd.socket);
+    bus.release();
+    const watching = listen(containerd, { containerd: bus.containerd, relistMs: 50 });
+    await until(() => watching.captor.figures.joins > 0, { what: "on the bus" });
+    bus.lose();
+    await until(() => watching.captor.figures.joins > 1, { what: "on the bus again" });
+    const before = bus.marks;
+    await until(() => bus.marks > before + 1, { what: "a bus that is asked after each listing" });
+    expect(watching.captor.figures.joins).toBe(2);
+    await watching.stop();
+    bus.containerd.close();
   });
 
   test("more events than may wait: it leaves the bus, lists anew, and nothing is missing", async () => {

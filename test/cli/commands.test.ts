@@ -191,3 +191,34 @@ test("a pod is shown by its uid, or by its agent, with what was told of it", asy
   expect(json).toMatchObject({ id: "pod:3f5c0a6e-uid", phase: "failed" });
   expect(await service.run(["lifecycle", "nobody"])).toMatchObject({ code: 4 });
 });
+
+test("a Sandbox object is shown by its uid, beside the pod of its agent, and where that has none", async () => {
+  const told = (labels: object, podUid: string): object[] =>
+    [
+      { source: "sandbox", podUid, podName: "box", fact: "create" },
+      { source: "sandbox", podUid, podName: "box", fact: "ready", incarnation: "7" },
+    ].map((fact) => ({
+      ...fact,
+      namespace: "agents",
+      at: "2026-11-26T10:00:00Z",
+      desired: "paused",
+      labels,
+    }));
+  await fetch(`${service.url}/v1/lifecycle/facts`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      facts: [
+        ...told({ "agentruntime.dev/agent": "alice" }, "box-1"),
+        ...told({ "agentruntime.dev/agent": "bob" }, "box-2"),
+      ],
+    }),
+  });
+  const alice = await service.output(["lifecycle", "alice"]);
+  expect(alice).toContain("agents/agent-7 (3f5c0a6e-uid)");
+  expect(alice).toMatch(/^sandbox +agents\/box \(running, is to be paused\)$/m);
+  const bob = await service.output(["lifecycle", "bob"]);
+  expect(bob).toMatch(/^sandbox +agents\/box \(box-2\)\npod +box$/m);
+  expect(bob).toMatch(/desired +paused\nobserved +running\nready +yes$/m);
+  expect(await service.output(["lifecycle", "box-2"])).toBe(bob);
+});

@@ -37,7 +37,7 @@ await describeOnCluster("finalizers", (cluster) => {
       log: silentLog,
       pauseMs: 20,
     });
-    const watching = await watch(cluster, { token, onPod: (pod) => finalizers.see(pod) });
+    const watching = await watch(cluster, { token, onObject: (pod) => finalizers.see(pod) });
     finalizers.start();
     onTestFinished(async () => {
       await finalizers.stop();

@@ -1,6 +1,7 @@
 import { KubernetesClient } from "../../src/kubernetes/client.ts";
 import type { RequestOptions } from "../../src/kubernetes/client.ts";
-import { knownPods } from "../../src/reflector/known-pods.ts";
+import { PODS } from "../../src/reflector/kind.ts";
+import { knownPods } from "../../src/reflector/known.ts";
 import { Reflector } from "../../src/reflector/reflector.ts";
 import type { ReflectorOptions } from "../../src/reflector/reflector.ts";
 import { systemClock } from "../../src/service/clock.ts";
@@ -33,6 +34,7 @@ export async function watch(
   const asked: RequestOptions["query"][] = [];
   const over = new AbortController();
   const reflector = new Reflector({
+    kind: PODS,
     client: {
       get: (path, request) => {
         if (request.query !== undefined) asked.push(request.query);

@@ -120,6 +120,18 @@ function suite(): void {
     expect(verbsOf(renderChart(where))).toEqual(["get", "list", "watch"]);
   });
 
+  test("who does not follow Sandbox objects may not read them", () => {
+    const rules = (objects: readonly KubernetesObject[]): readonly { resources: string[] }[] =>
+      one(objects, "ClusterRole").rules;
+    expect(rules(standard).map(({ resources }) => resources)).toEqual([["pods"], ["sandboxes"]]);
+    const without = renderChart("reflector.sandboxes=false");
+    expect(rules(without).map(({ resources }) => resources)).toEqual([["pods"]]);
+    const argsOf = (objects: readonly KubernetesObject[]): readonly string[] =>
+      one(objects, "Deployment", "reflector").spec.template.spec.containers[0].args;
+    expect(argsOf(without)).toContain("--no-sandboxes");
+    expect(argsOf(standard)).not.toContain("--no-sandboxes");
+  });
+
   test("one namespace of pods needs no rights in others", () => {
     const kinds = kindsOf(renderChart("reflector.podNamespace=agents"));
     expect(kinds).toContain("Role agent-runtime-reflector");

@@ -63,7 +63,14 @@ test("only the reflector may ask the API server, and only what it asks", () => {
   expect(roles.map(({ metadata, rules }) => [metadata.name, rules])).toEqual([
     [
       "agent-runtime-reflector",
-      [{ apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] }],
+      [
+        { apiGroups: [""], resources: ["pods"], verbs: ["get", "list", "watch"] },
+        {
+          apiGroups: ["agents.x-k8s.io"],
+          resources: ["sandboxes"],
+          verbs: ["get", "list", "watch"],
+        },
+      ],
     ],
   ]);
   const admitted = workloads.filter(({ spec }) => spec.template.spec.automountServiceAccountToken);

@@ -1,28 +1,41 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { PodObject, WatchEvent } from "../../src/reflector/pod-object.ts";
+import type { Followed } from "../../src/reflector/kind.ts";
+import type { WatchEvent } from "../../src/reflector/pod-object.ts";
 
 /** What it does to the next request, or to the watches that are open, when it is told to. */
 export const FAULTS = ["reset", "gone", "half", "stall", "busy", "error"] as const;
 export type Fault = (typeof FAULTS)[number];
 
+/** In the plural, as in a path. */
+type Plural = "pods" | "sandboxes";
+
+interface Stored {
+  readonly plural: Plural;
+  readonly object: Followed;
+}
+
 interface Change {
   readonly version: number;
-  readonly event: WatchEvent;
+  readonly plural: Plural;
+  readonly event: WatchEvent<Followed>;
 }
 
 interface List {
   readonly version: number;
-  readonly items: readonly PodObject[];
+  readonly items: readonly Followed[];
 }
 
-type IsAsked = (pod: PodObject) => boolean;
+type IsAsked = (stored: Stored) => boolean;
 
-/** The pods of an API server that fails on demand: lists in pages, watches, and nothing else. */
+const PATH =
+  /^\/(?:api|apis\/agents\.x-k8s\.io)\/(\w+)(?:\/namespaces\/([^/]+))?\/(pods|sandboxes)(?:\/([^/]+))?$/;
+
+/** The pods of an API server that fails on demand, and its Sandbox objects: lists in pages, watches, and nothing else. */
 export class FaultyApiServer {
   readonly #server: Server;
-  readonly #pods = new Map<string, PodObject>();
+  readonly #objects = new Map<string, Stored>();
   readonly #watches = new Map<ServerResponse, IsAsked>();
   readonly #lists = new Map<string, List>();
   readonly #met: Fault[] = [];
@@ -30,6 +43,11 @@ export class FaultyApiServer {
   #version = 1;
   #oldest = 0;
   readonly #next: Fault[] = [];
+  /** In which it has Sandbox objects. */
+  #sandboxVersions: readonly string[] = [];
+  #hiding = 0;
+  /** The paths of all requests. */
+  readonly asked: string[] = [];
 
   constructor() {
     this.#server = createServer((request, response) => this.#serve(request, response));
@@ -54,22 +72,39 @@ export class FaultyApiServer {
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
-  put(pod: PodObject): void {
-    const place = `${pod.metadata.namespace}/${pod.metadata.name}`;
-    const type = this.#pods.has(place) ? "MODIFIED" : "ADDED";
-    this.#change(type, pod, (stamped) => this.#pods.set(place, stamped));
+  /** From now on it knows Sandbox objects in these versions; in none: it does not know what they are. */
+  serveSandboxes(...versions: readonly string[]): void {
+    this.#sandboxVersions = versions;
+    for (const [place, { plural }] of this.#objects) {
+      if (versions.length === 0 && plural === "sandboxes") this.#objects.delete(place);
+    }
+    for (const watch of this.#watches.keys()) watch.end();
+    this.#watches.clear();
   }
 
-  delete({ namespace, name }: { readonly namespace: string; readonly name: string }): void {
-    const place = `${namespace}/${name}`;
-    const pod = this.#pods.get(place);
-    if (pod !== undefined) this.#change("DELETED", pod, () => this.#pods.delete(place));
+  /** The next so many requests that have to do with Sandbox objects find nothing; what it has stays. */
+  hideSandboxes(requests: number): void {
+    this.#hiding = requests;
+    for (const watch of this.#watches.keys()) watch.end();
+    this.#watches.clear();
+  }
+
+  put(object: Followed, plural: Plural = "pods"): void {
+    const place = placeOf(plural, object.metadata);
+    const type = this.#objects.has(place) ? "MODIFIED" : "ADDED";
+    this.#change(type, { plural, object }, (stamped) => this.#objects.set(place, stamped));
+  }
+
+  delete(metadata: Named, plural: Plural = "pods"): void {
+    const place = placeOf(plural, metadata);
+    const stored = this.#objects.get(place);
+    if (stored !== undefined) this.#change("DELETED", stored, () => this.#objects.delete(place));
   }
 
   /** It stays, and is told as deleted to who watches labels that it has no more. */
-  unlabel({ namespace, name }: { readonly namespace: string; readonly name: string }): void {
-    const pod = this.#pods.get(`${namespace}/${name}`);
-    if (pod !== undefined) this.#change("DELETED", pod, () => {});
+  unlabel(metadata: Named): void {
+    const stored = this.#objects.get(placeOf("pods", metadata));
+    if (stored !== undefined) this.#change("DELETED", stored, () => {});
   }
 
   /** Breaks what is open off, and does the same to the request after it. */
@@ -78,7 +113,10 @@ export class FaultyApiServer {
       this.#log = [];
       this.#oldest = this.#version;
     } else if (fault === "half") {
-      const half = JSON.stringify({ type: "MODIFIED", object: [...this.#pods.values()][0] ?? {} });
+      const half = JSON.stringify({
+        type: "MODIFIED",
+        object: [...this.#objects.values()][0]?.object,
+      });
       for (const watch of this.#watches.keys()) watch.write(half.slice(0, half.length / 2));
     } else this.#next.push(fault);
     if (fault === "gone" || fault === "half") this.#met.push(fault);
@@ -86,13 +124,17 @@ export class FaultyApiServer {
     this.#watches.clear();
   }
 
-  #change(type: WatchEvent["type"], pod: PodObject, keep: (stamped: PodObject) => void): void {
+  #change(
+    type: WatchEvent["type"],
+    { plural, object }: Stored,
+    keep: (stamped: Stored) => void,
+  ): void {
     const version = (this.#version += 1);
-    const metadata = { ...pod.metadata, resourceVersion: String(version) };
-    const stamped: PodObject = { ...pod, metadata };
+    const metadata = { ...object.metadata, resourceVersion: String(version) };
+    const stamped: Stored = { plural, object: { ...object, metadata } };
     keep(stamped);
-    const event: WatchEvent = { type, object: stamped };
-    this.#log.push({ version, event });
+    const event = { type, object: stamped.object };
+    this.#log.push({ version, plural, event });
     for (const [watch, isAsked] of this.#watches) {
       if (isAsked(stamped)) watch.write(`${JSON.stringify(event)}\n`);
     }
@@ -102,17 +144,31 @@ export class FaultyApiServer {
     const fault = this.#next.shift();
     if (fault !== undefined && this.#failed(fault, response)) return;
     const { pathname, searchParams } = new URL(url, "http://server");
-    const [, namespace, name] =
-      /^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)$/.exec(pathname) ?? [];
-    if (name !== undefined) {
-      const pod = this.#pods.get(`${namespace}/${name}`);
-      answer(response, pod === undefined ? 404 : 200, pod ?? { message: "not found" });
-      return;
+    const [, version = "", namespace, plural, name] = PATH.exec(pathname) ?? [];
+    this.asked.push(pathname);
+    const isHidden = pathname.includes("agents.x-k8s.io") && this.#hiding-- > 0;
+    const isKnown = plural === "sandboxes" ? this.#sandboxVersions.includes(version) : plural;
+    if (isHidden) answer(response, 404, { message: "not found" });
+    else if (!isKnown) this.#discover(pathname, response);
+    else if (name !== undefined) this.#read(`${plural}/${namespace}/${name}`, response);
+    else {
+      const isAsked: IsAsked = (stored) =>
+        stored.plural === plural &&
+        (namespace === undefined || stored.object.metadata.namespace === namespace);
+      if (searchParams.has("watch")) this.#watch(searchParams, isAsked, response);
+      else this.#list(searchParams, isAsked, response);
     }
-    const [, only] = /^\/api\/v1\/namespaces\/([^/]+)\/pods$/.exec(pathname) ?? [];
-    const isAsked: IsAsked = ({ metadata }) => only === undefined || metadata.namespace === only;
-    if (searchParams.has("watch")) this.#watch(searchParams, isAsked, response);
-    else this.#list(searchParams, isAsked, response);
+  }
+
+  #read(place: string, response: ServerResponse): void {
+    const stored = this.#objects.get(place);
+    answer(response, stored === undefined ? 404 : 200, stored?.object ?? { message: "not found" });
+  }
+
+  #discover(pathname: string, response: ServerResponse): void {
+    const versions = this.#sandboxVersions.map((version) => ({ version }));
+    const isThere = pathname === "/apis/agents.x-k8s.io" && versions.length > 0;
+    answer(response, isThere ? 200 : 404, isThere ? { versions } : { message: "not found" });
   }
 
   #failed(fault: Fault, response: ServerResponse): boolean {
@@ -135,7 +191,7 @@ export class FaultyApiServer {
     const token = query.get("continue") ?? "";
     const { version, items } = this.#lists.get(token) ?? {
       version: this.#version,
-      items: [...this.#pods.values()].filter(isAsked),
+      items: [...this.#objects.values()].filter(isAsked).map(({ object }) => object),
     };
     const limit = Number(query.get("limit") ?? 500);
     const rest = items.slice(limit);
@@ -161,12 +217,18 @@ export class FaultyApiServer {
     const bookmark = { type: "BOOKMARK", object: { metadata: { resourceVersion: String(from) } } };
     response.write(`${JSON.stringify(bookmark)}\n`);
     const missed = this.#log.filter(
-      ({ version, event }) => version > from && isAsked(event.object),
+      ({ version, plural, event }) => version > from && isAsked({ plural, object: event.object }),
     );
     for (const { event } of missed) response.write(`${JSON.stringify(event)}\n`);
     this.#watches.set(response, isAsked);
     response.on("close", () => this.#watches.delete(response));
   }
+}
+
+type Named = Pick<Followed["metadata"], "namespace" | "name">;
+
+function placeOf(plural: Plural, { namespace, name }: Named): string {
+  return `${plural}/${namespace}/${name}`;
 }
 
 function answer(response: ServerResponse, status: number, body: object): void {

@@ -4,6 +4,8 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import type { StateManager } from "../../src/manager/state-manager.ts";
 import type { PodObject } from "../../src/reflector/pod-object.ts";
+import { runProgram } from "../../src/cli/program.ts";
+import { FakeTerminal } from "../cli/fake-terminal.ts";
 import { serve } from "../server/serve.ts";
 import type { Served } from "../server/serve.ts";
 import { startProgram } from "../support/child.ts";
@@ -15,13 +17,19 @@ import { until } from "../support/until.ts";
 import { FaultyApiServer } from "./faulty-api-server.ts";
 import { inState, newPod, scheduled, second, terminated } from "./pods.ts";
 
-const LEASE_MS = 2_000;
+const LEASE_MS = 1_500;
 const LONG = { timeoutMs: 60_000 };
 
 interface Replica {
-  readonly child: Child;
   figures(): Promise<Readonly<Record<string, number | boolean>>>;
   isReady(): Promise<boolean>;
+}
+
+interface Where {
+  readonly api: FaultyApiServer;
+  readonly url: string;
+  /** The address of the service that says who leads. */
+  readonly service: string;
 }
 
 // Who leads is decided by the tasks, which are tested on each.
@@ -47,41 +55,71 @@ describeOnHomes(
       rmSync(folder, { recursive: true, force: true });
     });
 
-    async function startApi(): Promise<{ readonly api: FaultyApiServer; readonly url: string }> {
+    async function startApi(): Promise<Where> {
       const api = new FaultyApiServer();
       const { origin } = await api.start();
       onTestFinished(() => api.stop());
-      return { api, url: origin };
+      return { api, url: origin, service: served.url };
     }
 
-    async function startReplica(name: string, lead: string, apiUrl: string): Promise<Replica> {
-      const where = ["--server", apiUrl, "--url", served.url, "--listen", "127.0.0.1:0"];
-      const spool = ["--spool", path.join(folder, `${lead}-${name}`)];
-      const child = await startProgram(["reflector", ...where, ...spool, "--lead", lead], {
-        cwd: folder,
-      });
-      onTestFinished(async () => void (await child.kill()));
-      const [, at] = await child.says(/reflector at (\S+)/, LONG);
+    function argsOf(name: string, lead: string, { url, service }: Where): string[] {
+      const where = ["--server", url, "--url", service, "--listen", "127.0.0.1:0"];
+      return [
+        "reflector",
+        ...where,
+        "--spool",
+        path.join(folder, `${lead}-${name}`),
+        "--lead",
+        lead,
+      ];
+    }
+
+    function replicaAt(at: string): Replica {
       return {
-        child,
         figures: async () =>
           (await (await fetch(`${at}/healthz`)).json()) as Record<string, number | boolean>,
         isReady: async () => (await fetch(`${at}/readyz`)).ok,
       };
     }
 
-    /** Two of them: the one that leads, and the one that stands by. */
-    async function startTwo(
+    /** One in a process of its own, that may be frozen and killed; it leads. */
+    async function startLeader(
+      name: string,
       lead: string,
-      { api, url }: { readonly api: FaultyApiServer; readonly url: string },
-    ): Promise<readonly [Replica, Replica]> {
-      const leader = await startReplica("a", lead, url);
+      where: Where,
+    ): Promise<Replica & { readonly child: Child }> {
+      const child = await startProgram(argsOf(name, lead, where), { cwd: folder });
+      onTestFinished(async () => void (await child.kill()));
+      const [, at] = await child.says(/reflector at (\S+)/, LONG);
+      const leader = { ...replicaAt(at!), child };
       await untilLeads(leader);
-      const other = await startReplica("b", lead, url);
-      await until(() => other.isReady(), { what: "one that stands by", ...LONG });
-      expect(await other.figures()).toMatchObject({ leads: false, lists: 0, watches: 0 });
-      expect(api.watches).toBe(1);
-      return [leader, other];
+      return leader;
+    }
+
+    async function startInProcess(
+      name: string,
+      lead: string,
+      where: Where,
+    ): Promise<Replica & { readonly end: () => Promise<number> }> {
+      const terminal = new FakeTerminal({ cwd: folder });
+      const ended = runProgram(argsOf(name, lead, where), terminal);
+      const end = (): Promise<number> => {
+        terminal.interrupt();
+        return ended;
+      };
+      onTestFinished(async () => void (await end()));
+      const said = /reflector at (\S+)/;
+      const at = await until(() => said.exec(terminal.stdout.text)?.[1], LONG);
+      return { ...replicaAt(at), end };
+    }
+
+    /** One that stands by. */
+    async function startHeir(name: string, lead: string, where: Where): Promise<Replica> {
+      const heir = await startInProcess(name, lead, where);
+      await until(() => heir.isReady(), { what: "one that stands by", ...LONG });
+      expect(await heir.figures()).toMatchObject({ leads: false, lists: 0, watches: 0 });
+      expect(where.api.watches).toBe(1);
+      return heir;
     }
 
     const untilLeads = (replica: Replica): Promise<unknown> =>
@@ -103,8 +141,10 @@ describeOnHomes(
       inState(scheduled(newPod(name, `uid-${name}`, 0), 1), { running: { startedAt: second(2) } });
 
     test("one that is frozen loses the lead, and what it tells afterwards changes nothing", async () => {
-      const { api, url } = await startApi();
-      const [frozen, heir] = await startTwo("frozen", { api, url });
+      const where = await startApi();
+      const { api } = where;
+      const frozen = await startLeader("a", "frozen", where);
+      const heir = await startHeir("b", "frozen", where);
       const first = await frozen.figures();
       api.put(running("a"));
       await untilPhase("uid-a", "running");
@@ -139,17 +179,25 @@ describeOnHomes(
       expect(standing(after)).toEqual(standing(before));
     });
 
-    test("who ends gives the lead away at once; who is killed, when its lease is over", async () => {
-      const { api, url } = await startApi();
-      const [leader, other] = await startTwo("ended", { api, url });
-      await leader.child.kill("SIGTERM");
-      await untilLeads(other);
-      const next = await startReplica("c", "ended", url);
-      await until(() => next.isReady(), LONG);
-      await other.child.kill();
-      await untilLeads(next);
-      api.put(running("c"));
+    test("of who is killed the lead is taken when its lease is over", async () => {
+      const where = await startApi();
+      const killed = await startLeader("a", "killed", where);
+      const heir = await startHeir("b", "killed", where);
+      await killed.child.kill();
+      await untilLeads(heir);
+      where.api.put(running("c"));
       await untilPhase("uid-c", "running");
+    });
+
+    test("who ends gives the lead away: nobody waits for its lease", async () => {
+      const patient = await serve(bench.openManager({ tasks: { leaseMs: 10 * LONG.timeoutMs } }));
+      onTestFinished(() => patient.close());
+      const where = { ...(await startApi()), service: patient.url };
+      const ends = await startInProcess("a", "ended", where);
+      await untilLeads(ends);
+      const heir = await startHeir("b", "ended", where);
+      expect(await ends.end()).toBe(0);
+      await untilLeads(heir);
     });
   },
   [direct!],

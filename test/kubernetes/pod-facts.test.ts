@@ -11,7 +11,8 @@ import {
 import { parseFact } from "../../src/state/lifecycle-fact.ts";
 import { factJson } from "../../src/state/lifecycle-fact.ts";
 import { factsOf } from "../../src/reflector/pod-facts.ts";
-import { PodMemory } from "../../src/reflector/pod-memory.ts";
+import { PODS } from "../../src/reflector/kind.ts";
+import { Memory } from "../../src/reflector/memory.ts";
 import type { PodObject } from "../../src/reflector/pod-object.ts";
 
 const fresh = newPod("a", "uid-1", 0);
@@ -128,14 +129,14 @@ describe("what the form of a pod tells", () => {
 
 describe("what is new", () => {
   test("is told once", () => {
-    const memory = new PodMemory();
+    const memory = new Memory(PODS);
     expect(memory.take(placed, 0)).toHaveLength(2);
     expect(memory.take(placed, 0)).toEqual([]);
     expect(memory.take(running, 0)).toMatchObject([{ fact: "start" }]);
   });
 
   test("another pod in the place of one is told after the end of that one", () => {
-    const memory = new PodMemory();
+    const memory = new Memory(PODS);
     memory.take(fresh, 0);
     const facts = memory.take(newPod("a", "uid-2", 9), 99_000);
     expect(facts).toMatchObject([
@@ -145,7 +146,7 @@ describe("what is new", () => {
   });
 
   test("the late end of one does not end who took its place", () => {
-    const memory = new PodMemory();
+    const memory = new Memory(PODS);
     memory.take(newPod("a", "uid-2", 9), 0);
     const uids = memory.drop(fresh, 1).map(({ podUid }) => podUid);
     expect(new Set(uids)).toEqual(new Set(["uid-1"]));

@@ -1,4 +1,4 @@
-import type { ContainerState, PodMetadata, PodObject } from "../../src/reflector/pod-object.ts";
+import type { ContainerState, ObjectMetadata, PodObject } from "../../src/reflector/pod-object.ts";
 
 const BEGIN = Date.parse("2026-01-01T00:00:00Z");
 
@@ -56,7 +56,7 @@ export function withCondition(pod: PodObject, type: string, at: number, reason =
   return { ...pod, status: { ...pod.status, conditions: [...others, condition] } };
 }
 
-export function withMetadata(pod: PodObject, metadata: Partial<PodMetadata>): PodObject {
+export function withMetadata(pod: PodObject, metadata: Partial<ObjectMetadata>): PodObject {
   return { ...pod, metadata: { ...pod.metadata, ...metadata } };
 }
 

@@ -6,9 +6,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { runProgram } from "../../src/cli/program.ts";
+import type { SandboxObject } from "../../src/reflector/sandbox-facts.ts";
 import { FakeTerminal, run } from "../cli/fake-terminal.ts";
 import { until } from "../support/until.ts";
 import { FaultyApiServer } from "./faulty-api-server.ts";
+import { newSandbox } from "./sandbox-objects.ts";
 import { inState, newPod, scheduled, second, withMetadata } from "./pods.ts";
 
 let api: FaultyApiServer;
@@ -119,6 +121,30 @@ test("it follows some namespaces, and no others", async () => {
   expect(service.facts.map(({ podName }) => podName)).toEqual(["a", "d"]);
   expect((await ask(`${at}/metrics`)).text).toContain("_pods 2\n");
   expect(await stop()).toBe(0);
+});
+
+test("it follows Sandbox objects beside pods, unless it is not to", async () => {
+  api.serveSandboxes("v1beta1");
+  const inNamespace = (name: string, namespace: string): SandboxObject => {
+    const sandbox = newSandbox(name, `uid-${name}`, 0);
+    return { ...sandbox, metadata: { ...sandbox.metadata, namespace } };
+  };
+  api.put(inNamespace("box", "agents"), "sandboxes");
+  api.put(inNamespace("other", "others"), "sandboxes");
+  const { at, stop } = await reflect("--pod-namespace", "agents");
+  await until(() => service.facts.length === 2, { what: "what is there" });
+  expect(service.facts).toMatchObject([
+    { source: "sandbox", podName: "box", fact: "create" },
+    { source: "sandbox", podName: "box", fact: "create", desired: "running" },
+  ]);
+  expect((await ask(`${at}/metrics`)).text).toContain("\nagent_runtime_reflector_sandboxes 1\n");
+  expect(await stop()).toBe(0);
+
+  api.asked.length = 0;
+  const without = await reflect("--no-sandboxes");
+  await until(() => api.watches > 0, { what: "a watch of pods" });
+  expect(api.asked.filter((path) => path.includes("agents.x-k8s.io"))).toEqual([]);
+  expect(await without.stop()).toBe(0);
 });
 
 test("a namespace that can be none, and a kubeconfig that lets in by a program, are refused", async () => {

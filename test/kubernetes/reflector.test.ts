@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, onTestFinished, test } from "vitest";
 import { KubernetesClient } from "../../src/kubernetes/client.ts";
-import { knownPods } from "../../src/reflector/known-pods.ts";
+import { PODS } from "../../src/reflector/kind.ts";
+import { knownPods } from "../../src/reflector/known.ts";
 import { Reflector } from "../../src/reflector/reflector.ts";
 import { factsOf } from "../../src/reflector/pod-facts.ts";
 import type { PodObject } from "../../src/reflector/pod-object.ts";
@@ -77,6 +78,7 @@ async function play(
   const server = await world.server.start();
   const over = new AbortController();
   const reflector = new Reflector({
+    kind: PODS,
     client: new KubernetesClient({ server, token: () => Promise.resolve(null) }),
     sink: book,
     known: (isThere, signal) => knownPods(book, isThere, signal),
@@ -141,6 +143,7 @@ test("run again it goes on, and tells what the end of the run before came betwee
   const book = new Book();
   const first = new AbortController();
   const reflector = new Reflector({
+    kind: PODS,
     client: new KubernetesClient({ server, token: () => Promise.resolve(null) }),
     sink: {
       publish: (facts) => {

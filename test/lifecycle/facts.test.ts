@@ -126,6 +126,23 @@ test("the agent goes with its pod, and with its next one", async () => {
   });
 });
 
+test.each([
+  ["stopped", tell("pod", ["preStop", 300])],
+  ["failed", tell("kata", ["exit", 300], { ...MAIN, exitCode: 1 })],
+])(
+  "of a pod that %s and was deleted the agent ends so, told at once or one by one",
+  async (end, fact) => {
+    const told = [tell("kata", ["start", 10], MAIN), fact, tell("pod", ["deleted", 400])];
+    begin();
+    await tellAll(...told);
+    expect((await read("alice")).phase).toBe(end);
+    begin();
+    await tellAll(told[0]!);
+    await manager.lifecycle.publish(factsOf(told.slice(1)), { namespace });
+    expect((await read("alice")).phase).toBe(end);
+  },
+);
+
 test("what is in an agent's document besides its pod stays", async () => {
   begin();
   await manager.updateState("alice", "agent", { goal: "book a flight" }, { namespace });

@@ -20,10 +20,12 @@ export function addLifecycle(group: Command, terminal: Terminal): void {
   const command = group
     .command("lifecycle")
     .description("show how the pod of an agent does, and what was told of it")
-    .argument("<pod-or-agent>", "the uid of a pod, or the id of an agent")
+    .argument("<pod-or-agent>", "the uid of a pod or of a Sandbox object, or the id of an agent")
     .action(async (name: string, options: ServiceOptions) => {
-      const pod = await withClient(options, (client) => podOf(client, name, terminal));
-      await writeLine(terminal.stdout, options.json ? toJson(pod) : formatPod(pod, terminal));
+      const found = await withClient(options, (client) => find(client, name, terminal));
+      const { state, agent } = found;
+      const lines = options.json ? toJson(state) : format(state, agent, terminal);
+      await writeLine(terminal.stdout, lines);
     });
   withExamples(withServiceOptions(command), [
     ["agent_runtime state lifecycle alice", "of the pod that the agent alice runs in"],
@@ -35,23 +37,34 @@ export function addLifecycle(group: Command, terminal: Terminal): void {
   ]);
 }
 
-/** The state of a pod by its uid; of the pod of an agent by the agent's id. */
-async function podOf(
+interface Found {
+  /** Of a pod, or of a Sandbox object. */
+  readonly state: State;
+  /** Where it was asked for by its agent. */
+  readonly agent: State | null;
+}
+
+/** The state of a pod or Sandbox object by its uid; of the pod of an agent by the agent's id, or else of its Sandbox object. */
+async function find(
   client: Pick<StateFace, "getState">,
   name: string,
   terminal: Terminal,
-): Promise<State> {
+): Promise<Found> {
   const read = (id: string): Promise<State | null> =>
     client.getState(id, callOptions(terminal)).catch((error: unknown) => {
       if (error instanceof AgentRuntimeError && error.code === "STATE_NOT_FOUND") return null;
       throw error;
     });
-  const own = await read(`pod:${name}`);
-  if (own !== null) return own;
+  for (const id of [`pod:${name}`, `sandbox:${name}`]) {
+    const state = await read(id);
+    if (state !== null) return { state, agent: null };
+  }
   const agent = await read(name);
-  const uid = agent === null ? undefined : objectIn(agent.data, "pod")?.["uid"];
-  const pod = typeof uid === "string" ? await read(`pod:${uid}`) : null;
-  if (pod !== null) return pod;
+  for (const kind of ["pod", "sandbox"]) {
+    const uid = agent === null ? undefined : objectIn(agent.data, kind)?.["uid"];
+    const state = typeof uid === "string" ? await read(`${kind}:${uid}`) : null;
+    if (state !== null) return { state, agent };
+  }
   throw new AgentRuntimeError(
     "STATE_NOT_FOUND",
     agent === null
@@ -60,26 +73,50 @@ async function podOf(
   );
 }
 
-function formatPod({ data, phase, updatedAt }: State, { stdout, env }: Terminal): string {
-  const pod = data as JsonObject;
+function format(
+  { data, phase, updatedAt }: State,
+  agent: State | null,
+  { stdout, env }: Terminal,
+): string {
+  const told = data as JsonObject;
   const ended = [
-    pod["reason"],
-    pod["exitCode"] === null ? null : `exit code ${text(pod["exitCode"])}`,
+    told["reason"],
+    typeof told["exitCode"] === "number" ? `exit code ${told["exitCode"]}` : null,
   ];
   const facts: [string, string][] = [
-    ["pod", `${text(pod["namespace"])}/${text(pod["podName"])} (${text(pod["podUid"])})`],
-    ["node", text(pod["node"])],
-    ["agent", text(pod["agent"])],
-    ["desired", text(pod["desired"])],
+    ...identity(told),
+    ["node", text(told["node"])],
+    ["agent", text(told["agent"])],
+    ...sandboxOf(told, agent),
+    ["desired", text(told["desired"])],
     ["observed", [phase, ...ended.filter((each) => typeof each === "string")].join(", ")],
-    ["ready", pod["ready"] === true ? "yes" : "no"],
+    ["ready", told["ready"] === true ? "yes" : "no"],
     ["updated", formatTime(updatedAt)],
   ];
   const paint = painter(stdout, env);
   const lines = facts.map(([name, value]) => `${paint("dim", pad(name, 8))} ${printable(value)}`);
-  const runs = runsOf(pod);
+  const runs = runsOf(told);
   if (runs.length === 0) return lines.join("\n");
   return [...lines, "", ...formatTable(COLUMNS, runs, stdout.columns)].join("\n");
+}
+
+function identity(told: JsonObject): [string, string][] {
+  const place = (name: string, uid: string): string =>
+    `${text(told["namespace"])}/${text(told[name])} (${text(told[uid])})`;
+  if (told["podUid"] !== undefined) return [["pod", place("podName", "podUid")]];
+  return [
+    ["sandbox", place("name", "uid")],
+    ["pod", text(told["pod"])],
+  ];
+}
+
+/** Of the agent that was asked for, beside its pod. */
+function sandboxOf(told: JsonObject, agent: State | null): [string, string][] {
+  const sandbox = agent === null ? undefined : objectIn(agent.data, "sandbox");
+  if (sandbox === undefined || told["podUid"] === undefined) return [];
+  const { namespace, name, phase, desired } = sandbox;
+  const standing = `${text(phase)}, is to be ${text(desired)}`;
+  return [["sandbox", `${text(namespace)}/${text(name)} (${standing})`]];
 }
 
 interface RunLine {
