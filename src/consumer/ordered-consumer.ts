@@ -24,6 +24,8 @@ export interface OrderedConsumerFigures {
 }
 
 const RETRY = { firstMs: 1_000, maxMs: 30_000 };
+/** What is given back comes again at once; a bus that does not take it back in time keeps it until its time runs out. */
+const GIVEN_BACK = { invisibleMs: 1, timeoutMs: 1_000 };
 
 /**
  * Takes messages off a bus: of one group one after the other, of different groups side by side. Each is kept
@@ -61,7 +63,7 @@ export class OrderedConsumer {
     };
   }
 
-  /** Finishes what is under way; what was not begun comes again, to whoever receives it. Safe twice. */
+  /** Finishes what is under way; what was not begun is given back, to whoever receives it. Safe twice. */
   stop(): Promise<void> {
     this.#stopping ??= this.#loop.stop().then(() => this.#options.consumer.close());
     return this.#stopping;
@@ -92,7 +94,10 @@ export class OrderedConsumer {
     const renewed = this.#keep(waiting, renewing.signal);
     try {
       for (const message of messages) {
-        if (signal.aborted) return;
+        if (signal.aborted) {
+          renewing.abort();
+          return await this.#giveBack([...waiting]);
+        }
         const fate = await this.#options.take(message, signal);
         if (fate === "retry") {
           this.#retried += 1;
@@ -117,6 +122,19 @@ export class OrderedConsumer {
       await consumer.renew(message, ms).catch((error: unknown) => {
         log.debug({ error }, "a message comes again when its time has run out");
       });
+    }
+  }
+
+  /** Else they, and all behind them, would come to nobody until their time has run out. */
+  async #giveBack(messages: readonly IncomingMessage[]): Promise<void> {
+    const { consumer, log } = this.#options;
+    const { invisibleMs, timeoutMs } = GIVEN_BACK;
+    const signal = AbortSignal.timeout(timeoutMs);
+    const giving = messages.map((message) => consumer.renew(message, invisibleMs, signal));
+    for (const given of await Promise.allSettled(giving)) {
+      if (given.status === "rejected") {
+        log.debug({ error: given.reason as unknown }, "a message comes again when its time has run out");
+      }
     }
   }
 

@@ -3,7 +3,7 @@ import { withDeadline } from "../service/deadline.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { newClient } from "./dragonfly-cache.ts";
 import type { DragonflyOptions } from "./dragonfly-cache.ts";
-import { guardedWrite } from "./guarded-write.ts";
+import { isUnknownScript, writeCommands } from "./guarded-write.ts";
 
 const PROBE_MS = "1000";
 
@@ -30,16 +30,14 @@ export async function examineDragonfly(
     await withDeadline(what, () => client.connect()).catch((error: unknown) => {
       throw new AgentRuntimeError("UNAVAILABLE", reasonOf(error), { cause: error });
     });
-    const tries: readonly (readonly [string, () => Promise<unknown>])[] = [
-      ["PING", () => send(["PING"])],
-      ["EVAL", () => guardedWrite(send, key, ["1", "1", "", PROBE_MS])],
-      ["GET", () => send(["GET", key])],
-      ["MGET", () => send(["MGET", key])],
-    ];
+    // A write says EVAL only where the server does not have the script: by that way alone, a server that has it would
+    // hide that EVAL is refused until it starts again.
+    const { short, whole } = writeCommands(key, ["1", "1", "", PROBE_MS]);
+    const tries = [["PING"], whole, short, ["GET", key], ["MGET", key]];
     const refused: string[] = [];
-    for (const [command, attempt] of tries) {
-      await withDeadline(what, attempt).catch((error: unknown) => {
-        refused.push(`${command}: ${reasonOf(error)}`);
+    for (const command of tries) {
+      await withDeadline(what, () => send(command)).catch((error: unknown) => {
+        if (!isUnknownScript(error)) refused.push(`${command[0]}: ${reasonOf(error)}`);
       });
     }
     return { refused };

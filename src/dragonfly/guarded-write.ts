@@ -20,16 +20,32 @@ const DIGEST = createHash("sha1").update(SCRIPT).digest("hex");
 /** Sends one command, and answers what the server does. */
 export type Send = (command: readonly string[]) => Promise<unknown>;
 
-/** One write. The script's text travels only where the server does not have it. */
-export async function guardedWrite(
-  send: Send,
+/** What is written: version, settled, text, milliseconds until it goes. */
+export type WriteValues = readonly [version: string, settled: string, text: string, ttlMs: string];
+
+/** The two ways to say a write: by the script's digest, where the server has it, and with its text. */
+export function writeCommands(
   key: string,
-  values: readonly [version: string, settled: string, text: string, ttlMs: string],
-): Promise<void> {
+  values: WriteValues,
+): { readonly short: readonly string[]; readonly whole: readonly string[] } {
+  return {
+    short: ["EVALSHA", DIGEST, "1", key, ...values],
+    whole: ["EVAL", SCRIPT, "1", key, ...values],
+  };
+}
+
+/** The server would run the script, and does not have it. */
+export function isUnknownScript(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("NOSCRIPT");
+}
+
+/** One write. The script's text travels only where the server does not have it. */
+export async function guardedWrite(send: Send, key: string, values: WriteValues): Promise<void> {
+  const { short, whole } = writeCommands(key, values);
   try {
-    await send(["EVALSHA", DIGEST, "1", key, ...values]);
+    await send(short);
   } catch (error) {
-    if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
-    await send(["EVAL", SCRIPT, "1", key, ...values]);
+    if (!isUnknownScript(error)) throw error;
+    await send(whole);
   }
 }

@@ -1,4 +1,6 @@
-import { Registry, collectDefaultMetrics } from "prom-client";
+import { Registry } from "prom-client";
+import { processFigures, renderFigures } from "./process-figures.ts";
+import type { FigureText } from "./process-figures.ts";
 import { registerPulled } from "./pulled-metric.ts";
 import type { MetricInfo, Sample } from "./pulled-metric.ts";
 
@@ -6,16 +8,12 @@ import type { MetricInfo, Sample } from "./pulled-metric.ts";
 export class FigurePage {
   readonly #registry = new Registry();
 
-  constructor() {
-    collectDefaultMetrics({ register: this.#registry });
-  }
-
   /** Once a name. */
   expose(info: MetricInfo, read: () => readonly Sample[]): void {
     registerPulled(this.#registry, info, read);
   }
 
-  async render(): Promise<{ readonly contentType: string; readonly body: string }> {
-    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  render(): Promise<FigureText> {
+    return renderFigures([this.#registry, processFigures()]);
   }
 }

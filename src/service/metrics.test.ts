@@ -73,6 +73,13 @@ test("two in one process do not mix, and one can tell of the process itself", as
   expect(await linesOf(other)).toContain("agent_runtime_changes_total 0");
   expect((await one.render()).body).toContain("nodejs_eventloop_lag_seconds");
   expect((await other.render()).body).not.toContain("nodejs_");
+  other.addProcess();
+  for (const { body } of [await one.render(), await other.render()]) {
+    const names = [...body.matchAll(/^# HELP (\S+)/gm)].map((match) => match[1]!);
+    expect(names).toContain("nodejs_gc_duration_seconds");
+    expect(new Set(names).size).toBe(names.length);
+    expect(body.match(/^$/gm)).toHaveLength(names.length); // one behind each, as a page of one registry has them
+  }
 });
 
 test("a label that holds quotes and line ends stays one line", async () => {

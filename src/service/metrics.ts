@@ -1,5 +1,7 @@
-import { Registry, collectDefaultMetrics } from "prom-client";
+import { Registry } from "prom-client";
 import { Histogram } from "./histogram.ts";
+import { processFigures, renderFigures } from "./process-figures.ts";
+import type { FigureText } from "./process-figures.ts";
 import { registerPulled } from "./pulled-metric.ts";
 import type { MetricInfo, Sample } from "./pulled-metric.ts";
 
@@ -56,6 +58,8 @@ const BATCH_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000];
  */
 export class Metrics {
   readonly #registry = new Registry();
+  /** What a page is made of. */
+  readonly #registries = [this.#registry];
   readonly #operations = new Map<string, Map<string, Histogram>>();
   readonly #batch = new Histogram(BATCH_BOUNDS);
   readonly #restarts = new Map<string, number>();
@@ -156,12 +160,12 @@ export class Metrics {
 
   /** Adds what Node.js tells of the process: memory, CPU, event loop, garbage collection. */
   addProcess(): void {
-    collectDefaultMetrics({ register: this.#registry });
+    this.#registries.push(processFigures());
   }
 
   /** Everything, as `GET /metrics` answers it. */
-  async render(): Promise<{ readonly contentType: string; readonly body: string }> {
-    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() };
+  render(): Promise<FigureText> {
+    return renderFigures(this.#registries);
   }
 
   #registerOperations(): void {

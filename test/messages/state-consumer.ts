@@ -245,6 +245,29 @@ export function stateConsumerContract(name: string, open: () => Promise<Consumed
       expect(consumer.figures.retried).toBeGreaterThanOrEqual(2);
     });
 
+    test("gives back at once what it was not handed when it closes", async () => {
+      const id = newId();
+      for (let turn = 1; turn <= 3; turn++) await manager.updateState(id, "note", { turn });
+      // From here on the group is there; nobody receives, so that the messages come together.
+      opened.bus.openConsumer({ ...place, awaitMs: 1_000, invisibleMs: 1_000, batchSize: 1 });
+      await send(id, [1n, 2n, 3n]);
+      const invisibleMs = 600_000;
+      let hasBegun = false;
+      const closing = consume({
+        invisibleMs,
+        onChange: async (change, context) => {
+          hasBegun = true;
+          await until(() => context.signal.aborted);
+          await keep(change, context);
+        },
+      });
+      await until(() => hasBegun);
+      await closing.close();
+      const next = consume({ invisibleMs });
+      await until(() => next.figures.handled + next.figures.dropped >= 2);
+      expect([...new Set(versions())]).toEqual([`${id} 1`, `${id} 2`, `${id} 3`]);
+    });
+
     test("leaves out what is no change, and goes on", async () => {
       const unreadable: string[] = [];
       const consumer = consume({ onUnreadable: (_message, { code }) => unreadable.push(code) });
