@@ -133,7 +133,10 @@ export class OrderedConsumer {
     const giving = messages.map((message) => consumer.renew(message, invisibleMs, signal));
     for (const given of await Promise.allSettled(giving)) {
       if (given.status === "rejected") {
-        log.debug({ error: given.reason as unknown }, "a message comes again when its time has run out");
+        log.debug(
+          { error: given.reason as unknown },
+          "a message comes again when its time has run out",
+        );
       }
     }
   }
