@@ -135,7 +135,7 @@ begin
         ), updated as (
           update agent_state.states s set
               version = l.version, step = l.step, digest = l.digest, phase = l.phase, deleted = l.kind = 'd', updated_at = v_now,
-              feed_xid = l.feed_xid, created_at = case when l.absent then v_now else s.created_at end,
+              is_scheduled = s.is_scheduled and l.phase is not distinct from s.phase, feed_xid = l.feed_xid, created_at = case when l.absent then v_now else s.created_at end,
               expires_at = case when l.expires is not null then nullif(l.expires, 'infinity') when not l.absent then s.expires_at end,
               base_version = case when l.stored = 'f' then l.version else s.base_version end,
               full_bytes = case when l.stored = 'f' then l.bytes else s.full_bytes end,
