@@ -33,6 +33,7 @@ interface Act {
     | "claim"
     | "report"
     | "next"
+    | "together"
     | "zombie"
     | "crash"
     | "due"
@@ -66,6 +67,7 @@ const act = fc.record<Act>({
       "report",
       "report",
       "next",
+      "together",
     ] as const),
     ...(["zombie", "crash", "due", "event", "input", "cancel", "retry"] as const),
   ),
@@ -105,6 +107,12 @@ const RARE: readonly (readonly Act[])[] = [
   [plain, once("claim"), report("checkpoint"), report("release"), once("claim"), report("suspend")],
   [plain, once("claim"), report("fail"), once("retry"), once("claim"), report("reject")],
   [{ ...plain, delayed: true }, once("due"), once("claim"), once("crash"), once("zombie")],
+  [
+    plain,
+    { ...plain, stack: STACKS[1] },
+    ...STACKS.map((stack) => ({ ...once("claim"), stack })),
+    once("together"),
+  ],
   [once("report")],
 ];
 
@@ -147,6 +155,7 @@ describeOnPostgres("tasks do what the model does", (home) => {
         "push",
         "claim",
         "next",
+        "together",
         "zombie",
         "crash",
         "due",
@@ -189,6 +198,7 @@ class Run {
     if (one.do === "push") return await this.#push(one);
     if (one.do === "claim") return await this.#claim(one);
     if (one.do === "crash") return await this.#crash(one.worker);
+    if (one.do === "together") return await this.#together(one);
     const held = STACKS.map((stack) => this.#model.held(stack)).filter(
       (task) => task !== undefined,
     );
@@ -339,6 +349,7 @@ class Run {
     const worker = task.holder!;
     const { answer, claimed } = await this.#tasks.next(task, "complete", {
       worker,
+      body: null,
       stacks: [stack],
     });
     expect(answer.code).toBeNull();
@@ -347,6 +358,33 @@ class Run {
     expect(claimed.map(({ id, epoch }) => [id, epoch])).toEqual(
       meantTask === undefined ? [] : [[meantTask.id, meantTask.epoch]],
     );
+  }
+
+  /** Whoever holds a task says something in one call, whose worker claims what is next. */
+  async #together(one: Act): Promise<string> {
+    const held = STACKS.map((stack) => this.#model.held(stack)).filter(
+      (task) => task !== undefined,
+    );
+    const parents = held.map(({ parent }) => this.#model.tasks.get(parent ?? ""));
+    // One call settles stacks once: with a parent that wakes, not as two calls would.
+    if (held.length < 2 || parents.some((parent) => parent?.phase === "waiting")) return "nothing";
+    held.sort((a, b) => Number(a.parent === b.id) - Number(b.parent === a.id));
+    const { worker, event } = one;
+    const reports = held.map((task, place) => {
+      const report = place === one.pick % 3 ? one.report : "complete";
+      return { task, report, ...bodyOf({ report, event }) };
+    });
+    const { answers, claimed } = await this.#tasks.together(reports, { worker, limit: 3 });
+    expect(answers.map(({ code }) => code)).toEqual(held.map(() => null));
+    for (const { task, report } of reports) this.#model.report(task, report, { event });
+    const meant = STACKS.map((stack) => this.#model.claim(stack, worker)).filter(
+      (task) => task !== undefined,
+    );
+    expect(answers.map(({ phase }) => phase)).toEqual(held.map(({ phase }) => phase));
+    const ids = (tasks: readonly Pick<ModelTask, "id" | "epoch">[]): string[] =>
+      tasks.map(({ id, epoch }) => `${id} ${epoch}`).toSorted();
+    expect(ids(claimed)).toEqual(ids(meant));
+    return "together";
   }
 
   async #sweep(): Promise<void> {
@@ -359,6 +397,7 @@ function bodyOf({ report, event }: { readonly report: string; readonly event: st
   resume?: unknown;
 } {
   if (report === "checkpoint") return { resume: 1 };
+  if (report === "complete") return { body: null };
   if (report === "fail" || report === "reject") return { body: { error: null } };
   if (report !== "wait") return {};
   if (event === "timer") return { body: { for: "timer", ms: LONG_MS } };

@@ -87,12 +87,28 @@ export class Tasks {
       ...order
     }: { readonly worker: string; readonly body?: unknown; readonly stacks?: readonly string[] },
   ): Promise<{ readonly answer: ReportAnswer; readonly claimed: Task[] }> {
-    const { answers, claimed } = await this.#store.report(
-      this.#namespace,
-      [reportOf(task, report, { body })],
-      this.order(worker, order),
-    );
+    const { answers, claimed } = await this.together([{ task, report, body }], {
+      worker,
+      ...order,
+    });
     return { answer: answers[0]!, claimed };
+  }
+
+  /** Reports several in one call, and claims the next; `limit` 0: claims nothing. */
+  async together(
+    reports: readonly {
+      readonly task: Pick<Task, "id" | "epoch">;
+      readonly report: ReportKind;
+      readonly body?: unknown;
+      readonly resume?: unknown;
+    }[],
+    { worker, limit = 1, ...order }: { readonly worker: string } & Partial<ClaimOrder>,
+  ): Promise<{ readonly answers: readonly ReportAnswer[]; readonly claimed: Task[] }> {
+    return await this.#store.report(
+      this.#namespace,
+      reports.map(({ task, report, ...content }) => reportOf(task, report, content)),
+      limit === 0 ? null : this.order(worker, { ...order, limit }),
+    );
   }
 
   async read(id: string): Promise<TaskDetails> {

@@ -2,8 +2,8 @@
 -- document; with p_after in the step so many after that one. Whoever calls holds the stacks; a plain commit to the same scope may still be faster, then it raises as
 -- unique_violation or PT503, and the caller looks again.
 -- One statement for all, as in commit_batch, which also looks whether the moves are legal: the trigger of agent_state.states would at each row.
--- What a delta of the usual kind weighs is told here, without a call for each: one that only sets members, where nothing was appended
--- before, while the deltas since the full copy are few and small.
+-- What a delta of the usual kind weighs is told here, without a call for each: one that only sets members, as all do that append nothing
+-- (see members_delta), where nothing was appended before, while the deltas since the full copy are few and small.
 create or replace function agent_state.write_tasks(
   p_task_no bigint[], p_phase text[], p_delta json[], p_cause text[], p_actor text, p_after integer[] default null)
 returns void language plpgsql as $$
@@ -16,32 +16,33 @@ declare
 begin
   if p_task_no is null then return; end if;
   perform set_config('agent_state.tasks', 'judged', true);
-  with looked as materialized (
-    select i.n, i.cause, s.place, s.state_no, s.scope_no, s.namespace, s.id, s.digest as old_digest, s.version + 1 as version, s.phase as old_phase,
-           coalesce(i.phase, s.phase) as phase, coalesce(i.after, 0) as after, h.step as head, greatest(v_xid, h.feed_xid) as feed_xid,
-           case when w.weight is null then 1 else (w.weight).added end as added, (w.weight).append_path, (w.weight).fault,
-           case when (w.weight).full_copy is null then 'd' else 'f' end as stored, coalesce((w.weight).full_copy, i.delta) as body
-      from unnest(p_task_no, p_phase, p_delta, p_cause, p_after) with ordinality i(task_no, phase, delta, cause, after, n)
-      cross join lateral (select x.ctid as place, x as row, x.* from agent_state.states x where x.state_no = i.task_no limit 1) s
-      cross join lateral (select c.step, c.feed_xid from agent_state.changes c where c.scope_no = s.scope_no
-                           order by c.step desc, c.position desc limit 1) h
-      cross join lateral (select case
-                   when s.append_path is not null or s.delta_count >= 32 or i.delta -> 'a' is not null or i.delta -> 'm' is null
-                     or s.delta_bytes + octet_length(i.delta::text) > greatest(s.full_bytes, 4096)
-                     or s.full_bytes + s.delta_bytes + octet_length(i.delta::text) > c_bytes
-                     or not agent_state.sets_members(i.delta -> 'p')
-                   then agent_state.weigh_delta(s.row, i.delta, c_bytes, 256) end as weight offset 0) w
-  ), linked as materialized (
-    select l.*, agent_state.digest_of(l.old_digest, l.namespace, l.id, 'task', l.step, l.version, 'u', l.stored, l.phase, l.body) as digest
-      from (select l.*, l.head + dense_rank() over (partition by l.scope_no order by l.after) as step,
-                   row_number() over (partition by l.scope_no, l.after order by l.n) - 1 as position
-              from looked l) l
+  with linked as materialized (
+    select l.*, octet_length(l.body::text) as bytes,
+           agent_state.digest_of(l.old_digest, l.namespace, l.id, 'task', l.step, l.version, 'u', l.stored, l.phase, l.body) as digest
+      from (select i.cause, s.place, s.state_no, s.scope_no, s.namespace, s.id, s.digest as old_digest, s.version + 1 as version,
+                   s.phase as old_phase, coalesce(i.phase, s.phase) as phase, greatest(v_xid, h.feed_xid) as feed_xid,
+                   case when w.weight is null then 1 else (w.weight).added end as added, (w.weight).append_path, (w.weight).fault,
+                   case when (w.weight).full_copy is null then 'd' else 'f' end as stored, coalesce((w.weight).full_copy, i.delta) as body,
+                   h.step + dense_rank() over (partition by s.scope_no order by coalesce(i.after, 0)) as step,
+                   row_number() over (partition by s.scope_no, coalesce(i.after, 0) order by i.n) - 1 as position
+              from unnest(p_task_no, p_phase, p_delta, p_cause, p_after) with ordinality i(task_no, phase, delta, cause, after, n)
+              cross join lateral (select x.ctid as place, x.state_no, x.scope_no, x.namespace, x.id, x.digest, x.version, x.phase, x.append_path,
+                                         x.delta_count, x.delta_bytes, x.full_bytes
+                                    from agent_state.states x where x.state_no = i.task_no limit 1) s
+              cross join lateral (select c.step, c.feed_xid from agent_state.changes c where c.scope_no = s.scope_no
+                                   order by c.step desc, c.position desc limit 1) h
+              cross join lateral (select case
+                           when s.append_path is not null or s.delta_count >= 32 or i.delta -> 'a' is not null
+                             or s.delta_bytes + octet_length(i.delta::text) > greatest(s.full_bytes, 4096)
+                             or s.full_bytes + s.delta_bytes + octet_length(i.delta::text) > c_bytes
+                           then agent_state.weigh_delta((select x from agent_state.states x where x.ctid = s.place), i.delta, c_bytes, 256)
+                           end as weight offset 0) w) l
   ), updated as (
     update agent_state.states s set
         version = l.version, step = l.step, digest = l.digest, phase = l.phase, is_scheduled = true, updated_at = v_now, feed_xid = l.feed_xid,
         base_version = case when l.stored = 'f' then l.version else s.base_version end,
-        full_bytes = case when l.stored = 'f' then octet_length(l.body::text) else s.full_bytes end,
-        delta_bytes = case when l.stored = 'f' then 0 else s.delta_bytes + octet_length(l.body::text) end,
+        full_bytes = case when l.stored = 'f' then l.bytes else s.full_bytes end,
+        delta_bytes = case when l.stored = 'f' then 0 else s.delta_bytes + l.bytes end,
         delta_count = case when l.stored = 'f' then 0 else s.delta_count + l.added end,
         append_path = case when l.stored = 'd' then l.append_path end
       from linked l
@@ -53,8 +54,9 @@ begin
       from linked l
   )
   select (select count(*) from updated),
-         (select l.old_phase || ' to ' || l.phase from linked l
-           where l.phase is distinct from l.old_phase and not exists (
+         (select coalesce(l.old_phase, '(none)') || ' to ' || l.phase
+            from (select distinct x.old_phase, x.phase from linked x where x.phase is distinct from x.old_phase) l
+           where not exists (
                  select from agent_state.transitions t
                   where t.type = 'task' and t.from_phase = coalesce(l.old_phase, '') and t.to_phase = l.phase
                     and (t.via = 'change' or current_setting('agent_state.repair', true) = 'on')) limit 1)
@@ -76,7 +78,7 @@ end $$;
 
 -- A delta that sets members of the document. The merge beside the operations says that they apply to any: nobody needs to try.
 create or replace function agent_state.members_delta(p_edits json[])
-returns json language sql immutable as $$
+returns json language sql stable as $$
   select json_build_object('m', '{}'::json, 'p', array_to_json(p_edits))
 $$;
 

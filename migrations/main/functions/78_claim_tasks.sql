@@ -35,11 +35,13 @@ end $$;
 -- Claims the next task of up to so many stacks, the one that waited longest first. Stacks that somebody is busy with are passed by.
 -- p_stack_no null: any; p_kinds null: of any kind. Whoever calls looks again where it raises unique_violation or PT503.
 create or replace function agent_state.claim_next(
-  p_namespace text, p_worker_no bigint, p_stack_no bigint[], p_kinds text[], p_limit integer, p_actor text)
+  p_namespace text, p_worker_no bigint, p_stack_no bigint[], p_kinds text[], p_limit integer, p_worker text)
 returns bigint[] language plpgsql as $$
 declare
   v_stacks bigint[];
   v_tasks  bigint[];
+  v_deltas json[];
+  v_tops   integer;
 begin
   if p_limit <= 0 then return null; end if;
   if p_stack_no is not null then
@@ -68,21 +70,26 @@ begin
 
   -- A statement of its own: it sees what was committed before the stacks were locked.
   with top as materialized (
-    select k.stack_no, t.task_no
+    select k.stack_no, k.place as stack_place, t.task_no, t.place
       from unnest(v_stacks) u(stack_no)
-      join lateral (select x.stack_no from agent_state.stacks x
+      join lateral (select x.stack_no, x.ctid as place from agent_state.stacks x
                      where x.stack_no = u.stack_no and x.ready_since is not null and x.working_no is null limit 1) k on true
-      join lateral (select x.task_no, x.phase, x.kind from agent_state.tasks x where x.stack_no = k.stack_no and x.turn is not null
+      join lateral (select x.task_no, x.ctid as place, x.phase, x.kind from agent_state.tasks x where x.stack_no = k.stack_no and x.turn is not null
                      order by x.stack_no desc, x.priority desc, x.turn desc limit 1) t on t.phase = 'ready' and (p_kinds is null or t.kind = any (p_kinds))
   ), claimed as (
     update agent_state.tasks t set phase = 'working', turn = null, worker_no = p_worker_no, epoch = t.epoch + 1,
            attempt = t.attempt + case when t.is_resumed then 0 else 1 end, is_resumed = false, last_report = null
-      from top where t.task_no = top.task_no
-    returning t.task_no
+      from top where t.ctid = top.place
+    returning t.task_no, t.stack_no, t.epoch, t.attempt
   ), taken as (
-    update agent_state.stacks k set working_no = top.task_no, ready_kind = null, ready_since = null from top where k.stack_no = top.stack_no
+    update agent_state.stacks k set working_no = top.task_no, ready_kind = null, ready_since = null from top where k.ctid = top.stack_place
   )
-  select array_agg(c.task_no order by c.task_no) into v_tasks from claimed c;
+  select array_agg(c.task_no order by c.stack_no), array_agg(agent_state.claim_delta(c.epoch, c.attempt, p_worker) order by c.stack_no),
+         (select count(*) from top)
+    into v_tasks, v_deltas, v_tops from claimed c;
+  if v_tasks is null then return null; end if;
+  if cardinality(v_tasks) <> v_tops then perform agent_state.lost_race(); end if;
+  perform agent_state.write_tasks(v_tasks, array_fill('working'::text, array[v_tops]), v_deltas, array_fill('claimed'::text, array[v_tops]), p_worker);
   return v_tasks;
 end $$;
 
@@ -91,17 +98,6 @@ create or replace function agent_state.claim_delta(p_epoch bigint, p_attempt int
 returns json language sql stable as $$
   select json_build_object('m', json_build_object('epoch', p_epoch::text, 'attempt', p_attempt, 'worker', p_worker))
 $$;
-
--- Writes that tasks were claimed.
-create or replace function agent_state.write_claims(p_task_no bigint[], p_worker text, p_actor text)
-returns void language plpgsql as $$
-begin
-  perform agent_state.write_tasks(array_agg(t.task_no), array_agg('working'::text),
-            array_agg(agent_state.claim_delta(t.epoch, t.attempt, p_worker)),
-            array_agg('claimed'::text), p_actor)
-     from (select t.* from unnest(p_task_no) u(task_no) join agent_state.tasks t on t.task_no = u.task_no order by t.stack_no) t
-   having count(*) > 0;
-end $$;
 
 -- Claims up to p_limit tasks for a worker, one a stack: of each stack the highest, `(priority desc, seq desc)`. The worker's lease
 -- begins, or goes on.
@@ -126,7 +122,6 @@ begin
       v_worker := agent_state.know_worker(p_namespace, p_worker, p_incarnation, p_lease_ms, false);
       v_claimed := agent_state.claim_next(p_namespace, v_worker, v_stacks, case when cardinality(p_kinds) > 0 then p_kinds end, p_limit, p_worker);
       if v_claimed is null then return; end if;
-      perform agent_state.write_claims(v_claimed, p_worker, p_worker);
       return query select * from agent_state.claimed_tasks(v_claimed);
       return;
     exception when unique_violation or deadlock_detected or sqlstate 'PT503' then
@@ -150,8 +145,10 @@ begin
               then (select c.body from agent_state.changes c where c.state_no = s.state_no and c.version = s.base_version)
               else agent_state.document(s.state_no, s.version) end
     from unnest(p_task_no) u(task_no)
-    cross join lateral (select x.* from agent_state.tasks x where x.task_no = u.task_no limit 1) t
-    cross join lateral (select x.* from agent_state.states x where x.state_no = u.task_no limit 1) s
+    cross join lateral (select x.task_no, x.kind, x.phase, x.seq, x.priority, x.depth, x.parent_no, x.epoch, x.attempt, x.deadline, x.worker_no
+                          from agent_state.tasks x where x.task_no = u.task_no limit 1) t
+    cross join lateral (select x.state_no, x.id, x.scope, x.version, x.base_version, x.created_at
+                          from agent_state.states x where x.state_no = u.task_no limit 1) s
     left join lateral (select x.lease_until from agent_state.workers x where x.worker_no = t.worker_no limit 1) w on true
     left join lateral (select x.id from agent_state.states x where x.state_no = t.parent_no limit 1) q on t.parent_no is not null
    order by s.state_no;

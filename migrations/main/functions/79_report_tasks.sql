@@ -90,62 +90,6 @@ begin
   return v_move;
 end $$;
 
--- The end of one task and the claim of the next of its stack, which is what a stack that is worked off is made of: the same as
--- move_tasks and claim_next come to where nobody but the two is concerned, in a few statements by index. Answers the claimed task,
--- 0 where there is none to claim; null where others are concerned: nothing was done then.
-create or replace function agent_state.complete_one(
-  p_namespace text, p_task_no bigint, p_epoch bigint, p_result json, p_actor text, p_worker text, p_incarnation text, p_lease_ms integer,
-  p_stacks bigint[], p_kinds text[], p_claim integer)
-returns bigint language plpgsql as $$
-declare
-  v_now    timestamptz := clock_timestamp();
-  v_stack  agent_state.stacks;
-  v_task   agent_state.tasks;
-  v_next   agent_state.tasks;
-  v_worker agent_state.workers;
-  v_claims boolean;
-begin
-  select k.* into v_stack from agent_state.stacks k
-   where k.stack_no = (select t.stack_no from agent_state.tasks t where t.task_no = p_task_no) for update;
-  select t.* into v_task from agent_state.tasks t where t.task_no = p_task_no;
-  if v_task.parent_no is not null or agent_state.report_fault(v_task, p_epoch, 'complete') is not null then return null; end if;
-
-  select t.* into v_next from agent_state.tasks t where t.stack_no = v_stack.stack_no and t.turn is not null
-   order by t.stack_no desc, t.priority desc, t.turn desc limit 1;
-  if v_next.phase = 'suspended' then return null; end if;
-  if p_claim > 0 then
-    select w.* into v_worker from agent_state.workers w where w.namespace = p_namespace and w.worker = p_worker and w.incarnation = p_incarnation;
-    if v_worker.lease_until is null or v_worker.lease_until <= v_now + p_lease_ms * interval '0.5 ms'
-       or p_stacks <> array[v_stack.stack_no] or (p_kinds is not null and v_next.kind <> all (p_kinds))
-       or exists (select from agent_state.stacks k where p_stacks is null and k.namespace = p_namespace and k.ready_since is not null
-                     and k.stack_no <> v_stack.stack_no) then
-      return null;
-    end if;
-  end if;
-  v_claims := p_claim > 0 and v_next.task_no is not null;
-
-  update agent_state.tasks t set
-      phase = case when t.task_no = p_task_no then 'completed' else 'working' end, turn = null,
-      worker_no = case when t.task_no <> p_task_no then v_worker.worker_no end, epoch = t.epoch + case when t.task_no = p_task_no then 0 else 1 end,
-      attempt = t.attempt + case when t.task_no = p_task_no or t.is_resumed then 0 else 1 end, is_resumed = t.task_no = p_task_no,
-      last_report = case when t.task_no = p_task_no then 'complete' end, run_at = case when t.task_no <> p_task_no then t.run_at end,
-      ended_at = case when t.task_no = p_task_no then v_now end, deadline = case when t.task_no <> p_task_no then t.deadline end
-    where t.task_no in (p_task_no, case when v_claims then v_next.task_no end);
-  update agent_state.stacks k set
-      working_no = case when v_claims then v_next.task_no end, unsettled = false, ready_kind = case when not v_claims then v_next.kind end,
-      ready_since = case when v_next.task_no is not null and not v_claims then v_now end
-    where k.stack_no = v_stack.stack_no;
-  if v_claims then
-    perform agent_state.write_tasks(array[p_task_no, v_next.task_no], '{completed,working}',
-      array[agent_state.member_delta('result', p_result, true), agent_state.claim_delta(
-        v_next.epoch + 1, v_next.attempt + case when v_next.is_resumed then 0 else 1 end, p_worker)],
-      '{complete,claimed}', p_actor, '{0,1}');
-    return v_next.task_no;
-  end if;
-  perform agent_state.write_tasks(array[p_task_no], '{completed}', array[agent_state.member_delta('result', p_result, true)], '{complete}', p_actor);
-  return 0;
-end $$;
-
 -- What holders say about their tasks, one a position of the arrays, each with its own fate; and then, where p_claim is above 0, the next
 -- tasks for the same worker, from p_stacks (null: any). Nothing of a task that is held no more, or by another epoch, changes.
 -- Rows with n answer reports: code null or REPLAYED where it holds, and the phase after it; `wanted` is cancel where the holder
@@ -160,51 +104,76 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set enab
 #variable_conflict use_column
 declare
   v_tasks   bigint[];
+  v_done    boolean[];   -- which of them are done with
   v_code    text[];
   v_moves   agent_state.task_move[];
   v_worker  bigint;
   v_stacks  bigint[];
   v_claimed bigint[];
-  v_next    bigint;
+  v_lean    boolean := false;
+  v_task_no bigint;
+  v_stack_no bigint;
+  v_one     record;
   v_tries   integer := 0;
 begin
-  if cardinality(p_id) > 1 and exists (select from unnest(p_id) i(id) group by i.id having count(*) > 1) then
-    raise exception using errcode = 'PT400', message = 'INVALID_REQUEST', detail = 'two reports about one task in one call';
-  end if;
-  select array_agg(s.state_no order by i.n) into v_tasks from unnest(p_id) with ordinality i(id, n)
-    left join lateral (select x.state_no from agent_state.states x where x.namespace = p_namespace and x.id = i.id limit 1) s on true;
-  if p_claim > 0 and cardinality(p_stacks) > 0 then
-    v_stacks := agent_state.stack_numbers(p_namespace, p_stacks);
+  if cardinality(p_id) = 1 then
+    select s.state_no, s.scope_no into v_task_no, v_stack_no from agent_state.states s where s.namespace = p_namespace and s.id = p_id[1];
+    v_tasks := array[v_task_no];
+    v_lean := p_report[1] = 'complete' and p_resume[1] is null and v_stack_no is not null and p_claim <= 1 and (p_claim = 0 or p_worker = p_actor);
+  else
+    if exists (select from unnest(p_id) i(id) group by i.id having count(*) > 1) then
+      raise exception using errcode = 'PT400', message = 'INVALID_REQUEST', detail = 'two reports about one task in one call';
+    end if;
+    select array_agg(s.state_no order by i.n) into v_tasks from unnest(p_id) with ordinality i(id, n)
+      left join lateral (select x.state_no from agent_state.states x where x.namespace = p_namespace and x.id = i.id limit 1) s on true;
   end if;
   loop
     begin
-      if cardinality(v_tasks) = 1 and p_report[1] = 'complete' and p_resume[1] is null and p_claim <= 1
-         and (p_claim = 0 or p_worker = p_actor) then
-        v_next := agent_state.complete_one(p_namespace, v_tasks[1], p_epoch[1], p_body[1], p_actor, p_worker, p_incarnation, p_lease_ms,
-                                           v_stacks, case when cardinality(p_kinds) > 0 then p_kinds end, p_claim);
-        if v_next is not null then
-          return query select 1, null, null, p_id[1], null, null, 'completed', null::bigint, null::integer, null::integer, null, p_epoch[1], null::integer,
-                              null::timestamptz, null::timestamptz, null::timestamptz, null::json;
-          if v_next > 0 then return query select null::integer, null, null, c.* from agent_state.claimed_tasks(array[v_next]) c; end if;
+      v_done := null;
+      v_code := null;
+      if v_lean then
+        v_one := agent_state.complete_one(v_task_no, v_stack_no, p_epoch[1], p_body[1], p_actor, p_namespace, case when p_claim > 0 then p_worker end,
+                                          p_incarnation, p_lease_ms, case when cardinality(p_stacks) > 0 then p_stacks end,
+                                          case when cardinality(p_kinds) > 0 then p_kinds end);
+        if v_one.is_done and (p_claim = 0 or v_one.task_no is not null) then
+          n := 1; id := p_id[1]; phase := 'completed'; epoch := p_epoch[1];
+          return next;
+          if v_one.task_no is null then return; end if;
+          n := null; id := v_one.id; stack := v_one.stack; kind := v_one.kind; phase := 'working'; seq := v_one.seq; priority := v_one.priority;
+          depth := v_one.depth; parent := v_one.parent; epoch := v_one.epoch; attempt := v_one.attempt; deadline := v_one.deadline;
+          lease_until := v_one.lease_until; created_at := v_one.created_at; document := v_one.document;
+          return next;
           return;
         end if;
+        if v_one.is_done then v_done := '{true}'; end if;
       end if;
-      perform agent_state.lock_stacks(v_tasks);
-      select array_agg(f.code order by i.n), array_agg(m.move order by i.n) filter (where f.code is null) into v_code, v_moves
-        from unnest(v_tasks, p_epoch, p_report, p_body, p_resume) with ordinality i(task_no, epoch, report, body, resume, n)
-        left join lateral (select x from agent_state.tasks x where x.task_no = i.task_no limit 1) t on true
-        join lateral (select agent_state.report_fault(t.x, i.epoch, i.report) as code offset 0) f on true
-        left join lateral (select agent_state.reported_move(t.x, i.report, i.body, i.resume) as move offset 0) m on f.code is null;
-      perform agent_state.move_tasks(v_moves, p_actor);
+      if v_done is null then
+        perform agent_state.lock_stacks(v_tasks);
+        v_done := case when not v_lean and 'complete' = any (p_report)
+                       then agent_state.complete_many(v_tasks, p_epoch, p_report, p_body, p_resume, p_actor)
+                       else array_fill(false, array[cardinality(p_id)]) end;
+      end if;
+      if false = any (v_done) then
+        select array_agg(f.code order by i.n), array_agg(m.move order by i.n) filter (where f.code is null and not v_done[i.n]) into v_code, v_moves
+          from unnest(v_tasks, p_epoch, p_report, p_body, p_resume) with ordinality i(task_no, epoch, report, body, resume, n)
+          left join lateral (select x from agent_state.tasks x where x.task_no = i.task_no limit 1) t on not v_done[i.n]
+          join lateral (select case when not v_done[i.n] then agent_state.report_fault(t.x, i.epoch, i.report) end as code offset 0) f on true
+          left join lateral (select agent_state.reported_move(t.x, i.report, i.body, i.resume) as move offset 0) m
+            on f.code is null and not v_done[i.n];
+        perform agent_state.move_tasks(v_moves, p_actor);
+      end if;
+      if p_claim > 0 and cardinality(p_stacks) > 0 then
+        v_stacks := agent_state.stack_numbers(p_namespace, p_stacks);
+      end if;
       if p_claim > 0 then
         v_worker := agent_state.know_worker(p_namespace, p_worker, p_incarnation, p_lease_ms, false);
         v_claimed := agent_state.claim_next(p_namespace, v_worker, v_stacks, case when cardinality(p_kinds) > 0 then p_kinds end, p_claim, p_worker);
-        perform agent_state.write_claims(v_claimed, p_worker, p_worker);
       end if;
       return query
-      select i.n::integer, v_code[i.n], case when t.phase = 'canceling' then 'cancel' when t.phase = 'suspended' then 'suspended' end, i.id, null, null, t.phase,
-             null::bigint, null::integer, null::integer, null, t.epoch, t.attempt, null::timestamptz, null::timestamptz, null::timestamptz, null::json
-        from unnest(p_id, v_tasks) with ordinality i(id, task_no, n) left join agent_state.tasks t on t.task_no = i.task_no
+      select i.n::integer, v_code[i.n], case when t.phase = 'canceling' then 'cancel' when t.phase = 'suspended' then 'suspended' end, i.id, null, null,
+             case when v_done[i.n] then 'completed' else t.phase end, null::bigint, null::integer, null::integer, null,
+             case when v_done[i.n] then p_epoch[i.n] else t.epoch end, t.attempt, null::timestamptz, null::timestamptz, null::timestamptz, null::json
+        from unnest(p_id, v_tasks) with ordinality i(id, task_no, n) left join agent_state.tasks t on t.task_no = i.task_no and not v_done[i.n]
       union all
       select null, null, null, c.id, c.stack, c.kind, c.phase, c.seq, c.priority, c.depth, c.parent, c.epoch, c.attempt, c.deadline, c.lease_until,
              c.created_at, c.document
