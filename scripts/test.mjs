@@ -6,6 +6,7 @@
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
 import { provideCluster } from "./cluster-parts.mjs";
+import { findHelm, findKubernetesSchema, provideDeployTools } from "./deploy-tools.mjs";
 import { provideParts } from "./parts.mjs";
 import { explain, root, setUp } from "./setup.mjs";
 
@@ -15,10 +16,22 @@ const isCluster = args.includes("--cluster");
 const forVitest = args.filter((arg) => arg !== "--prove" && arg !== "--cluster");
 
 await setUp().catch(explain);
-reportMissing({ ...provideParts(), ...(isCluster ? { cluster: provideCluster() } : {}) });
+reportMissing({ ...provideParts(), ...(isCluster ? provideForCluster() : {}), ...deployTools() });
 process.exitCode = runTests(
   isCluster ? ["test/cluster", "--maxWorkers=1", ...forVitest] : forVitest,
 );
+
+/** Helm is built once the others are, where there is Go for it. */
+function provideForCluster() {
+  const cluster = provideCluster();
+  if (cluster.missing === undefined) provideDeployTools();
+  return { cluster };
+}
+
+/** What the chart is checked with. */
+function deployTools() {
+  return { helm: findHelm(), schema: findKubernetesSchema() };
+}
 
 /** A missing part skips its suites on a developer's machine; where CI=true it fails. */
 function reportMissing(parts) {

@@ -1,7 +1,7 @@
 import { request } from "node:https";
 
 /** What an API server answered. */
-interface Answer {
+export interface Answer {
   readonly status: number;
   readonly body: unknown;
 }
@@ -33,6 +33,11 @@ export class ClusterApi {
   async make(path: string, body: object): Promise<void> {
     const { status, body: said } = await this.#send("POST", path, body);
     if (status >= 300 && status !== 409) throw new Error(`${path}: ${JSON.stringify(said)}`);
+  }
+
+  /** What it says to that, well or not. */
+  async answer(method: string, path: string, body?: object): Promise<Answer> {
+    return await this.#send(method, path, body);
   }
 
   /** Its form, or null where it is not there. */

@@ -9,6 +9,8 @@ import { Guard } from "../../dev/services/guard.ts";
 import { Program } from "../../dev/services/program.ts";
 import type { ClusterTools } from "../../scripts/cluster-parts.d.mts";
 import { until } from "../support/until.ts";
+import { AUDIT_POLICY, readAudit } from "./audit.ts";
+import type { Asked } from "./audit.ts";
 import { ClusterApi } from "./cluster-api.ts";
 import { STAGES } from "./stages.ts";
 
@@ -80,8 +82,14 @@ export class OwnCluster {
     await writeFile(this.#file("sa.pub"), publicKey);
     await writeFile(this.#file("tokens.csv"), `${this.#token},admin,1,"system:masters"\n`);
     await writeFile(this.#file("stages.yaml"), STAGES);
+    await writeFile(this.#file("audit.yaml"), AUDIT_POLICY);
     const subject = ["-subj", "/CN=art-clients", "-days", "2"];
     this.#openssl("req", "-x509", ...NEW_KEY, ...subject, "-keyout", "ca.key", "-out", "ca.crt");
+  }
+
+  /** What service accounts asked so far, and which answers they got. */
+  asked(): Promise<readonly Asked[]> {
+    return readAudit(this.#file("audit.log"));
   }
 
   /** A certificate and its key, of a user in a group of the cluster: PEM. */
@@ -135,6 +143,8 @@ export class OwnCluster {
       "--endpoint-reconciler-type=none",
       "--disable-admission-plugins=ServiceAccount",
       "--profiling=false",
+      `--audit-policy-file=${this.#file("audit.yaml")}`,
+      `--audit-log-path=${this.#file("audit.log")}`,
     ]);
     const ended = this.#apiserver.ended.then((how) => {
       throw new Error(`the API server ended with ${how}`);

@@ -25,7 +25,8 @@ export async function makeReflectorAccount(
   return { namespace: NAMESPACE, token: await api.tokenOf(NAMESPACE, ACCOUNT) };
 }
 
-function roleOfDocs(moreVerbs: readonly string[]): object {
+/** As docs/kubernetes.md has it, with more verbs for pods. */
+export function roleOfDocs(moreVerbs: readonly string[] = []): object {
   const page = readFileSync(path.join(packageRoot(), "docs", "kubernetes.md"), "utf8");
   const block = /```yaml\n(apiVersion: rbac[^`]+)```/.exec(page)?.[1] ?? "";
   const role = parse(block) as { readonly rules: readonly { readonly verbs: string[] }[] };
