@@ -90,7 +90,11 @@ export class DragonflyCache implements SharedCache {
     try {
       const answers = await this.#inTime(() => this.#ask(client, keys));
       this.#failures = 0;
-      return answers.map(entryOf);
+      const entries = answers.map(entryOf);
+      // The client's queue leaves each command that is done linked to the next one: once one of them is old, young
+      // collections keep all that follow it, with their answers.
+      answers.length = 0;
+      return entries;
     } catch (error) {
       this.#failed(client, error);
       return keys.map(() => undefined);

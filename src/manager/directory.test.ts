@@ -74,3 +74,16 @@ test("keeps within its bound, and what is written again and again in it", () => 
   );
   expect(kept).toHaveLength(99);
 });
+
+test("what is found elsewhere is older, the newest, or nothing that is known for sure", () => {
+  const directory = new Directory();
+  directory.note(key, { version: 5n, scope: "s" }, undefined, true);
+  const standings = (): string[] => [4n, 5n, 6n].map((version) => directory.judge("a", version));
+  expect(standings()).toEqual(["older", "newest", "newest"]);
+  directory.doubt(key);
+  expect(standings()).toEqual(["older", "unsure", "unsure"]);
+  directory.note(key, { version: 5n, scope: "s" }, undefined, true);
+  directory.doubtAll();
+  expect(standings()).toEqual(["older", "unsure", "unsure"]);
+  expect(directory.judge("b", 1n)).toBe("unsure");
+});

@@ -68,10 +68,15 @@ export class Directory {
     return this.#states.peek(nameOf(key.namespace, key.id))?.version;
   }
 
-  /** The same, where no newer one can be there that this process was told of. */
-  sureVersion(name: string): Version | undefined {
+  /**
+   * How a version that was found elsewhere stands to what is known here; "newest": no newer one can be there that
+   * this process was told of.
+   */
+  judge(name: string, version: Version): "older" | "newest" | "unsure" {
     const known = this.#states.peek(name);
-    return known?.era === this.#era ? known.version : undefined;
+    if (known === undefined) return "unsure";
+    if (version < known.version) return "older";
+    return known.era === this.#era ? "newest" : "unsure";
   }
 
   /** The scope of a state; undefined where it is not known. */
@@ -101,13 +106,17 @@ export class Directory {
     return Number.isNaN(createdAtMs) ? null : { createdAtMs, expiresAt };
   }
 
-  /** The state exists, in this scope, and is at this version at least; with its dates, it was the newest. */
+  /**
+   * The state exists, in this scope, and is at this version at least; with its dates, it was the newest.
+   *
+   * @returns the newest version that is known of it.
+   */
   note(
     key: StateKey,
     seen: { readonly version: Version; readonly scope: string },
     dates: Dates = UNKNOWN,
     isNewest = dates !== UNKNOWN,
-  ): void {
+  ): Version {
     const name = nameOf(key.namespace, key.id);
     const known = this.#states.get(name);
     const era = isNewest ? this.#era : NO_ERA;
@@ -116,10 +125,11 @@ export class Directory {
       const { version, scope } = seen;
       const { createdAtMs, expiresAt } = dates;
       this.#states.set(name, { version, scope, era, createdAtMs, expiresAt, looks }, 1);
-      return;
+      return version;
     }
     if (isNewest && seen.version >= known.version) known.era = era;
     raise(known, { version: seen.version, looks }, dates);
+    return known.version;
   }
 
   /** What was seen of it was confused. */
@@ -161,8 +171,11 @@ function expiryAfter(wish: PreparedChange["expiresAt"], past: Dates | null): Dat
 function raise(known: Known, to: Pick<Known, "version" | "looks">, dates: Dates): void {
   const { version } = to;
   if (version < known.version || (version === known.version && dates === UNKNOWN)) return;
-  if (version > known.version) known.looks = to.looks;
-  known.version = version;
-  known.createdAtMs = dates.createdAtMs;
-  known.expiresAt = dates.expiresAt;
+  if (version > known.version) {
+    known.version = version;
+    known.looks = to.looks;
+  }
+  // What is there already is not written again: the collector looks at every old object that was.
+  if (known.createdAtMs !== dates.createdAtMs) known.createdAtMs = dates.createdAtMs;
+  if (known.expiresAt !== dates.expiresAt) known.expiresAt = dates.expiresAt;
 }

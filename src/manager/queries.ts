@@ -79,18 +79,26 @@ export class Queries {
     return this.#cache.answer(options.namespace ?? "default", id, options.minVersion);
   }
 
-  async get(id: string, options: ReadOptions): Promise<ReadState> {
-    const key = this.#keyOf(id, options.namespace);
-    const { consistency = "session", minVersion = 0n } = options;
-    if (options.version !== undefined) {
+  /**
+   * What `answer` makes of the state; called where it is at hand, for a promise more is seen in what a read costs that
+   * the shared cache serves.
+   */
+  get<Answer>(
+    id: string,
+    options: ReadOptions,
+    answer: (read: ReadState) => Answer,
+  ): Promise<Answer> {
+    const { namespace } = this.#keyOf(id, options.namespace);
+    const { consistency = "session", minVersion = 0n, version } = options;
+    if (version !== undefined) {
+      const key = { namespace, id };
       const need = { consistency, session: [{ ...key, version: minVersion }] };
-      return await this.#at(key, options.version, need);
+      return this.#at(key, version, need).then(answer);
     }
-    const { state, servedBy } = await this.#reader.find(
-      { ...key, leastVersion: minVersion },
-      consistency,
-    );
-    return { state: living(key, state), servedBy };
+    const key = { namespace, id, leastVersion: minVersion };
+    return this.#reader
+      .find(key, consistency)
+      .then(({ state, servedBy }) => answer({ state: living(key, state), servedBy }));
   }
 
   async history(id: string, options: HistoryOptions): Promise<Page<HistoryEntry>> {

@@ -1,10 +1,10 @@
 import type { FoundState, StateKey, StateStore, StoredState, WantedState } from "../state/ports.ts";
 import type { Consistency } from "../state/request.ts";
 import type { StateCache } from "./state-cache.ts";
+import { nameOf } from "./state-name.ts";
 
 interface Wanted {
   readonly key: WantedState;
-  readonly consistency: Consistency;
   /** Set where the state changed while the read was under way: its answer is not kept. */
   outdated: boolean;
   readonly answer: Promise<FoundState>;
@@ -15,12 +15,17 @@ interface Wanted {
 /** Keys in one query. */
 const READ_LIMIT = 100;
 
+const CONSISTENCIES = ["strong", "session", "eventual"] as const;
+
+/** What is asked for in one turn, by the name of the state and the version that it is wanted at. */
+type Gathering = Readonly<Record<Consistency, Map<string, Wanted>>>;
+
 /** Reads states from the database; calls of one turn of the event loop share a query. */
 export class Reader {
   readonly #store: Pick<StateStore, "find">;
   readonly #cache: StateCache;
-  #gathering = new Map<string, Wanted>();
-  readonly #underWay = new Set<Wanted>();
+  #gathering: Gathering | null = null;
+  readonly #underWay = new Set<readonly Wanted[]>();
 
   constructor(store: Pick<StateStore, "find">, cache: StateCache) {
     this.#store = store;
@@ -34,20 +39,19 @@ export class Reader {
 
   /** The state from a database that is fresh enough, and from which. */
   find(key: WantedState, consistency: Consistency): Promise<FoundState> {
-    const name = `${consistency}\u001f${key.leastVersion}\u001f${key.namespace}\u001f${key.id}`;
-    const known = this.#gathering.get(name);
+    const gathered = (this.#gathering ??= this.#gather())[consistency];
+    const name = nameOfWanted(key);
+    const known = gathered.get(name);
     if (known !== undefined) return known.answer;
-    if (this.#gathering.size === 0) setImmediate(() => this.#send());
-    const wanted = want(key, consistency);
-    this.#gathering.set(name, wanted);
-    this.#underWay.add(wanted);
+    const wanted = want(key);
+    gathered.set(name, wanted);
     return wanted.answer;
   }
 
   /** A state changed: what is being read of it right now may be older. */
   outdate(key: StateKey): void {
-    if (this.#underWay.size === 0) return;
-    for (const wanted of this.#underWay) {
+    if (this.#gathering === null && this.#underWay.size === 0) return;
+    for (const wanted of this.#asked()) {
       if (wanted.key.id === key.id && wanted.key.namespace === key.namespace)
         wanted.outdated = true;
     }
@@ -55,14 +59,27 @@ export class Reader {
 
   /** Anything may have changed. */
   outdateAll(): void {
-    for (const wanted of this.#underWay) wanted.outdated = true;
+    for (const wanted of this.#asked()) wanted.outdated = true;
+  }
+
+  /** Whatever was asked for and is not answered. */
+  *#asked(): Generator<Wanted, undefined> {
+    if (this.#gathering !== null) {
+      for (const consistency of CONSISTENCIES) yield* this.#gathering[consistency].values();
+    }
+    for (const wanted of this.#underWay) yield* wanted;
+  }
+
+  #gather(): Gathering {
+    setImmediate(() => this.#send());
+    return { strong: new Map(), session: new Map(), eventual: new Map() };
   }
 
   #send(): void {
-    const gathered = [...this.#gathering.values()];
-    this.#gathering = new Map();
-    for (const consistency of ["strong", "session", "eventual"] as const) {
-      const all = gathered.filter((wanted) => wanted.consistency === consistency);
+    const gathering = this.#gathering!;
+    this.#gathering = null;
+    for (const consistency of CONSISTENCIES) {
+      const all = [...gathering[consistency].values()];
       for (let from = 0; from < all.length; from += READ_LIMIT) {
         void this.#query(all.slice(from, from + READ_LIMIT), consistency);
       }
@@ -70,6 +87,7 @@ export class Reader {
   }
 
   async #query(wanted: readonly Wanted[], consistency: Consistency): Promise<void> {
+    this.#underWay.add(wanted);
     try {
       const found = await this.#store.find(
         wanted.map(({ key }) => key),
@@ -85,16 +103,22 @@ export class Reader {
     } catch (error) {
       for (const one of wanted) one.reject(error);
     } finally {
-      for (const one of wanted) this.#underWay.delete(one);
+      this.#underWay.delete(wanted);
     }
   }
 }
 
-function want(key: WantedState, consistency: Consistency): Wanted {
-  let wanted!: Wanted;
-  const answer = new Promise<FoundState>((resolve, reject) => {
-    // `answer` is set below: a promise cannot be named inside its own executor.
-    wanted = { key, consistency, outdated: false, resolve, reject } as Wanted;
+function nameOfWanted({ namespace, id, leastVersion }: WantedState): string {
+  const name = nameOf(namespace, id);
+  return leastVersion === 0n ? name : `\u001f\u001f${leastVersion}\u001f${name}`;
+}
+
+function want(key: WantedState): Wanted {
+  let resolve!: Wanted["resolve"];
+  let reject!: Wanted["reject"];
+  const answer = new Promise<FoundState>((onFound, onError) => {
+    resolve = onFound;
+    reject = onError;
   });
-  return Object.assign(wanted, { answer });
+  return { key, outdated: false, answer, resolve, reject };
 }

@@ -128,9 +128,9 @@ function play(acts: readonly Act[]): number {
     directory.note(keyOf(state), { version: BigInt(seen), scope: "s" }, undefined, true);
   };
   const takes = ({ state, settled, seen }: Entry): boolean => {
-    if (BigInt(seen) < (directory.knownVersion(keyOf(state)) ?? 0n)) return false;
     const name = nameOf("n", NAMES[state]!);
-    return directory.sureVersion(name) !== undefined || freshness.covers(name, settled);
+    const standing = directory.judge(name, BigInt(seen));
+    return standing === "newest" || (standing === "unsure" && freshness.covers(name, settled));
   };
   const entries: Entry[] = [];
   let from = 0;

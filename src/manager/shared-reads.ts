@@ -111,9 +111,9 @@ export class SharedReads {
     if (version < wanted.leastVersion) return false;
     if (consistency === "eventual") return true;
     const { directory, freshness } = this.#options;
-    if (version < (directory.knownVersion(wanted) ?? 0n)) return false;
     const name = nameOf(wanted.namespace, wanted.id);
-    return directory.sureVersion(name) !== undefined || freshness.covers(name, settled);
+    const standing = directory.judge(name, version);
+    return standing === "newest" || (standing === "unsure" && freshness.covers(name, settled));
   }
 
   #leave(moment: Moment, state: StoredState): void {

@@ -155,12 +155,14 @@ export class StateCache {
 
   #keep(entry: CachedState): void {
     const { head } = entry;
-    this.#directory.note(head, head, datesOf(head));
-    if (head.version < this.#directory.knownVersion(head)!) return;
-    const known = this.peek(head);
-    if (known?.head.version === head.version && known.state !== null) return;
+    const newest = this.#directory.note(head, head, datesOf(head));
+    if (head.version < newest) return;
     const name = nameOf(head.namespace, head.id);
-    this.#answers.delete(name);
+    const known = this.#entries.peek(name);
+    if (known !== undefined) {
+      if (known.head.version === head.version && known.state !== null) return;
+      this.#answers.delete(name);
+    }
     this.#entries.set(name, entry, entry.bytes);
   }
 }

@@ -158,14 +158,14 @@ export class StateManager implements StateFace {
    * @throws {AgentRuntimeError} STATE_NOT_FOUND, GONE (it was deleted), VERSION_NOT_FOUND
    */
   getState(id: string, options?: ReadOptions): Promise<State> {
-    return this.#queries.hit(id, options) ?? this.#fetch(id, options).then(({ state }) => state);
+    return this.#queries.hit(id, options) ?? this.#fetch(id, options, ({ state }) => state);
   }
 
   /** The same, saying which copy answered. */
   async readState(id: string, options: ReadOptions): Promise<ReadState> {
     const hit = this.#queries.hit(id, options);
     if (hit !== undefined) return { state: await hit, servedBy: "l1" };
-    return await this.#fetch(id, options);
+    return await this.#fetch(id, options, (read) => read);
   }
 
   /** The replica that serves reads; null where main alone does. */
@@ -367,8 +367,12 @@ export class StateManager implements StateFace {
     return operations.observe("commit", run, options.traceparent);
   }
 
-  #fetch(id: string, options: ReadOptions = {}): Promise<ReadState> {
-    return this.#read("get", options, () => this.#queries.get(id, options));
+  #fetch<Answer>(
+    id: string,
+    options: ReadOptions = {},
+    answer: (read: ReadState) => Answer,
+  ): Promise<Answer> {
+    return this.#read("get", options, () => this.#queries.get(id, options, answer));
   }
 
   /** A read that ends in its caller's time, whatever the database does. */

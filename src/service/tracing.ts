@@ -62,7 +62,7 @@ async function within<T>(span: Span, run: Traced<T>): Promise<T> {
 
 /** The `traceparent` to hand on: the one given, else the active span's; null where it is not recorded. */
 export function recordedTrace(given?: string): string | null {
-  const parsed = parseTraceparent(given);
+  const parsed = given === undefined ? null : parseTraceparent(given);
   if (parsed !== null) return parsed.isSampled ? formatTraceparent(parsed) : null;
   const span = trace.getActiveSpan();
   return span?.isRecording() === true ? traceOf(span.spanContext()) : null;

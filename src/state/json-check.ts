@@ -73,12 +73,17 @@ export function parseFrozen(text: string): Json {
 export function deepFreeze<T>(value: T): T {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
   if (Array.isArray(value)) {
-    for (const item of value) deepFreeze(item);
+    for (const item of value as unknown[]) if (mayHaveParts(item)) deepFreeze(item);
   } else {
-    for (const key in value) deepFreeze(value[key]);
+    for (const key in value) if (mayHaveParts(value[key])) deepFreeze(value[key]);
   }
   // Last, so that "frozen" never holds for something whose parts are not.
   return Object.freeze(value);
+}
+
+/** Most of a document is text and numbers: asked before the call, which costs more than the look. */
+function mayHaveParts(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 function faultError(fault: Fault): AgentRuntimeError {
