@@ -16,7 +16,7 @@ const isCluster = args.includes("--cluster");
 const forVitest = args.filter((arg) => arg !== "--prove" && arg !== "--cluster");
 
 await setUp().catch(explain);
-reportMissing({ ...provideParts(), ...(isCluster ? provideForCluster() : {}), ...deployTools() });
+reportMissing({ ...provideParts(), ...(isCluster ? provideForCluster() : {}) });
 process.exitCode = runTests(
   isCluster ? ["test/cluster", "--maxWorkers=1", ...forVitest] : forVitest,
 );
@@ -25,12 +25,7 @@ process.exitCode = runTests(
 function provideForCluster() {
   const cluster = provideCluster();
   if (cluster.missing === undefined) provideDeployTools();
-  return { cluster };
-}
-
-/** What the chart is checked with. */
-function deployTools() {
-  return { helm: findHelm(), schema: findKubernetesSchema() };
+  return { cluster, helm: findHelm(), schema: findKubernetesSchema() };
 }
 
 /** A missing part skips its suites on a developer's machine; where CI=true it fails. */
