@@ -51,4 +51,10 @@ export const TASK_OPTIONS = {
     sentence:
       "How long the lowest task of a stack may wait before that is told, in the log, in the metrics and in `/v1/info`: newest first lets the oldest starve. 0: it is never told.",
   }),
+  "tasks.keepDays": option(integer(0, 36_500), {
+    default: 30,
+    unit: "days",
+    sentence:
+      "How long after its end it is known of a task how it was scheduled, which children it had and what it did outside; its state is kept. 0: for ever.",
+  }),
 };

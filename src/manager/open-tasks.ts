@@ -6,6 +6,7 @@ import { StackSurvey } from "../tasks/stack-survey.ts";
 import type { StackFigures } from "../tasks/stack-survey.ts";
 import { TaskFigures } from "../tasks/task-figures.ts";
 import { TaskManager } from "../tasks/task-manager.ts";
+import { TaskPruner } from "../tasks/task-pruner.ts";
 import { DEFAULT_TASK_SETTINGS } from "../tasks/task-settings.ts";
 import type { Limits } from "./limits.ts";
 import type { ManagerOptions } from "./manager-options.ts";
@@ -29,11 +30,12 @@ export function openTasks(
 ): {
   readonly tasks: TaskManager;
   readonly survey: StackSurvey;
+  readonly pruner: TaskPruner;
   readonly howTasksDo: () => HowTasksDo;
 } {
   const figures = new TaskFigures();
   const counted = countedStore(store.tasks, figures);
-  const { ageingMs = DEFAULT_TASK_SETTINGS.ageingMs } = settings;
+  const { ageingMs, keepDays } = { ...DEFAULT_TASK_SETTINGS, ...settings };
   const survey = new StackSurvey({ store: counted, ageingMs, log });
   exposeTasks(parts.metrics, figures, () => survey.figures);
   const tasks = new TaskManager({
@@ -48,5 +50,6 @@ export function openTasks(
       parts.onWritten();
     },
   });
-  return { tasks, survey, howTasksDo: () => ({ ...survey.figures, counts: figures }) };
+  const pruner = new TaskPruner({ store: counted, keepDays });
+  return { tasks, survey, pruner, howTasksDo: () => ({ ...survey.figures, counts: figures }) };
 }

@@ -89,7 +89,7 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
   const shared = openShared(options, { freshness, directory });
   const reader = new Reader(shared ?? store, cache);
   const recovery = { store, reader, cache, copies: options.copies ?? null };
-  const { tasks, survey, howTasksDo } = openTasks(options, {
+  const { tasks, survey, pruner, howTasksDo } = openTasks(options, {
     limits,
     cache,
     metrics,
@@ -115,7 +115,7 @@ export function joinParts(options: ManagerOptions, owner: Owner): Parts {
     log,
     remove: owner.commit,
     pauseMs: tasks.sweepMs,
-    sweep: sweeperOf(tasks, survey, () => upkeep.wake()),
+    sweep: sweeperOf(tasks, { survey, pruner, wake: () => upkeep.wake() }),
   });
   const tail = openTail(options);
   const foreign = followForeignChanges({ store, cache, reader, freshness, pollMs, log });

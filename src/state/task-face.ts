@@ -134,7 +134,7 @@ export interface TaskAnswer extends TaskCall {
  * the task is no longer theirs; then it must not be touched any more.
  */
 export interface TaskFace {
-  /** Throws ALREADY_EXISTS, TASK_NOT_FOUND and TASK_ENDED (of the parent), TASK_TOO_DEEP, SCOPE_ON_HOLD. */
+  /** Throws ALREADY_EXISTS, TASK_NOT_FOUND and TASK_ENDED (of the parent), TASK_TOO_DEEP, TASK_TOO_WIDE, SCOPE_ON_HOLD. */
   push(stack: string, request: PushRequest): Promise<Task>;
   /** The next tasks, one a stack; empty where there are none. */
   claim(request: ClaimRequest): Promise<Task[]>;

@@ -115,6 +115,13 @@ export interface Sweep {
   readonly nextDue: Date | null;
 }
 
+/** What a look at old tasks came to. */
+export interface Pruned {
+  readonly forgotten: number;
+  /** The last that was looked at; null: no older ones are left. */
+  readonly last: bigint | null;
+}
+
 /** How the tasks of a stack do. */
 export interface SurveyedStack {
   readonly stackNo: bigint;
@@ -194,6 +201,8 @@ export interface TaskStore {
   recordEffect(namespace: string, order: EffectOrder): Promise<EffectAnswer>;
   read(namespace: string, ids: readonly string[]): Promise<TaskDetails[]>;
   stack(namespace: string, stack: string, limit: number): Promise<Task[]>;
+  /** Forgets how tasks were scheduled that ended before a moment: of those after a number, the oldest first. */
+  prune(after: bigint, before: Date, limit: number): Promise<Pruned>;
   /** Stacks of all namespaces, those after a number, in its order. */
   survey(after: bigint, limit: number): Promise<SurveyedStack[]>;
 }

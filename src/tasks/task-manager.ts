@@ -187,6 +187,8 @@ export class TaskManager implements TaskFace {
     const answer = await within("The effect", report, () =>
       this.#store.recordEffect(namespace, order),
     );
+    if (answer.code === "PAYLOAD_TOO_LARGE")
+      throw taskRefusal(answer.code, id, { detail: "it has as many effects as one may" });
     if (answer.code !== null) throw taskRefusal(answer.code, id);
     return { standing: answer.standing!, receipt: valueOf(answer.receipt) };
   }

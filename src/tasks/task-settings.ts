@@ -14,6 +14,8 @@ export interface TaskSettings {
   readonly maxBackoffMs: number;
   /** How long the lowest task of a stack may wait before that is told; 0: for ever. */
   readonly ageingMs: number;
+  /** How long it is known how a task that ended was scheduled, and what it did outside; 0: for ever. */
+  readonly keepDays: number;
 }
 
 export const DEFAULT_TASK_SETTINGS: TaskSettings = {
@@ -25,4 +27,5 @@ export const DEFAULT_TASK_SETTINGS: TaskSettings = {
   backoffMs: 1_000,
   maxBackoffMs: 300_000,
   ageingMs: 3_600_000,
+  keepDays: 30,
 };

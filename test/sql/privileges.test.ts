@@ -55,6 +55,7 @@ const tasks = [
   "claim_tasks",
   "end_leases",
   "heartbeat",
+  "prune_tasks",
   "push_tasks",
   "record_effect",
   "report_tasks",

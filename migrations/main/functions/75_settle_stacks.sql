@@ -55,7 +55,8 @@ begin
 end $$;
 
 -- Puts the ends of tasks among the results of their parents, each once; a parent that waited for them becomes ready.
--- p_outcome holds what the task left: {"result": ...} or {"error": ...}. What is larger than 64 KiB is read from the child itself.
+-- p_outcome holds what the task left: {"result": ...} or {"error": ...}. What is larger than 64 KiB is read from the child itself, and so is any of a parent
+-- that has 4 MiB already: it must not run full, or no child could end any more.
 create or replace function agent_state.tell_parents(p_task_no bigint[], p_outcome json[])
 returns table (task_no bigint, phase text, delta json) language plpgsql as $$
 #variable_conflict use_column
@@ -63,10 +64,11 @@ begin
   return query
   with ended as materialized (
     select t.task_no, t.parent_no, (format('{"from":"task","id":%s,"phase":"%s",', to_json(s.id), t.phase)
-             || case when octet_length(o.outcome::text) <= 65536 then substr(o.outcome::text, 2) else '"isLarge":true}' end)::json as result
+             || case when octet_length(o.outcome::text) <= case when q.full_bytes + q.delta_bytes > 4194304 then 0 else 65536 end then substr(o.outcome::text, 2) else '"isLarge":true}' end)::json as result
       from unnest(p_task_no, p_outcome) o(task_no, outcome)
       cross join lateral (select x.* from agent_state.tasks x where x.task_no = o.task_no limit 1) t
       cross join lateral (select x.id from agent_state.states x where x.state_no = t.task_no limit 1) s
+      left join lateral (select x.full_bytes, x.delta_bytes from agent_state.states x where x.state_no = t.parent_no limit 1) q on true
      where t.ended_at is not null and not t.is_told and t.parent_no is not null
   ), told as (
     update agent_state.tasks t set is_told = true from ended e where t.task_no = e.task_no

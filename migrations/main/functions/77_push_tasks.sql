@@ -25,6 +25,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set enab
   set enable_hashjoin = off set enable_mergejoin = off set jit = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
+  c_children constant integer := 10000;   -- of one parent, which is told of each
   v_now    timestamptz := clock_timestamp();
   v_code   text[];
   v_detail text[];
@@ -49,7 +50,9 @@ begin
       -- What only tasks know is judged here, the rest by the commit. A key that was used says more than what became of its parent since.
       select array_agg(case when k.key is not null or i.parent is null then null when q.task_no is null then 'TASK_NOT_FOUND'
                             when q.ended_at is not null then 'TASK_ENDED' when i.parent_epoch <> q.epoch then 'EPOCH_FENCED'
-                            when q.depth >= p_max_depth then 'TASK_TOO_DEEP' end order by i.n),
+                            when q.depth >= p_max_depth then 'TASK_TOO_DEEP'
+                            when (select count(*) from (select from agent_state.tasks c where c.parent_no = q.task_no limit c_children) c) >= c_children
+                            then 'TASK_TOO_WIDE' end order by i.n),
              array_agg(i.parent order by i.n), array_agg(coalesce(q.depth + 1, 0) order by i.n), array_agg(q.task_no order by i.n),
              -- Where it has a key its phase is part of what the key stands for, so that it may not depend on the time.
              array_agg(case when i.key is not null or coalesce(i.run_at, v_now + i.delay_ms * interval '1 ms') > v_now

@@ -1,5 +1,6 @@
 -- Gives a task what it waits for: the input that it asked a person for (p_event null), or an event, which is kept for a task that does not
--- wait for it yet. It stands among the task's results. Answers the refusal, or the phase after it.
+-- wait for it yet. It stands among the task's results. Answers the refusal, or the phase after it. What a task can be given is bounded: events that it does not
+-- wait for end sooner, for it must not run full of them.
 create or replace function agent_state_api.answer_task(p_namespace text, p_id text, p_event text, p_data text, p_actor text)
 returns table (code text, phase text)
 language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set enable_bitmapscan = off
@@ -7,6 +8,10 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set enab
 #variable_conflict use_column
 declare
   v_task  agent_state.tasks;
+  c_spare  constant integer := 4194304;    -- bytes of its document
+  c_full   constant integer := 16777216;
+  c_events constant integer := 1000;       -- names that it was not waiting for
+  v_bytes integer;
   v_meets boolean;
   v_move  agent_state.task_move;
   v_tries integer := 0;
@@ -20,9 +25,13 @@ begin
       code := case when v_task.ended_at is not null then 'TASK_ENDED'
                    when exists (select from agent_state.holds h where h.scope_no = v_task.stack_no) then 'SCOPE_ON_HOLD'
                    when p_event is null and v_task.phase not in ('input_required', 'auth_required') then 'ILLEGAL_TRANSITION' end;
-      if code is not null then phase := v_task.phase; return next; return; end if;
-
       v_meets := p_event is null or (v_task.wait_for = 'event' and v_task.wait_name = p_event);
+      select s.full_bytes + s.delta_bytes into v_bytes from agent_state.states s where s.state_no = v_task.task_no;
+      if code is null and (v_bytes > case when v_meets then c_full else c_spare end
+                           or (not v_meets and cardinality(v_task.events) >= c_events and p_event <> all (v_task.events))) then
+        code := 'PAYLOAD_TOO_LARGE';
+      end if;
+      if code is not null then phase := v_task.phase; return next; return; end if;
       v_move.task_no := v_task.task_no;
       v_move.delta := json_build_object('a', json_build_object('/results', json_build_array(
         case when p_event is null then json_build_object('from', 'input', 'data', p_data::json) else json_build_object('from', 'event', 'name', p_event, 'data', p_data::json) end)),

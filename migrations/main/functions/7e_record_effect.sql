@@ -2,7 +2,7 @@
 --   begun     go on, and tell the receipt
 --   done      it was done; here is the receipt
 --   in_doubt  an earlier holder began it, and whether it came to anything is not known: look, then tell the receipt, or begin it again (p_again)
--- Outside of what rolls back: a receipt stays.
+-- Outside of what rolls back: a receipt stays. One task has 10,000 of them at most.
 create or replace function agent_state_api.record_effect(
   p_namespace text, p_id text, p_epoch bigint, p_key text, p_is_done boolean, p_receipt text, p_again boolean)
 returns table (code text, standing text, receipt json)
@@ -10,6 +10,7 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set enab
   set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
+  c_effects constant integer := 10000;
   v_task   agent_state.tasks;
   v_effect agent_state.effects;
 begin
@@ -20,8 +21,12 @@ begin
   if code is not null and code <> 'SCOPE_ON_HOLD' then return next; return; end if;
   code := null;
 
-  insert into agent_state.effects as e (task_no, key, epoch, begun_at) values (v_task.task_no, p_key, p_epoch, clock_timestamp())
+  insert into agent_state.effects as e (task_no, key, epoch, begun_at)
+  select v_task.task_no, p_key, p_epoch, clock_timestamp()
+   where exists (select from agent_state.effects k where k.task_no = v_task.task_no and k.key = p_key)
+      or (select count(*) from (select from agent_state.effects k where k.task_no = v_task.task_no limit c_effects) k) < c_effects
   on conflict (task_no, key) do update set epoch = e.epoch returning e.* into v_effect;
+  if not found then code := 'PAYLOAD_TOO_LARGE'; return next; return; end if;
   if v_effect.done_at is not null then
     standing := 'done';
   elsif p_is_done then

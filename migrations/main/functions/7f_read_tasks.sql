@@ -1,4 +1,5 @@
--- Tasks as they are, by id: what they are about is their document; also their children, oldest first, and what they did outside.
+-- Tasks as they are, by id: what they are about is their document; also their children, oldest first, and what they did outside. One that ended so long
+-- ago that scheduling forgot it (prune_tasks) is what its document says.
 create or replace function agent_state_api.read_tasks(p_namespace text, p_id text[])
 returns table (id text, stack text, kind text, phase text, seq bigint, priority integer, depth integer, parent text, epoch bigint, attempt integer,
                deadline timestamptz, lease_until timestamptz, created_at timestamptz, document json, worker text, run_at timestamptz, children json, effects json)
@@ -7,8 +8,11 @@ language plpgsql stable security definer set search_path = pg_catalog, pg_temp s
 #variable_conflict use_column
 begin
   return query
-  select s.id, coalesce(s.scope, s.id), t.kind, t.phase, t.seq, t.priority, t.depth, q.id, t.epoch, t.attempt, t.deadline, w.lease_until, s.created_at,
-         agent_state.document(s.state_no, s.version), w.worker, t.run_at,
+  select s.id, coalesce(s.scope, s.id), coalesce(t.kind, d.document ->> 'kind'), coalesce(t.phase, s.phase), t.seq,
+         coalesce(t.priority, (d.document ->> 'priority')::integer), coalesce(t.depth, 0), case when t.task_no is null then d.document ->> 'parent' else q.id end,
+         coalesce(t.epoch, agent_state.count_or_null(d.document ->> 'epoch'), 0),
+         coalesce(t.attempt, agent_state.count_or_null(d.document ->> 'attempt')::integer, 0), t.deadline,
+         w.lease_until, s.created_at, d.document, w.worker, t.run_at,
          (select coalesce(json_agg(json_build_object('id', x.id, 'phase', c.phase) order by c.task_no), '[]')
             from agent_state.tasks c join agent_state.states x on x.state_no = c.task_no where c.parent_no = t.task_no),
          (select coalesce(json_agg(json_build_object('key', e.key, 'epoch', e.epoch::text, 'receipt', e.receipt, 'begunAt', e.begun_at, 'doneAt', e.done_at,
@@ -16,10 +20,13 @@ begin
                                                       else 'in_doubt' end) order by e.begun_at), '[]')
             from agent_state.effects e where e.task_no = t.task_no)
     from unnest(p_id) with ordinality i(id, n)
-    cross join lateral (select x.* from agent_state.states x where x.namespace = p_namespace and x.id = i.id and not x.deleted limit 1) s
-    join agent_state.tasks t on t.task_no = s.state_no
+    cross join lateral (select x.* from agent_state.states x where x.namespace = p_namespace and x.id = i.id and x.type = 'task' and not x.deleted limit 1) s
+    cross join lateral (select agent_state.document(s.state_no, s.version) as document offset 0) d
+    left join agent_state.tasks t on t.task_no = s.state_no
     left join agent_state.workers w on w.worker_no = t.worker_no
     left join agent_state.states q on q.state_no = t.parent_no
+   where t.task_no is not null
+      or s.phase in ('completed', 'failed', 'canceled', 'rejected') and agent_state.is_task_document(d.document, coalesce(s.scope, s.id))
    order by i.n;
 end $$;
 

@@ -27,9 +27,15 @@ begin
              order by o.scope_no limit p_limit) o
       join agent_state.states s on s.scope_no = o.scope_no and s.type = 'task' and not s.deleted and s.phase is not null) r,
     lateral (select r.state_no, r.scope_no, r.namespace, r.phase, r.created_at, r.updated_at, r.document) d
-   where r.document ->> 'stack' = coalesce(r.scope, r.id) and r.document ->> 'kind' is not null and r.document ->> 'preempt' in ('now', 'step', 'never')
-     and r.document ->> 'priority' ~ '^-?[0-9]{1,9}$' and agent_state.count_or_null(r.document ->> 'maxAttempts') < 1000000000;
+   where agent_state.is_task_document(r.document, coalesce(r.scope, r.id));
 end $$;
+
+-- Whether a document is that of a task of a stack: a state of type task alone is none.
+create or replace function agent_state.is_task_document(p_document json, p_stack text)
+returns boolean language sql immutable as $$
+  select coalesce(p_document ->> 'stack' = p_stack and p_document ->> 'kind' is not null and p_document ->> 'preempt' in ('now', 'step', 'never')
+    and p_document ->> 'priority' ~ '^-?[0-9]{1,9}$' and agent_state.count_or_null(p_document ->> 'maxAttempts') < 1000000000, false)
+$$;
 
 -- The tasks of some stacks after one, in the order in which they arrived; answers the last of the stacks, null: there are no more.
 -- Who worked on one lost it: its lease is over, and the next sweep takes the task over. Epochs go on far above any that was given out.

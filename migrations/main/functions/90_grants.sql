@@ -33,7 +33,7 @@ grant execute on function
 grant execute on function
   agent_state_api.commit_batch, agent_state_api.commit, agent_state_api.expired_states,
   agent_state_api.push_tasks, agent_state_api.claim_tasks, agent_state_api.report_tasks, agent_state_api.heartbeat, agent_state_api.end_leases, agent_state_api.sweep_tasks,
-  agent_state_api.cancel_task, agent_state_api.answer_task, agent_state_api.retry_task, agent_state_api.record_effect,
+  agent_state_api.prune_tasks, agent_state_api.cancel_task, agent_state_api.answer_task, agent_state_api.retry_task, agent_state_api.record_effect,
   agent_state_api.lease_relays, agent_state_api.release_relays, agent_state_api.advance_relays, agent_state_api.park_message,
   agent_state_api.drop_parked
   to agent_state_writer, agent_state_operator;

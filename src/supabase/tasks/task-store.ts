@@ -1,6 +1,7 @@
 import type { TaskStore } from "../../state/task-port.ts";
 import type { Caller } from "../caller.ts";
 import { claimTasks } from "./claim-tasks.ts";
+import { pruneTasks } from "./prune-tasks.ts";
 import { pushTasks } from "./push-tasks.ts";
 import { readStack, readTasks } from "./read-tasks.ts";
 import { reportTasks } from "./report-tasks.ts";
@@ -31,6 +32,7 @@ export function taskStoreOver(caller: Caller): TaskStore {
     recordEffect: (namespace, order) => recordEffect(caller, namespace, order),
     read: (namespace, ids) => readTasks(caller, namespace, ids),
     stack: (namespace, stack, limit) => readStack(caller, namespace, { stack, limit }),
+    prune: (after, before, limit) => pruneTasks(caller, { after, before, limit }),
     survey: (after, limit) => surveyStacks(caller, after, limit),
   };
 }
