@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { TaskStore } from "../../src/state/task-port.ts";
 import { PREEMPTS } from "../../src/state/task.ts";
-import type { TaskDetails } from "../../src/state/task.ts";
 import { describeOnPostgres } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { openBench } from "../support/manager.ts";
@@ -10,8 +9,9 @@ import type { Bench } from "../support/manager.ts";
 import { LONG_MS, pushOf, Tasks } from "../support/tasks.ts";
 import { until } from "../support/until.ts";
 import { auditDatabase } from "./audit.ts";
-import { ENDS, isAbove, STACKS, TaskModel } from "./task-model.ts";
+import { isAbove, STACKS, TaskModel } from "./task-model.ts";
 import type { ModelTask } from "./task-model.ts";
+import { bodyOf, meant, told } from "./told-tasks.ts";
 
 const numRuns = proofLength({ short: 25, full: 600 });
 const WORKERS = ["v", "w"] as const;
@@ -390,34 +390,4 @@ class Run {
   async #sweep(): Promise<void> {
     await until(() => this.#store.sweep(1_000));
   }
-}
-
-function bodyOf({ report, event }: { readonly report: string; readonly event: string }): {
-  body?: unknown;
-  resume?: unknown;
-} {
-  if (report === "checkpoint") return { resume: 1 };
-  if (report === "complete") return { body: null };
-  if (report === "fail" || report === "reject") return { body: { error: null } };
-  if (report !== "wait") return {};
-  if (event === "timer") return { body: { for: "timer", ms: LONG_MS } };
-  if (event === "child" || event === "input") return { body: { for: event } };
-  return { body: { for: "event", name: event } };
-}
-
-type Told = readonly [string, string, bigint, number, string | null, readonly string[]];
-
-function told(task: TaskDetails): Told {
-  const results = task.results.map((one) =>
-    one.from === "task"
-      ? `${one.id} ${one.phase}`
-      : one.from === "event"
-        ? `event ${one.name}`
-        : "input",
-  );
-  return [task.id, task.phase, task.epoch, task.attempt, task.lease?.worker ?? null, results];
-}
-
-function meant({ id, phase, epoch, attempt, holder, results }: ModelTask): Told {
-  return [id, phase, epoch, attempt, ENDS.includes(phase) ? null : holder, results];
 }
