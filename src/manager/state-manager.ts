@@ -367,11 +367,7 @@ export class StateManager implements StateFace {
     return operations.observe("commit", run, options.traceparent);
   }
 
-  #fetch<Answer>(
-    id: string,
-    options: ReadOptions = {},
-    answer: (read: ReadState) => Answer,
-  ): Promise<Answer> {
+  #fetch<T>(id: string, options: ReadOptions = {}, answer: (read: ReadState) => T): Promise<T> {
     return this.#read("get", options, () => this.#queries.get(id, options, answer));
   }
 
