@@ -13,7 +13,7 @@ import type { Load } from "./load.ts";
 import { fillUp, mountDisk } from "./small-disk.ts";
 
 const DOCUMENT_BYTES = 30_000;
-const HEALED_MS = 20_000;
+const HEALED_MS = 60_000;
 const timeout = 120_000;
 
 /** A home on a small disk: all of it, or only the log of its database. */

@@ -67,7 +67,7 @@ export class Child {
     pattern: RegExp,
     options: { readonly timeoutMs?: number; readonly on?: "stdout" | "stderr" } = {},
   ): Promise<RegExpExecArray> {
-    const { timeoutMs = 20_000, on = "stdout" } = options;
+    const { timeoutMs = 60_000, on = "stdout" } = options;
     const found = (): RegExpExecArray | null => pattern.exec(this[on]);
     const isOver = (): boolean =>
       this.#process.exitCode !== null || this.#process.signalCode !== null;
