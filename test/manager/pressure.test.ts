@@ -119,7 +119,7 @@ describeOnHomes("under pressure, the manager", (home) => {
 
   test("answers in its own time where the caller names none and the database is silent", async () => {
     const manager = openFar({ writeTimeoutMs: 200, statementTimeoutMs: 1_000 });
-    await manager.updateState(id, "note", 0);
+    await manager.updateState(id, "note", 0, { timeoutMs: 30_000 });
     proxy.freeze();
     const sent = fateOf(manager.updateState(id, "note", 1));
     await macrotask();
