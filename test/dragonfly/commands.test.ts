@@ -49,9 +49,11 @@ test.for(STAND_INS)(
       await admin.sendCommand(["ACL", "SETUSER", "cache", `-${command}`]);
       await admin.sendCommand(["SCRIPT", "FLUSH"]);
       const facts = await examineDragonfly(options);
-      expect(facts.refused, command).toEqual([
-        expect.stringMatching(/NOPERM|can't run this command|ACL failure in script/),
-      ]);
+      // A write is tried by both its ways, and what its script may not do is refused by both.
+      expect(facts.refused, command).not.toEqual([]);
+      for (const refusal of facts.refused) {
+        expect(refusal, command).toMatch(/NOPERM|can't run this command|ACL failure in script/);
+      }
       const { remedy } = cacheCommands.look(facts)!;
       expect(remedy.match(/[A-Z]{2,}/g)!.map((word) => word.toLowerCase())).toEqual(needed);
       await admin.sendCommand(["ACL", "SETUSER", "cache", `+${command}`]);
