@@ -42,8 +42,8 @@ begin
     left join agent_state.transitions g on g.type = 'task' and g.from_phase = x.phase and g.to_phase = 'working' and g.via = 'change'
     left join agent_state.changes b on b.state_no = x.state_no and b.version = x.base_version and x.base_version = x.version
    where t.task_no = p_task_no and t.epoch = p_epoch and t.phase in ('working', 'canceling') and t.parent_no is null and w.lease_until > v_now
-     and n.phase is distinct from 'suspended' and s.append_path is null and s.delta_count < 32 and s.delta_bytes + octet_length(p_result::text) < 4000
-     and s.full_bytes < 16777216     and x.append_path is null and (x.state_no is null or x.delta_count < 32 and x.delta_bytes < 3500 and x.full_bytes < 16777216)
+     and n.phase is distinct from 'suspended' and s.append_path is null and s.delta_count < 32 and s.delta_bytes + coalesce(octet_length(p_result::text), 0) < 4000
+     and s.full_bytes < 16777216 and x.append_path is null and (x.state_no is null or x.delta_count < 32 and x.delta_bytes < 3500 and x.full_bytes < 16777216)
      and not exists (select from agent_state.holds o where o.scope_no = p_stack_no);
   if v.worker_no is null then return; end if;
   if v.is_claimer and v.next_no is not null and (p_kinds is null or v.kind = any (p_kinds)) then
