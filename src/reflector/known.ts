@@ -1,20 +1,10 @@
 import type { StateFace } from "../state/face.ts";
+import { LIFECYCLES } from "../state/lifecycle.ts";
 import type { PodPlace } from "./pod-facts.ts";
 
 type Source = Pick<StateFace, "list" | "getState">;
 
-/** All but `deleted`. */
-const PHASES = [
-  "requested",
-  "pending",
-  "creating",
-  "running",
-  "paused",
-  "stopping",
-  "stopped",
-  "failed",
-  "unknown",
-] as const;
+const PHASES = LIFECYCLES.lifecycle.phases.filter((phase) => phase !== "deleted");
 const PAGE = 500;
 
 /** In which fields of its document the state of one says which it is. */

@@ -93,6 +93,8 @@ describeOnHomes(
       expect(await tasks.read("old")).toEqual({ ...before, ...gone });
       expect(await bench.sql("select from agent_state.effects where key = 'k'")).toEqual([]);
       expect((await tasks.report(held, "complete")).code).toBe("TASK_NOT_FOUND");
+      const back = bench.openManager().rollback("s", { namespace, toStep: 1n });
+      await expect(back).rejects.toMatchObject({ code: "TERMINAL_PUBLISHED" });
       const [again] = await tasks.push(pushOf("again", { supersedes: "old" }));
       expect(again!.code).toBeNull();
       await auditDatabase(bench, namespace);
