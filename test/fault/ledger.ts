@@ -7,6 +7,9 @@ import type { Written } from "../../src/state/state.ts";
 /** How long a caller that must have an answer waits before it asks again. */
 const PAUSE_MS = 100;
 
+/** What a retry after the faults may take: a busy machine is no fault. */
+const RETRY: CallOptions = { timeoutMs: 60_000 };
+
 /** As many as a program retries at once that does not want to be refused for it. */
 const RETRIERS = 128;
 
@@ -24,6 +27,8 @@ export interface Attempt {
   committed?: Told;
   /** When its caller was told of it. */
   toldAt?: number;
+  /** What it was told last, where that was a failure. */
+  failure?: string;
 }
 
 /** What callers were told, against which a database can be judged. */
@@ -105,7 +110,7 @@ export class Ledger {
   async retryUnsettled(face: StateFace): Promise<void> {
     const left = [...this.unsettled];
     const retryAll = async (): Promise<void> => {
-      for (let next = left.pop(); next; next = left.pop()) await this.#send(face, next, {});
+      for (let next = left.pop(); next; next = left.pop()) await this.#send(face, next, RETRY);
     };
     await Promise.all(Array.from({ length: RETRIERS }, retryAll));
   }
@@ -130,8 +135,10 @@ export class Ledger {
       attempt.committed = await face.commit(attempt.changeset, call);
       attempt.toldAt = Date.now();
       attempt.fate = "acknowledged";
+      delete attempt.failure;
     } catch (error) {
       attempt.fate = this.#fateOf(error);
+      attempt.failure = String(error);
     }
     this.#slowestMs = Math.max(this.#slowestMs, performance.now() - from);
     const isDone = attempt.fate === "acknowledged";
