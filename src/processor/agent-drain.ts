@@ -12,6 +12,8 @@ export interface DrainWatch {
   readonly namespace?: string;
   readonly signal: AbortSignal;
   readonly log: Logger;
+  /** Called when it has looked for the first time, or could not: what the agent goes to from now on is seen. */
+  readonly onLooked: () => void;
 }
 
 /** A watch begins a moment after it was asked for: what happens in between is seen by the next look. */
@@ -28,7 +30,7 @@ export async function untilDraining(states: AgentStates, options: DrainWatch): P
   let failures = 0;
   while (!signal.aborted) {
     try {
-      const { version, phase } = await readAgent(states, options);
+      const { version, phase } = await readAgent(states, options).finally(options.onLooked);
       since ??= version;
       if (phase === "draining" && version > since) return true;
       if (await sawDraining(states, options)) return true;

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { backoffMs } from "../service/backoff.ts";
 import type { Logger } from "../service/log-port.ts";
@@ -28,6 +29,8 @@ export interface ProcessorParts {
   /** Where leases are renewed off the event loop; unsaid: on it. */
   readonly leaseThread?: LeaseThreadPlace | undefined;
   readonly log?: Logger | undefined;
+  /** What has to be before it claims anything; unsaid: nothing. */
+  readonly ready?: Promise<void> | undefined;
   /** Called once, when it has stopped. */
   readonly onStopped?: (processor: LifoTaskProcessor) => void;
 }
@@ -75,7 +78,7 @@ export class LifoTaskProcessor {
     this.#onStopped = parts.onStopped;
     this.#leases = this.#openLeases(parts.leaseThread);
     this.#leases.keep(this.#incarnation);
-    this.#claims = this.#claimAll();
+    this.#claims = this.#claimAll(parts.ready);
   }
 
   /** The name that its leases are under. */
@@ -116,10 +119,11 @@ export class LifoTaskProcessor {
   }
 
   /** Takes as many as handlers are free, again and again. */
-  async #claimAll(): Promise<void> {
+  async #claimAll(ready: Promise<void> | undefined): Promise<void> {
     let failures = 0;
     const { signal } = this.#stopping;
     await this.#leases.ready; // a handler may keep the event loop busy from its first moment on
+    if (!signal.aborted) await Promise.race([ready, once(signal, "abort")]);
     while (!signal.aborted) {
       const free = this.#options.concurrency - this.#busy;
       if (free <= 0) {

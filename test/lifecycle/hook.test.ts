@@ -1,9 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { HttpStateClient } from "../../src/client/http-client.ts";
 import type { StateManager } from "../../src/manager/state-manager.ts";
+import type { AgentStates } from "../../src/processor/agent-drain.ts";
+import { Processors } from "../../src/processor/processors.ts";
 import { parseFact } from "../../src/state/lifecycle-fact.ts";
 import { anyHome } from "../messages/parts.ts";
 import { serve } from "../server/serve.ts";
@@ -165,8 +168,31 @@ test.each(["library", "client"])(
   },
 );
 
+test("a processor that works for an agent takes nothing before it has looked at the agent", async () => {
+  const told: string[] = [];
+  const begun = new AbortController();
+  const states: AgentStates = {
+    async getState(id, options) {
+      await pause(500, undefined, { signal: begun.signal }).catch(() => undefined);
+      told.push("looked");
+      return await manager.getState(id, options);
+    },
+    watch: (options) => manager.watch(options),
+  };
+  const processors = new Processors({ tasks: manager.tasks, states });
+  onTestFinished(() => processors.stop());
+  await manager.tasks.push("looks-first", { id: "looks-first-1" });
+  const handler = (): void => {
+    told.push("begun");
+    begun.abort();
+  };
+  processors.start(handler, { agent: "looks-first", stacks: ["looks-first"] });
+  await until(() => told.includes("begun"), LONG);
+  expect(told.slice(0, 2)).toEqual(["looked", "begun"]);
+});
+
 /** Whether nobody works on it within a second. */
 async function isLeftAlone(id: string): Promise<boolean> {
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await pause(1_000);
   return (await manager.tasks.get(id)).phase === "ready";
 }
