@@ -27,7 +27,7 @@ export const TASK_OPTIONS = {
     default: 3,
     unit: "crashes",
     sentence:
-      "How often in a row, without a checkpoint between, a task may lose its worker and be given to another; once more and it is `confused`.",
+      "How often in a row a task may lose its worker, come to nothing new and be given to another; once more and it is `confused`.",
   }),
   "tasks.maxAttempts": option(integer(1, 1_000_000), {
     default: 3,

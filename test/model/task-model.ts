@@ -3,8 +3,9 @@ import type { Preempt } from "../../src/state/task.ts";
 export const STACKS = ["s", "t"] as const;
 export const ENDS = ["completed", "failed", "canceled", "rejected"];
 
-/** How often a task may crash its holder in a row. */
+/** How often a task may crash its holder in a row without anything new. */
 const CRASHES = 3;
+const MARKS = 8;
 
 export interface ModelTask {
   readonly id: string;
@@ -20,7 +21,12 @@ export interface ModelTask {
   attempt: number;
   /** Its next claim goes on with its attempt. */
   isResumed: boolean;
+  /** How often in a row it lost its holder in one of the places where it had lost one before. */
   crashes: number;
+  /** What it had come to then, the last first. */
+  marks: string[];
+  /** Where it goes on. */
+  point: string;
   holder: string | null;
   /** Not due before somebody says so: delayed, backing off, or waiting for a timer. */
   isPending: boolean;
@@ -53,6 +59,8 @@ export class TaskModel {
       attempt: 0,
       isResumed: false,
       crashes: 0,
+      marks: [],
+      point: "",
       holder: null,
       isPending: delayed,
       wait: null,
@@ -78,7 +86,7 @@ export class TaskModel {
   report(task: ModelTask, report: string, { event }: { readonly event: string }): void {
     const isCanceling = task.phase === "canceling";
     if (report === "checkpoint") {
-      task.crashes = 0;
+      task.point = event;
       if (!isCanceling && this.#interrupters(task).length > 0) this.#leave(task, "suspended", true);
     } else if (report === "complete") this.#end([task], "completed");
     else if (report === "reject") this.#end([task], isCanceling ? "failed" : "rejected");
@@ -96,6 +104,11 @@ export class TaskModel {
       task.epoch++;
       if (task.phase === "canceling") this.#end([task], "canceled");
       else {
+        const mark = `${task.point} ${task.results.length}`;
+        if (!task.marks.includes(mark)) {
+          task.crashes = 0;
+          task.marks = [mark, ...task.marks].slice(0, MARKS);
+        }
         this.#leave(task, task.crashes >= CRASHES ? "confused" : "ready", false);
         task.crashes++;
       }

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { TaskStore } from "../../src/state/task-port.ts";
-import { PREEMPTS } from "../../src/state/task.ts";
 import { describeOnPostgres } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { openBench } from "../support/manager.ts";
@@ -9,113 +8,13 @@ import type { Bench } from "../support/manager.ts";
 import { LONG_MS, pushOf, Tasks } from "../support/tasks.ts";
 import { until } from "../support/until.ts";
 import { auditDatabase } from "./audit.ts";
+import { act, RARE, REPORTS } from "./task-acts.ts";
+import type { Act } from "./task-acts.ts";
 import { isAbove, STACKS, TaskModel } from "./task-model.ts";
 import type { ModelTask } from "./task-model.ts";
 import { bodyOf, meant, told } from "./told-tasks.ts";
 
 const numRuns = proofLength({ short: 25, full: 600 });
-const WORKERS = ["v", "w"] as const;
-const REPORTS = [
-  "checkpoint",
-  "checkpoint",
-  "suspend",
-  "release",
-  "wait",
-  "wait",
-  "complete",
-  "fail",
-  "reject",
-] as const;
-
-interface Act {
-  readonly do:
-    | "push"
-    | "claim"
-    | "report"
-    | "next"
-    | "together"
-    | "zombie"
-    | "crash"
-    | "due"
-    | "event"
-    | "input"
-    | "cancel"
-    | "retry";
-  readonly stack: string;
-  readonly worker: string;
-  readonly report: (typeof REPORTS)[number];
-  readonly event: string;
-  readonly priority: number;
-  readonly preempt: (typeof PREEMPTS)[number];
-  readonly isChild: boolean;
-  readonly delayed: boolean;
-  /** Which of those that it may be about. */
-  readonly pick: number;
-}
-
-const act = fc.record<Act>({
-  do: fc.constantFrom(
-    ...([
-      "push",
-      "push",
-      "push",
-      "claim",
-      "claim",
-      "claim",
-      "report",
-      "report",
-      "report",
-      "report",
-      "next",
-      "together",
-    ] as const),
-    ...(["zombie", "crash", "due", "event", "input", "cancel", "retry"] as const),
-  ),
-  stack: fc.constantFrom(...STACKS),
-  worker: fc.constantFrom(...WORKERS),
-  report: fc.constantFrom(...REPORTS),
-  event: fc.constantFrom("x", "child", "child", "timer", "input"),
-  priority: fc.constantFrom(0, 0, 0, 1),
-  preempt: fc.constantFrom("step", ...PREEMPTS),
-  isChild: fc.boolean(),
-  delayed: fc.constantFrom(false, false, false, true),
-  pick: fc.nat(20),
-});
-
-const plain: Act = {
-  do: "push",
-  stack: STACKS[0],
-  worker: "v",
-  report: "complete",
-  event: "",
-  priority: 0,
-  preempt: "step",
-  isChild: false,
-  delayed: false,
-  pick: 0,
-};
-const report = (one: Act["report"], event = ""): Act => {
-  return { ...plain, do: "report", report: one, event };
-};
-const once = (one: Act["do"]): Act => ({ ...plain, do: one });
-
-/** What random acts meet too seldom to be sure of it: each case once, whatever the seed. */
-const RARE: readonly (readonly Act[])[] = [
-  [plain, plain, once("claim"), once("next"), once("next"), once("next")],
-  [plain, once("claim"), report("wait", "input"), once("input"), once("claim"), report("complete")],
-  [plain, once("claim"), report("wait", "x"), { ...once("event"), event: "x" }, once("cancel")],
-  [plain, once("claim"), report("checkpoint"), report("release"), once("claim"), report("suspend")],
-  [plain, once("claim"), report("fail"), once("retry"), once("claim"), report("reject")],
-  [{ ...plain, delayed: true }, once("due"), once("claim"), once("crash"), once("zombie")],
-  [
-    plain,
-    { ...plain, stack: STACKS[1] },
-    ...STACKS.map((stack) => ({ ...once("claim"), stack })),
-    once("together"),
-  ],
-  [once("report")],
-];
-
 describeOnPostgres("tasks do what the model does", (home) => {
   let bench: Bench;
   let store: TaskStore;

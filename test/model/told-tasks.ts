@@ -8,7 +8,7 @@ export function bodyOf({ report, event }: { readonly report: string; readonly ev
   body?: unknown;
   resume?: unknown;
 } {
-  if (report === "checkpoint") return { resume: 1 };
+  if (report === "checkpoint") return { resume: event };
   if (report === "complete") return { body: null };
   if (report === "fail" || report === "reject") return { body: { error: null } };
   if (report !== "wait") return {};

@@ -7,8 +7,11 @@ import { startService } from "../support/child.ts";
 
 const LONG_MS = 180_000;
 
+/** Longer than from the moment that it sleeps until the service is killed. */
+const NAP_MS = 3_000;
+
 test(
-  "A is at step 4 of 8 when B comes; during B, C; the service is killed: C, B, and A goes on at step 5",
+  "A is at step 4 of 8 when B comes; during B, C; the service is killed: C, B, and A goes on at step 5; who slept sleeps on, and no longer",
   { timeout: 2 * LONG_MS },
   async () => {
     const dataDir = await scratchDataDir();
@@ -20,6 +23,12 @@ test(
     let crash!: () => void;
     const toCrash = new Promise<void>((resolve) => (crash = resolve));
 
+    const phaseOf = (id: string): Promise<string> =>
+      client.tasks.get(id).then(
+        ({ phase }) => phase,
+        () => "",
+      );
+
     async function follow(task: Task, run: Run): Promise<string> {
       const name = task.id;
       for (let step = Number(task.resumePoint ?? 0) + 1; step <= 8; step++) {
@@ -27,6 +36,8 @@ test(
         if (name === "A" && step === 4) await client.tasks.push("agent", { id: "B" });
         if (name === "B" && step === 1 && !ends.includes("C")) {
           await client.tasks.push("agent", { id: "C" });
+          await client.tasks.push("sleeper", { id: "S" });
+          await expect.poll(() => phaseOf("S"), { timeout: LONG_MS }).toBe("waiting");
           await first.child.kill();
           crash();
         }
@@ -36,25 +47,31 @@ test(
       return name;
     }
 
+    const naps: number[] = [];
+    async function nap(_task: Task, run: Run): Promise<string> {
+      naps.push(Date.now());
+      await run.sleep("nap", NAP_MS);
+      return "rested";
+    }
+
+    client.startLifoTaskProcessor(nap, { stacks: ["sleeper"], waitMs: 2_000 });
     await client.tasks.push("agent", { id: "A" });
-    client.startLifoTaskProcessor(follow, { waitMs: 2_000 });
+    client.startLifoTaskProcessor(follow, { stacks: ["agent"], waitMs: 2_000 });
     await toCrash;
     const listen = ["--listen", first.url.replace("http://", "")];
     const second = await startService([...args, ...listen], { timeoutMs: LONG_MS });
     expect(second.url).toBe(first.url);
-    await expect
-      .poll(
-        () =>
-          client.tasks.get("A").then(
-            ({ phase }) => phase,
-            () => "",
-          ),
-        { timeout: LONG_MS },
-      )
-      .toBe("completed");
+    await expect.poll(() => phaseOf("A"), { timeout: LONG_MS }).toBe("completed");
+    await expect.poll(() => phaseOf("S"), { timeout: LONG_MS }).toBe("completed");
+    const sleeper = await client.tasks.get("S");
     await client.close();
     await second.child.kill("SIGTERM");
 
+    expect(sleeper).toMatchObject({ result: "rested", attempt: 1 });
+    const [{ receipt }] = sleeper.effects as [{ receipt: { until: number } }];
+    // Waking is by the database's clock, which counts from when it was told, and rounds up.
+    expect(naps).toHaveLength(2);
+    expect(naps[1]).toBeGreaterThanOrEqual(receipt.until);
     expect(ends).toEqual(["C", "B", "A"]);
     const stepsOf = (name: string): string[] => steps.filter((step) => step.startsWith(name));
     expect(stepsOf("A").slice(0, 5)).toEqual(["A1", "A2", "A3", "A4", "A5"]);

@@ -37,7 +37,6 @@ begin
   v_move.is_resumed := p_report <> 'fail';
   if p_resume is not null then
     v_edits := v_edits || json_build_object('op', 'add', 'path', '/resumePoint', 'value', p_resume);
-    v_move.crashes := 0;
   end if;
   if p_task.phase = 'canceling' and p_report in ('suspend', 'release', 'wait') then
     v_move.phase := 'canceled';

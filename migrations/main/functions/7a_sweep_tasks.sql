@@ -1,9 +1,23 @@
+-- What a task has come to, in 16 bytes: where it goes on, how many results came to it, how many effects it has receipts of.
+create or replace function agent_state.progress_mark(p_task_no bigint)
+returns bytea language plpgsql stable as $$
+declare
+  v_document json;
+begin
+  select agent_state.document_or_null(s.state_no, s.version) into v_document from agent_state.states s where s.state_no = p_task_no;
+  return substr(sha256(convert_to(concat_ws(E'\x1f', v_document ->> 'resumePoint',
+    case when json_typeof(v_document -> 'results') = 'array' then json_array_length(v_document -> 'results') end,
+    (select count(*) from agent_state.effects e where e.task_no = p_task_no and e.done_at is not null)), 'UTF8')), 1, 16);
+end $$;
+
 -- Takes from workers whose lease ran out what they held: their epoch is over, the tasks are ready for others. One that is being
--- canceled is canceled. One that crashed its holder too often in a row, without a checkpoint between, is confused: it would go on so.
+-- canceled is canceled. One that crashed its holder too often in a row, and came to nothing in which it had not been before, is confused: it would go
+-- on so. That it made a checkpoint says little: after each crash it makes the same one again.
 create or replace function agent_state.take_over(p_worker_no bigint[], out taken integer, out canceled integer)
 language plpgsql as $$
 declare
   c_crashes constant integer := coalesce((select m.value::integer from agent_state.meta m where m.name = 'crash_budget'), 3);
+  c_marks   constant integer := 8;   -- a circle of more stations is taken for progress
   v_tasks   bigint[];
   v_moves   agent_state.task_move[];
 begin
@@ -13,13 +27,20 @@ begin
   canceled := 0;
   if v_tasks is null then return; end if;
   perform agent_state.lock_stacks(v_tasks);
-  select array_agg(row(t.task_no, n.phase, case n.phase when 'confused' then '{"m":{"reason":"it lost its worker too often"}}' else '{"m":{}}' end,
-                       case n.phase when 'canceled' then '{"error":{"message":"canceled"}}' end, true, null, false, t.crashes + 1,
-                       null, null, null, null, null, null, null, 'lease lost')::agent_state.task_move order by t.task_no)
+  with lost as materialized (
+    select t.task_no, t.phase, g.mark, g.mark = any (t.crash_marks) as is_known, case when g.mark = any (t.crash_marks) then t.crashes else 0 end as crashes
+      from unnest(v_tasks) u(task_no) join agent_state.tasks t on t.task_no = u.task_no
+      join agent_state.workers w on w.worker_no = t.worker_no and w.lease_until <= clock_timestamp(),
+           lateral (select agent_state.progress_mark(t.task_no) as mark offset 0) g
+  ), marked as (
+    update agent_state.tasks t set crash_marks = (l.mark || coalesce(t.crash_marks, '{}'))[:c_marks]
+      from lost l where t.task_no = l.task_no and l.is_known is not true
+  )
+  select array_agg(row(l.task_no, n.phase, case n.phase when 'confused' then '{"m":{"reason":"it lost its worker too often"}}' else '{"m":{}}' end,
+                       case n.phase when 'canceled' then '{"error":{"message":"canceled"}}' end, true, null, false, l.crashes + 1,
+                       null, null, null, null, null, null, null, 'lease lost')::agent_state.task_move order by l.task_no)
     into v_moves
-    from unnest(v_tasks) u(task_no) join agent_state.tasks t on t.task_no = u.task_no
-    join agent_state.workers w on w.worker_no = t.worker_no and w.lease_until <= clock_timestamp(),
-         lateral (select case when t.phase = 'canceling' then 'canceled' when t.crashes >= c_crashes then 'confused' else 'ready' end as phase) n;
+    from lost l, lateral (select case when l.phase = 'canceling' then 'canceled' when l.crashes >= c_crashes then 'confused' else 'ready' end as phase) n;
   perform agent_state.move_tasks(v_moves, null);
   select count(*), count(*) filter (where m.phase = 'canceled') into taken, canceled from unnest(v_moves) m;
 end $$;

@@ -16,7 +16,7 @@ begin
     select l.*, case when l.phase in ('waiting', 'input_required', 'auth_required') then l.document -> 'wait' end as wait from looked l
   )
   update agent_state.tasks t set
-      phase = case when w.deleted then 'canceled' else w.phase end, epoch = t.epoch + 1, worker_no = null, is_resumed = true, crashes = 0, last_report = null,
+      phase = case when w.deleted then 'canceled' else w.phase end, epoch = t.epoch + 1, worker_no = null, is_resumed = true, crashes = 0, crash_marks = null, last_report = null,
       seq = n.seq, turn = case when w.phase in ('ready', 'suspended') and not w.deleted then n.seq end,
       run_at = case when w.phase = 'submitted' and not w.deleted then coalesce(t.run_at, clock_timestamp()) end,
       wait_for = w.wait ->> 'for', wait_name = w.wait ->> 'name',
