@@ -92,9 +92,13 @@ function newSandbox({ podUid, podName, namespace, at }: LifecycleFact): Sandbox 
 
 function tell(sandbox: Sandbox, fact: LifecycleFact): Sandbox {
   const { at, incarnation } = fact;
-  if (fact.fact === "deleted") return { ...sandbox, deleted: earliest(sandbox.deleted, at) };
+  // Until a form is read it is as old as the first that was told of it, whatever came first.
+  const since = sandbox.version === "" ? earliest(sandbox.at, at) : sandbox.at;
+  if (fact.fact === "deleted") {
+    return { ...sandbox, at: since, deleted: earliest(sandbox.deleted, at) };
+  }
   if (fact.fact === "create" && incarnation === null) {
-    return { ...sandbox, requested: earliest(sandbox.requested, at) };
+    return { ...sandbox, at: since, requested: earliest(sandbox.requested, at) };
   }
   const form = formOf(fact);
   const begun = sandbox.begun || form.fact !== "create";
