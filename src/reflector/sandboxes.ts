@@ -20,6 +20,7 @@ export interface SandboxesOptions extends Omit<
 
 type Version = (typeof SANDBOX_VERSIONS)[number];
 
+/** A short answer takes no longer, whatever a watch may. */
 const SILENCE_MS = 30_000;
 
 /**
@@ -83,7 +84,8 @@ export class Sandboxes {
 
   /** The version that is read, where the API server has one of those. */
   async #look(signal: AbortSignal): Promise<Version | null> {
-    const options: RequestOptions = { silenceMs: SILENCE_MS, signal };
+    const silenceMs = Math.min(this.#options.silenceMs ?? SILENCE_MS, SILENCE_MS);
+    const options: RequestOptions = { silenceMs, signal };
     try {
       const group = (await this.#options.client.get(`/apis/${SANDBOX_GROUP}`, options)) as {
         readonly versions?: readonly { readonly version?: string }[];

@@ -78,6 +78,8 @@ export class FaultyApiServer {
     for (const [place, { plural }] of this.#objects) {
       if (versions.length === 0 && plural === "sandboxes") this.#objects.delete(place);
     }
+    // Where a kind comes back its changes begin anew: who asks for those since before that is told to list.
+    if (versions.length === 0) this.#forgetChanges();
     for (const watch of this.#watches.keys()) watch.end();
     this.#watches.clear();
   }
@@ -109,10 +111,8 @@ export class FaultyApiServer {
 
   /** Breaks what is open off, and does the same to the request after it. */
   fail(fault: Fault): void {
-    if (fault === "gone") {
-      this.#log = [];
-      this.#oldest = this.#version;
-    } else if (fault === "half") {
+    if (fault === "gone") this.#forgetChanges();
+    else if (fault === "half") {
       const half = JSON.stringify({
         type: "MODIFIED",
         object: [...this.#objects.values()][0]?.object,
@@ -122,6 +122,11 @@ export class FaultyApiServer {
     if (fault === "gone" || fault === "half") this.#met.push(fault);
     for (const watch of this.#watches.keys()) setImmediate(() => watch.destroy());
     this.#watches.clear();
+  }
+
+  #forgetChanges(): void {
+    this.#log = [];
+    this.#oldest = this.#version += 1;
   }
 
   #change(
