@@ -54,6 +54,15 @@ export type {
 } from "./state/fsck.ts";
 export type { FactSink } from "./state/fact-sink.ts";
 export type { Json, JsonObject } from "./state/json.ts";
+export { fromA2a, fromMcp, standingOf, toA2a, toMcp } from "./state/protocol-tasks.ts";
+export type {
+  A2aTask,
+  A2aTaskState,
+  McpTask,
+  McpTaskStatus,
+  TaskPhase,
+  TaskStanding,
+} from "./state/protocol-tasks.ts";
 export type { Desired, Fact, FactSource, LifecycleFact } from "./state/lifecycle-fact.ts";
 export type {
   AppendRequest,

@@ -10,6 +10,11 @@ test("the library exports these names and no others", () => {
     "RunInterrupted",
     "StateConsumer",
     "StateManager",
+    "fromA2a",
+    "fromMcp",
+    "standingOf",
     "startRuntime",
+    "toA2a",
+    "toMcp",
   ]);
 });
