@@ -104,12 +104,17 @@ function about({ lease, attempt, priority, runAt, createdAt }) {
   ].flat();
 }
 
+function workerOf({ worker, since, until }) {
+  const claimed = since === undefined ? "" : ` since ${exactly(since)}`;
+  return `${worker}${claimed}, until ${exactly(until)} unless it goes on`;
+}
+
 function taskDetails(task, refresh) {
   const { lease, wait, parent, children, effects, results } = task;
   return [
     facts([
       ["task", stateLink(task.id)],
-      ["worker", lease && `${lease.worker}, until ${exactly(lease.until)} unless it goes on`],
+      ["worker", lease && workerOf(lease)],
       ["attempt", `${task.attempt}, epoch ${task.epoch}`],
       ["parent", parent && stateLink(parent)],
       ["children", children.length > 0 ? h("span", null, children.map(childOf)) : undefined],

@@ -17,7 +17,7 @@ import type {
   WaitReport,
   WorkerBeat,
 } from "../state/task-face.ts";
-import type { Effect, Task, TaskDetails } from "../state/task.ts";
+import type { Effect, Task, TaskDetails, TaskLease } from "../state/task.ts";
 import { decode } from "./decode.ts";
 import { dataText, queryOf } from "./encode.ts";
 import type { Call } from "./transport.ts";
@@ -149,7 +149,7 @@ interface WireTask extends Omit<
   readonly seq: string | null;
   readonly epoch: string;
   readonly parent?: string;
-  readonly lease?: { readonly worker: string; readonly until: string };
+  readonly lease?: { readonly worker: string; readonly until: string; readonly since?: string };
   readonly runAt?: string;
   readonly deadline?: string;
   readonly createdAt: string;
@@ -162,10 +162,18 @@ function toTask(wire: WireTask): Task {
     seq: seq === null ? null : BigInt(seq),
     epoch: BigInt(wire.epoch),
     parent: wire.parent ?? null,
-    lease: lease === undefined ? null : { ...lease, until: new Date(lease.until) },
+    lease: lease === undefined ? null : leaseOf(lease),
     runAt: dateOf(runAt),
     deadline: dateOf(deadline),
     createdAt: new Date(wire.createdAt),
+  };
+}
+
+function leaseOf({ worker, until, since }: NonNullable<WireTask["lease"]>): TaskLease {
+  return {
+    worker,
+    until: new Date(until),
+    ...(since === undefined ? {} : { since: new Date(since) }),
   };
 }
 

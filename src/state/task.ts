@@ -42,14 +42,23 @@ export interface Task {
   readonly error?: Json;
   /** What it waits for. */
   readonly wait?: Json;
-  /** Who works on it, and until when unless that worker's heartbeat goes on. */
-  readonly lease: { readonly worker: string; readonly until: Date } | null;
+  /** Who works on it. */
+  readonly lease: TaskLease | null;
   /** When it becomes due, while that is to come. */
   readonly runAt: Date | null;
   readonly deadline: Date | null;
   /** The task that ended and that this one takes the place of. */
   readonly supersedes?: string;
   readonly createdAt: Date;
+}
+
+/** Who works on a task. */
+export interface TaskLease {
+  readonly worker: string;
+  /** Unless that worker's heartbeat goes on. */
+  readonly until: Date;
+  /** When it was claimed, in answers of `get` and `stack`, as far as history goes back. */
+  readonly since?: Date;
 }
 
 /** The end of a child, an event, or a person's answer. */

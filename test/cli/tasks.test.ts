@@ -35,9 +35,12 @@ test("tasks are pushed, and a stack shows them in the order in which they run", 
   expect(items.map(({ id }) => id)).toEqual(["b", "a", "c"]);
   await claim("agent-1");
   const table = (await service.output(["stack", "agent-1"])).split("\n");
-  expect(table[0]).toMatch(/TASK +PHASE +WORKER +KIND/);
-  expect(table[1]).toMatch(/^b +working +w +mail/);
-  expect(table[2]).toMatch(/^a +ready +- /);
+  expect(table[0]).toMatch(/TASK +PHASE +WORKER +FOR +KIND/);
+  expect(table[1]).toMatch(/^b +working +w +\d+(?:\.\d+)? ?[a-zµ]+ +mail/);
+  expect(table[2]).toMatch(/^a +ready +- +- /);
+  expect(await service.output(["task", "b"])).toMatch(
+    /worker +w since [\d-]+ [\d:]+, its lease until /,
+  );
 });
 
 test("the same key pushes once", async () => {

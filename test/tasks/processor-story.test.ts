@@ -68,10 +68,10 @@ test(
     await second.child.kill("SIGTERM");
 
     expect(sleeper).toMatchObject({ result: "rested", attempt: 1 });
-    const [{ receipt }] = sleeper.effects as [{ receipt: { until: number } }];
+    const { until } = sleeper.effects[0]!.receipt as { readonly until: number };
     // Waking is by the database's clock, which counts from when it was told, and rounds up.
     expect(naps).toHaveLength(2);
-    expect(naps[1]).toBeGreaterThanOrEqual(receipt.until);
+    expect(naps[1]).toBeGreaterThanOrEqual(until);
     expect(ends).toEqual(["C", "B", "A"]);
     const stepsOf = (name: string): string[] => steps.filter((step) => step.startsWith(name));
     expect(stepsOf("A").slice(0, 5)).toEqual(["A1", "A2", "A3", "A4", "A5"]);

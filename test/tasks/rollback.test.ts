@@ -81,6 +81,42 @@ describeOnHomes("a scope that goes back with tasks in it", (home) => {
     expect((await tasks.claimOne("w")).id).toBe("a");
   });
 
+  test("lets a parent push again what it had pushed: another life, with the receipts, and without who worked on the first", async () => {
+    const tasks = open();
+    await tasks.push(pushOf("parent"));
+    const parent = await tasks.claimOne("w");
+    const push = pushOf("child", { parent: "parent" });
+    await tasks.push(push);
+    await tasks.report(parent, "wait", { body: { for: "child" } });
+    const first = await tasks.claimOne("w");
+    const mail = { id: "child", epoch: first.epoch, key: "mail", receipt: '"sent"', again: false };
+    await store.recordEffect(namespace, mail);
+    await tasks.push(pushOf("grandchild", { parent: "child", stack: "other" }));
+    await tasks.report(await tasks.claimOne("w"), "complete", { body: 7 });
+    await manager.rollback("s", { namespace, toStep: 2n }); // to before the child was pushed
+    await until(() => store.sweep(1_000));
+    expect(await tasks.stack()).toEqual(["parent ready"]);
+
+    const again = await tasks.claimOne("w");
+    expect(await tasks.push(push)).toMatchObject([{ code: null, phase: "ready" }]);
+    expect((await tasks.report(first, "complete")).code).toBe("EPOCH_FENCED");
+    await tasks.report(again, "wait", { body: { for: "child" } });
+    const second = await tasks.claimOne("w");
+    expect(second).toMatchObject({ id: "child", attempt: 1 });
+    expect(second.epoch).toBeGreaterThan(first.epoch);
+    expect(second.results).toMatchObject([{ id: "grandchild", phase: "completed", result: 7 }]);
+    const told = await store.recordEffect(namespace, {
+      ...mail,
+      epoch: second.epoch,
+      receipt: null,
+    });
+    expect(told).toEqual({ code: null, standing: "done", receipt: '"sent"' });
+    await tasks.report(second, "complete", { body: 8 });
+    const { results } = await tasks.claimOne("w");
+    expect(results).toEqual([{ from: "task", id: "child", phase: "completed", result: 8 }]);
+    await auditDatabase(bench, namespace);
+  });
+
   test("tells a parent again what it has forgotten", async () => {
     const tasks = open();
     await tasks.push(pushOf("parent"));
@@ -139,6 +175,22 @@ describeOnHomes("a scope that goes back with tasks in it", (home) => {
     await tasks.report(next, "complete");
     await tasks.report(await tasks.claimOne("v"), "complete");
     expect(await tasks.stack()).toEqual([]);
+    await auditDatabase(bench, namespace);
+  });
+
+  test("one that was canceled before it arrived arrives after all: when it was to, or now", async () => {
+    const tasks = open();
+    for (const [id, runAt] of [
+      ["late", new Date("2999-01-01")],
+      ["due", new Date(0)],
+    ] as const) {
+      await tasks.push(pushOf(id, { runAt, idempotencyKey: `${namespace}.${id}` }));
+      await store.cancel(namespace, id, { reason: null, actor: null });
+      await goBack(1n);
+    }
+    expect(await tasks.stack()).toEqual(["due~6 ready", "late~3 submitted"]);
+    expect((await tasks.read("late~3")).runAt).toEqual(new Date("2999-01-01"));
+    expect((await tasks.claimOne("w")).id).toBe("due~6");
     await auditDatabase(bench, namespace);
   });
 

@@ -29,6 +29,8 @@ drop function if exists
                              integer[], integer[], integer[], text[], text[], text, integer, integer),
   agent_state_api.read_relay(integer[], bigint, bigint, bigint, integer, integer, integer),
   agent_state.write_tasks(bigint[], text[], json[], text[], text),
+  agent_state_api.read_tasks(text, text[]),
+  agent_state_api.read_stack(text, text, integer),
   agent_state.claim_next(text, bigint, bigint[], text[], integer, text),
   agent_state.write_claims(bigint[], text, text),
   agent_state.complete_one(text, bigint, bigint, json, text, text, text, integer, bigint[], text[], integer);

@@ -9,6 +9,23 @@ returns json language sql stable as $$
     '"deadline":' || to_json(p_deadline), '"maxAttempts":' || p_max_attempts, '"supersedes":' || to_json(p_supersedes), '"results":[]') || '}')::json
 $$;
 
+-- Tasks that are pushed under ids of some that are gone: deleted, or taken back with the push. How those were scheduled is forgotten, but for
+-- their epochs, which go on, so that who worked on one stays fenced; their receipts stay, and who is left of their children is the new one's.
+create or replace function agent_state.forget_gone(p_task_no bigint[])
+returns bigint[] language plpgsql as $$
+declare
+  v_epochs bigint[];
+begin
+  with gone as (
+    delete from agent_state.tasks t where t.task_no = any (p_task_no) returning t.task_no, t.epoch
+  ), children as (
+    update agent_state.tasks c set is_told = false where c.parent_no = any (p_task_no) and c.ended_at is not null
+  )
+  select array_agg(f.epoch order by u.n) into v_epochs
+    from unnest(p_task_no) with ordinality u(task_no, n) left join gone f on f.task_no = u.task_no;
+  return v_epochs;
+end $$;
+
 -- Pushes tasks, one a position of the arrays, each with its own fate: one that is refused leaves nothing. Those for one stack arrive
 -- in the order given. No id and no idempotency key may come twice in one call.
 --   p_run_at, p_delay_ms  it arrives then; null: now
@@ -35,6 +52,8 @@ declare
   v_tasks  bigint[];
   v_stacks bigint[];
   v_go     integer[];   -- those that nothing speaks against yet
+  v_isagain boolean;    -- whether one of them was there before, and is gone
+  v_epochs bigint[];
   v_tries  integer := 0;
 begin
   if exists (select from unnest(p_id) i(id) group by i.id having count(*) > 1)
@@ -84,21 +103,25 @@ begin
           from unnest(v_code, v_detail) with ordinality o(code, detail, n) left join committed c on c.n = o.n;
         perform set_config('agent_state.tasks', '', true);
 
-        select array_agg(s.state_no order by g.at), array_agg(s.scope_no order by g.at), array_agg(g.n order by g.at) into v_tasks, v_stacks, v_go
+        select array_agg(s.state_no order by g.at), array_agg(s.scope_no order by g.at), array_agg(g.n order by g.at), bool_or(s.version > 1)
+          into v_tasks, v_stacks, v_go, v_isagain
           from unnest(v_go) with ordinality g(n, at)
-          cross join lateral (select x.state_no, x.scope_no from agent_state.states x where x.namespace = p_namespace and x.id = p_id[g.n] limit 1) s
+          cross join lateral (select x.state_no, x.scope_no, x.version from agent_state.states x where x.namespace = p_namespace and x.id = p_id[g.n] limit 1) s
          where v_code[g.n] is null;
         insert into agent_state.stacks (stack_no, namespace)
         select distinct u.stack_no, p_namespace from unnest(v_stacks) u(stack_no)
          where not exists (select from agent_state.stacks k where k.stack_no = u.stack_no) order by 1
         on conflict do nothing;
-        insert into agent_state.tasks (task_no, stack_no, seq, turn, parent_no, run_at, deadline, priority, depth, max_attempts, backoff_ms,
+        v_epochs := case when v_isagain then agent_state.forget_gone(v_tasks) end;
+        insert into agent_state.tasks (task_no, stack_no, seq, turn, epoch, parent_no, run_at, deadline, priority, depth, max_attempts, backoff_ms,
                                        max_backoff_ms, preempt, phase, kind)
-        select q.task_no, q.stack_no, q.seq, q.seq, v_parent[q.n], v_run_at[q.n], p_deadline[q.n], p_priority[q.n], v_depth[q.n], p_max_attempts[q.n],
-               p_backoff_ms[q.n], p_max_backoff_ms[q.n], p_preempt[q.n], case when v_run_at[q.n] is null then 'ready' else 'submitted' end, p_kind[q.n]
+        select q.task_no, q.stack_no, q.seq, q.seq, coalesce(q.epoch, 0), v_parent[q.n], v_run_at[q.n], p_deadline[q.n], p_priority[q.n],
+               v_depth[q.n], p_max_attempts[q.n], p_backoff_ms[q.n], p_max_backoff_ms[q.n], p_preempt[q.n],
+               case when v_run_at[q.n] is null then 'ready' else 'submitted' end, p_kind[q.n]
           from (select i.*, case when v_run_at[i.n] is null then nextval('agent_state.task_seq') end as seq
-                  from unnest(v_tasks, v_stacks, v_go) i(task_no, stack_no, n) offset 0) q;
+                  from unnest(v_tasks, v_stacks, v_go, v_epochs) i(task_no, stack_no, n, epoch) offset 0) q;
         perform agent_state.follow_up(v_stacks, null, null, p_actor);
+        if v_isagain then perform agent_state.reconcile_tasks(1000); end if;
       end if;
 
       return query

@@ -26,7 +26,7 @@ const task = {
   result: anyJson,
   error: anyJson,
   wait: anyJson,
-  lease: object({ worker: name, until: time }),
+  lease: object({ worker: name, until: time, since: time }, ["since"]),
   runAt: time,
   deadline: time,
   supersedes: name,

@@ -8,14 +8,14 @@ import { TASK_COLUMNS, taskOf } from "./task-row.ts";
 const READ_TASKS = {
   fn: "read_tasks",
   parameters: { namespace: "text", id: "text[]" },
-  columns: [...TASK_COLUMNS, "worker", "run_at", "children", "effects"],
+  columns: [...TASK_COLUMNS, "worker", "run_at", "held_since", "children", "effects"],
   writes: false,
 } as const satisfies Operation;
 
 const READ_STACK = {
   fn: "read_stack",
   parameters: { namespace: "text", stack: "text", limit: "integer" },
-  columns: [...TASK_COLUMNS, "worker", "run_at"],
+  columns: [...TASK_COLUMNS, "worker", "run_at", "held_since"],
   writes: false,
 } as const satisfies Operation;
 
@@ -37,8 +37,8 @@ export async function readTasks(
   const rows = await reader.call(READ_TASKS, { namespace, id: ids });
   return rows.map((row) => ({
     ...plainTask(row, namespace),
-    children: JSON.parse(text(row, 16)) as TaskDetails["children"],
-    effects: (JSON.parse(text(row, 17)) as EffectJson[]).map(effectOf),
+    children: JSON.parse(text(row, 17)) as TaskDetails["children"],
+    effects: (JSON.parse(text(row, 18)) as EffectJson[]).map(effectOf),
   }));
 }
 
@@ -53,7 +53,8 @@ export async function readStack(
 }
 
 function plainTask(row: Row, namespace: string): Task {
-  const held = { worker: row[14] ?? null, runAt: optional(row, 15, date) };
+  const since = optional(row, 16, date);
+  const held = { worker: row[14] ?? null, since, runAt: optional(row, 15, date) };
   return taskOf(row, { namespace }, held);
 }
 

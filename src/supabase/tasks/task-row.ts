@@ -37,7 +37,11 @@ interface TaskDocument {
 export function taskOf(
   row: Row,
   { namespace, at = 0 }: { readonly namespace: string; readonly at?: number },
-  held: { readonly worker: string | null; readonly runAt: Date | null },
+  held: {
+    readonly worker: string | null;
+    readonly since?: Date | null;
+    readonly runAt: Date | null;
+  },
 ): Task {
   const document = JSON.parse(text(row, at + 13)) as JsonObject & TaskDocument;
   const { input, preempt, results, resumePoint, result, error, wait, supersedes } = document;
@@ -61,10 +65,18 @@ export function taskOf(
     ...(result === undefined ? {} : { result }),
     ...(error === undefined ? {} : { error }),
     ...(wait === undefined ? {} : { wait }),
-    lease: held.worker === null || until === null ? null : { worker: held.worker, until },
+    lease: leaseOf(held, until),
     runAt: held.runAt,
     deadline: optional(row, at + 10, date),
     ...(supersedes === undefined ? {} : { supersedes }),
     createdAt: date(row, at + 12),
   };
+}
+
+function leaseOf(
+  { worker, since = null }: { readonly worker: string | null; readonly since?: Date | null },
+  until: Date | null,
+): Task["lease"] {
+  if (worker === null || until === null) return null;
+  return { worker, until, ...(since === null ? {} : { since }) };
 }

@@ -15,6 +15,11 @@ export function stackLines(
     { title: "TASK", cell: ({ id }) => id, atLeast: 16 },
     { title: "PHASE", cell: ({ phase }) => phase },
     { title: "WORKER", cell: ({ lease }) => lease?.worker ?? "-", atLeast: 8 },
+    {
+      title: "FOR",
+      cell: ({ lease }) => (lease?.since === undefined ? "-" : age(lease.since)),
+      align: "right",
+    },
     { title: "KIND", cell: ({ kind }) => kind },
     { title: "PRIORITY", cell: ({ priority }) => String(priority), align: "right" },
     { title: "SEQ", cell: ({ seq }) => (seq === null ? "-" : String(seq)), align: "right" },
@@ -35,7 +40,9 @@ export function taskLines(task: TaskDetails): string[] {
     ["phase", task.phase],
     [
       "worker",
-      lease === null ? null : `${lease.worker}, its lease until ${formatTime(lease.until)}`,
+      lease === null
+        ? null
+        : `${lease.worker}${lease.since === undefined ? "" : ` since ${formatTime(lease.since)}`}, its lease until ${formatTime(lease.until)}`,
     ],
     ["priority", `${task.priority}, arrival ${task.seq ?? "not due yet"}, depth ${task.depth}`],
     ["attempt", `${task.attempt}, epoch ${task.epoch}`],
