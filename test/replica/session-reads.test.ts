@@ -142,10 +142,10 @@ describe("reads beside a replica", () => {
     await here.updateState("doubt", "note", 1);
     await waitForReplay(pair);
     await withPausedReplay(async () => {
-      const manager = pair.openManager({ statementTimeoutMs: 300 });
+      const manager = pair.openManager({ statementTimeoutMs: 1_000 }); // less, and a busy replica is out of use
       await untilInUse(manager);
       const lock =
-        "begin; lock table agent_state.states in share mode; select pg_sleep(0.8); commit";
+        "begin; lock table agent_state.states in share mode; select pg_sleep(2.5); commit";
       const held = pair.main.sql(lock);
       await sleep(100);
       const error: unknown = await manager.updateState("doubt", "note", 2).catch((e: unknown) => e);
