@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StateManager } from "../../src/manager/state-manager.ts";
 import type { AgentRuntimeError } from "../../src/state/errors.ts";
@@ -54,6 +54,16 @@ describe("reads beside a replica", () => {
     expect(await here.readState("served", { consistency: "strong" })).toMatchObject({
       servedBy: "main",
     });
+  });
+
+  test("may be many at once without a warning of Node's", async () => {
+    const warnings: string[] = [];
+    const listen = ({ message }: Error): void => void warnings.push(message);
+    process.on("warning", listen);
+    onTestFinished(() => void process.off("warning", listen));
+    await Promise.all(Array.from({ length: 50 }, (_, n) => here.list({ scope: `many-${n}` })));
+    await sleep(0); // they are emitted in a later turn
+    expect(warnings).toEqual([]);
   });
 
   test("of a state, its absence, its history and lists of it are never older than what was written here", async () => {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Clock } from "../../service/clock.ts";
 import type { Logger } from "../../service/log-port.ts";
 
@@ -17,7 +18,7 @@ export class Breaker {
   #told: string | null = null;
   #mayCloseAt = 0;
   #hasEnded = false;
-  #opening = new AbortController();
+  #opening = newOpening();
 
   constructor(clock: Clock, log: Logger) {
     this.#clock = clock;
@@ -66,7 +67,7 @@ export class Breaker {
     this.#reason = null;
     this.#told = null;
     this.#comesUpUntilMs = 0;
-    this.#opening = new AbortController();
+    this.#opening = newOpening();
     this.#log.info({}, "the replica serves reads");
   }
 
@@ -74,4 +75,11 @@ export class Breaker {
     this.#reason = reason;
     this.#opening.abort();
   }
+}
+
+/** Each read that is under way listens for it. */
+function newOpening(): AbortController {
+  const opening = new AbortController();
+  setMaxListeners(0, opening.signal);
+  return opening;
 }
