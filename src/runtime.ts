@@ -23,6 +23,7 @@ import { databaseAddress } from "./runtime/database-address.ts";
 import { messagesInfo, openBus, startMessages } from "./runtime/messages.ts";
 import type { Messages } from "./runtime/messages.ts";
 import { fsckInfo } from "./runtime/fsck.ts";
+import { Opened } from "./runtime/opened.ts";
 import { cacheInfo, openSharedCache } from "./runtime/shared-cache.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
 import type { LeaseThreadWay } from "./runtime/lease-thread.ts";
@@ -34,7 +35,8 @@ import type { OpenConsumerOptions } from "./runtime/state-consumer.ts";
 import { prepareSchema } from "./supabase/prepare-schema.ts";
 import { createServiceLogin, SERVICE_LOGIN } from "./supabase/service-login.ts";
 import { openStateStore } from "./supabase/state-store.ts";
-import type { DatabaseAddress, TransportOptions } from "./supabase/transport.ts";
+import type { ReplicaWay } from "./supabase/state-store.ts";
+import type { TransportOptions } from "./supabase/transport.ts";
 
 /** A running service. */
 export interface Runtime {
@@ -162,14 +164,14 @@ function openStore(
   main: TransportOptions,
   { limits }: Config,
   around: {
-    readonly replica: TransportOptions["address"] | null;
+    readonly replica: ReplicaPlace | null;
     readonly isAlone: boolean;
     readonly log: Logger;
   },
 ): StateStore {
-  const { replica: address, ...others } = around;
+  const { replica: place, ...others } = around;
   const { dataBytes, dataDepth } = limits;
-  const replica = address === null ? {} : { replica: { ...main, address } };
+  const replica = place === null ? {} : { replica: { ...main, ...place } };
   return openStateStore({ ...main, dataBytes, dataDepth, ...replica, ...others });
 }
 
@@ -186,19 +188,20 @@ function wayTo(address: TransportOptions["address"], config: Config): TransportO
 async function openParts(config: Config, log: Logger): Promise<Parts> {
   const metrics = new Metrics();
   const main = databaseAddress(config, "main");
-  const home = main === null ? await openHome(config, log, metrics) : null;
-  const shared = openSharedCache(config, log);
+  const opened = new Opened();
+  const home = opened.keep(main === null ? await openHome(config, log, metrics) : null);
   try {
     const way = wayTo(main ?? home!.address("main"), config);
     const { applied } = await prepareSchema(way);
     if (applied.length > 0) log.info({ applied }, "the schema is up to date");
-    const replica = replicaAddress(config, home);
+    const replica = replicaOf(config, home);
     const service = home === null ? way : await asService(way, home);
-    const rollback = await openRollback(config, { main: service, home, log, metrics });
-    const isAlone = home !== null;
-    const store = openStore(service, config, { replica, isAlone, log });
-    const bus = openBus(config, log);
+    const rollback = opened.keep(await openRollback(config, { main: service, home, log, metrics }));
+    const shared = opened.keep(openSharedCache(config, log));
+    const bus = opened.keep(openBus(config, log));
+    const store = opened.keep(openStore(service, config, { replica, isAlone: home !== null, log }));
     let messages: Messages | null = null;
+    const runsOn = await describeMain(store, config);
     const manager = new StateManager({
       store,
       ...(bus === null ? {} : { bus, lifecycleTopic: config.rocketmq.lifecycleTopic }),
@@ -223,14 +226,8 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       },
       onClosing: async () => messages?.stop(),
       leaseThread: leaseThreadOf({ way: service, limits: config.limits, settings: config.tasks }),
-      onClosed: async () => {
-        await bus?.close();
-        await shared?.close();
-        await rollback?.close();
-        await home?.close();
-      },
+      onClosed: () => opened.close(),
     });
-    const runsOn = await describeMain(manager, config);
     rollback?.follower.start(() => manager.isBusy);
     if (bus !== null) messages = startMessages(config, bus, { manager, store, log, metrics });
     return {
@@ -244,7 +241,7 @@ async function openParts(config: Config, log: Logger): Promise<Parts> {
       cache: () => cacheInfo(manager, config),
     };
   } catch (error) {
-    await Promise.all([shared?.close(), home?.close()]);
+    await opened.close();
     throw error;
   }
 }
@@ -261,11 +258,16 @@ function elsewhere(
   return url === "" ? [] : [{ name, runsOn: maskSecrets(url) }];
 }
 
-/** Where reads may go beside main; null: nowhere. */
-function replicaAddress(config: Config, home: EmbeddedHome | null): DatabaseAddress | null {
+/** Where reads may go beside main; one of our own, once it has come up. */
+type ReplicaPlace = Pick<ReplicaWay, "address" | "isUp">;
+
+/** Null: reads go to main. */
+function replicaOf(config: Config, home: EmbeddedHome | null): ReplicaPlace | null {
   const given = databaseAddress(config, "readonly");
-  if (given !== null || home === null || !config.roles.includes("readonly")) return given;
-  return { ...home.address("readonly"), user: SERVICE_LOGIN };
+  if (given !== null) return { address: given };
+  if (home === null || !config.roles.includes("readonly")) return null;
+  const address = { ...home.address("readonly"), user: SERVICE_LOGIN };
+  return { address, isUp: home.whenReady("readonly") };
 }
 
 /** On servers of its own the service calls functions only; elsewhere the URL or the key says who it is. */
@@ -286,8 +288,8 @@ function openHome(config: Config, log: Logger, metrics: Metrics): Promise<Embedd
   });
 }
 
-async function describeMain(manager: StateManager, config: Config): Promise<string> {
-  const { server, version } = await manager.describe();
+async function describeMain(store: StateStore, config: Config): Promise<string> {
+  const { server, version } = await store.describe();
   const [number] = version.split(" ");
   return config.supabase.main === ""
     ? `${server} ${number}, embedded in ${config.dataDir}`

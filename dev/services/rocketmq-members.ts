@@ -101,6 +101,7 @@ function proxyAt({ folder, ports, overrides }: Place): Member {
     localServeAddr: "127.0.0.1",
     grpcServerPort: ports.proxy,
     remotingListenPort: ports.proxyRemoting,
+    useEndpointPortFromRequest: true, // who comes another way, through a tunnel or a test's proxy, is told to go on that way
     // Shorter than 5 s and 10 s, so that a test need not wait that long.
     grpcClientConsumerMinLongPollingTimeoutMillis: 100,
     minInvisibleTimeMillsForRecv: 1_000,

@@ -24,8 +24,10 @@ export interface OrderedConsumerFigures {
 }
 
 const RETRY = { firstMs: 1_000, maxMs: 30_000 };
-/** What is given back comes again at once; a bus that does not take it back in time keeps it until its time runs out. */
-const GIVEN_BACK = { invisibleMs: 1, timeoutMs: 1_000 };
+/** So long what is given back still belongs to us. */
+const GIVEN_BACK_MS = 1;
+/** Who stops waits no longer for a bus that stands still: what it was not told comes again. */
+const LEAVE_MS = 1_000;
 
 /**
  * Takes messages off a bus: of one group one after the other, of different groups side by side. Each is kept
@@ -96,16 +98,21 @@ export class OrderedConsumer {
       for (const message of messages) {
         if (signal.aborted) {
           renewing.abort();
-          return await this.#giveBack([...waiting]);
+          return await this.#postpone([...waiting], { ms: GIVEN_BACK_MS, signal });
         }
         const fate = await this.#options.take(message, signal);
         if (fate === "retry") {
           this.#retried += 1;
           renewing.abort();
-          return await this.#postpone([...waiting], message.attempt);
+          const ms = signal.aborted
+            ? GIVEN_BACK_MS
+            : backoffMs(message.attempt, RETRY, Math.random());
+          return await this.#postpone([...waiting], { ms, signal });
         }
         waiting.delete(message);
-        await this.#options.consumer.acknowledge(message);
+        const acknowledge = (limit: AbortSignal): Promise<void> =>
+          this.#options.consumer.acknowledge(message, limit);
+        await untilLeft(acknowledge, signal);
       }
     } finally {
       this.#inFlight -= messages.length;
@@ -114,31 +121,17 @@ export class OrderedConsumer {
     }
   }
 
-  /** They come again later; where that cannot be said, when their time runs out. */
-  async #postpone(messages: readonly IncomingMessage[], attempt: number): Promise<void> {
+  /** They come again after so long; where that cannot be said, when their time has run out, as all behind them. */
+  async #postpone(
+    messages: readonly IncomingMessage[],
+    { ms, signal }: { readonly ms: number; readonly signal: AbortSignal },
+  ): Promise<void> {
     const { consumer, log } = this.#options;
-    const ms = backoffMs(attempt, RETRY, Math.random());
-    for (const message of messages) {
-      await consumer.renew(message, ms).catch((error: unknown) => {
+    const postpone = (message: IncomingMessage): Promise<void> =>
+      untilLeft((limit) => consumer.renew(message, ms, limit), signal).catch((error: unknown) => {
         log.debug({ error }, "a message comes again when its time has run out");
       });
-    }
-  }
-
-  /** Else they, and all behind them, would come to nobody until their time has run out. */
-  async #giveBack(messages: readonly IncomingMessage[]): Promise<void> {
-    const { consumer, log } = this.#options;
-    const { invisibleMs, timeoutMs } = GIVEN_BACK;
-    const signal = AbortSignal.timeout(timeoutMs);
-    const giving = messages.map((message) => consumer.renew(message, invisibleMs, signal));
-    for (const given of await Promise.allSettled(giving)) {
-      if (given.status === "rejected") {
-        log.debug(
-          { error: given.reason as unknown },
-          "a message comes again when its time has run out",
-        );
-      }
-    }
+    await Promise.all(messages.map(postpone));
   }
 
   /** Keeps them from coming to anybody else while they are worked on. */
@@ -153,6 +146,26 @@ export class OrderedConsumer {
         });
       }
     }
+  }
+}
+
+/** What `call` answers; once we stop it has a while for that, and no more. */
+async function untilLeft<Answer>(
+  call: (limit: AbortSignal) => Promise<Answer>,
+  stopping: AbortSignal,
+): Promise<Answer> {
+  const limit = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const leave = (): void => {
+    timer = setTimeout(() => limit.abort(), LEAVE_MS);
+  };
+  if (stopping.aborted) leave();
+  else stopping.addEventListener("abort", leave, { once: true });
+  try {
+    return await call(limit.signal);
+  } finally {
+    clearTimeout(timer);
+    stopping.removeEventListener("abort", leave);
   }
 }
 

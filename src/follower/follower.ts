@@ -21,8 +21,11 @@ import { Silence } from "./silence.ts";
 export interface FollowerOptions {
   readonly main: FollowedStore;
   readonly copies: CopyWriter & Pick<RollbackStore, "status">;
-  /** Makes the rollback database ready, before it is used first and after it failed. */
-  readonly prepare?: () => Promise<void>;
+  /**
+   * Makes the rollback database ready, before it is used first and after it failed. Answers why it is not ready yet,
+   * where only time is needed: then it is looked at again.
+   */
+  readonly prepare?: () => Promise<string | null>;
   /** How soon changes that other processes committed are seen. */
   readonly pollMs: number;
   /** The part of the time that it works at most while main is busy: from above 0 to 1. */
@@ -134,7 +137,7 @@ export class Follower {
   async #round(signal: AbortSignal): Promise<boolean> {
     const from = systemClock.monotonicMs();
     try {
-      await this.#prepare();
+      if (!(await this.#prepare())) return false;
       const lead = await this.#led();
       const more = lead !== null && (await this.#work(lead));
       await this.#refresh();
@@ -154,10 +157,15 @@ export class Follower {
   }
 
   /** A database that was away may come back as another one, without anything in it. */
-  async #prepare(): Promise<void> {
-    if (this.#isPrepared) return;
-    await this.#silence.during(async () => this.#options.prepare?.());
-    this.#isPrepared = true;
+  async #prepare(): Promise<boolean> {
+    if (this.#isPrepared) return true;
+    const notYet = await this.#silence.during(async () => this.#options.prepare?.());
+    this.#isPrepared = typeof notYet !== "string";
+    if (!this.#isPrepared) {
+      this.#state.health = "unavailable";
+      this.#state.reason = notYet!;
+    }
+    return this.#isPrepared;
   }
 
   /** Null: another one leads. */

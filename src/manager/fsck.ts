@@ -1,5 +1,6 @@
 import { Detector } from "../fsck/detector.ts";
 import type { DetectorFigures } from "../fsck/detector.ts";
+import { withDeadline } from "../service/deadline.ts";
 import type { Logger } from "../service/log-port.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { CHECK_NAMES } from "../state/fsck.ts";
@@ -40,6 +41,7 @@ export class Fsck {
   readonly #parts: FsckParts;
   readonly #detector: Detector;
   readonly #isOn: boolean;
+  readonly #stopping = new AbortController();
 
   constructor(parts: FsckParts, settings: FsckSettings = { sweepMs: 0, statesPerSecond: 0 }) {
     this.#parts = parts;
@@ -48,7 +50,7 @@ export class Fsck {
       store: parts.store.fsck,
       copies: {
         replica: replicaCopyOf(parts.store, settings.sweepMs),
-        rollback: settings.rollback ?? null,
+        rollback: heardUntil(this.#stopping.signal, settings.rollback ?? null),
         memory: memoryCopyOf(parts.cache, parts.directory),
       },
       sweepMs: settings.sweepMs,
@@ -71,6 +73,7 @@ export class Fsck {
   }
 
   stop(): Promise<void> {
+    this.#stopping.abort();
     return this.#detector.stop();
   }
 
@@ -109,6 +112,21 @@ export class Fsck {
       `A page has 1 to ${pageItems} items, not ${limit}.`,
     );
   }
+}
+
+/** The same copy; nobody waits for its answers any more once the signal aborts, as it may be silent. */
+function heardUntil(signal: AbortSignal, copy: RollbackCopy | null): RollbackCopy | null {
+  if (copy === null) return null;
+  const call = <Answer>(ask: () => Promise<Answer>): Promise<Answer> =>
+    withDeadline({ what: "The look at the rollback database", signal }, ask);
+  return {
+    status: () => call(() => copy.status()),
+    standing: (scope) => call(() => copy.standing(scope)),
+    standings: (after, limit) => call(() => copy.standings(after, limit)),
+    digests: (scope) => call(() => copy.digests(scope)),
+    change: (key) => call(() => copy.change(key)),
+    discard: (scope, reason) => call(() => copy.discard(scope, reason)),
+  };
 }
 
 function replicaCopyOf(

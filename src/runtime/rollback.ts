@@ -59,8 +59,11 @@ export async function openRollback(
     main: followed,
     copies,
     prepare: async () => {
-      const { applied } = await prepare();
+      const done = await prepare();
+      if (typeof done === "string") return done;
+      const { applied } = done;
       if (applied.length > 0) log.info({ applied }, "the schema of the rollback database is made");
+      return null;
     },
     pollMs: config.feed.pollMs,
     share: config.rollback.sharePercent / 100,
@@ -81,17 +84,17 @@ export async function openRollback(
   };
 }
 
-/** On a server of our own, once it has come up. */
+/** On a server of our own, once it has come up; until then, and while nothing is wrong with it, that it has not. */
 function preparing(
   way: TransportOptions,
   home: EmbeddedHome,
-): () => ReturnType<typeof prepareSchema> {
+): () => Promise<Awaited<ReturnType<typeof prepareSchema>> | string> {
   return async () => {
     const { state, reason } = home.status().find(({ name }) => name === "rollback")!;
-    if (state !== "ready") {
-      const why = reason === undefined ? "" : `: ${reason}`;
-      throw new AgentRuntimeError("UNAVAILABLE", `The rollback server is ${state}${why}.`);
-    }
+    const why = reason === undefined ? "" : `: ${reason}`;
+    const isNot = `The rollback server is ${state}${why}.`;
+    if (state === "starting" && reason === undefined) return isNot;
+    if (state !== "ready") throw new AgentRuntimeError("UNAVAILABLE", isNot);
     const done = await prepareSchema(way, "rollback");
     await createServiceLogin({ ...way, address: home.address("rollback") }, "rollback");
     return done;

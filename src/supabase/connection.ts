@@ -4,7 +4,7 @@ import { AS_TEXT } from "./rows.ts";
 import type { Row } from "./rows.ts";
 
 /** How long a server may take to answer a farewell; one that is silent is left without. */
-const FAREWELL_MS = 1_000;
+export const FAREWELL_MS = 1_000;
 
 /** How to reach a database: a `postgres://` URL, or a folder of unix sockets. */
 export type Address =
@@ -43,6 +43,7 @@ export class Connection {
   readonly #options: ConnectionOptions;
   #client: pg.Client | undefined;
   #connecting: Promise<pg.Client> | undefined;
+  #opening: pg.Client | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: ConnectionOptions) {
@@ -78,11 +79,14 @@ export class Connection {
   }
 
   async close(): Promise<void> {
-    const client = this.#client ?? (await this.#connecting?.catch(() => undefined));
+    let client = this.#client;
+    const cut = setTimeout(() => {
+      const silent = client ?? this.#opening;
+      if (silent !== undefined) destroy(silent);
+    }, FAREWELL_MS);
+    client ??= await this.#connecting?.catch(() => undefined);
     this.#client = undefined;
-    if (client === undefined) return;
-    const cut = setTimeout(() => destroy(client), FAREWELL_MS);
-    await client.end().catch(() => undefined);
+    await client?.end().catch(() => undefined);
     clearTimeout(cut);
   }
 
@@ -95,11 +99,14 @@ export class Connection {
     const client = new pg.Client(clientConfig(this.#options));
     client.on("error", () => this.#drop(client));
     client.on("end", () => this.#drop(client));
+    this.#opening = client;
     try {
       await client.connect();
     } catch (error) {
       destroy(client);
       throw error;
+    } finally {
+      this.#opening = undefined;
     }
     this.#client = client;
     return client;

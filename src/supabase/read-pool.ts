@@ -1,5 +1,5 @@
 import pg from "pg";
-import { clientConfig, destroy } from "./connection.ts";
+import { clientConfig, destroy, FAREWELL_MS } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { failureOf, sqlState } from "./failure.ts";
 import { AS_TEXT } from "./rows.ts";
@@ -64,6 +64,23 @@ export class ReadPool {
     const cut = (): void => this.#clients.forEach(destroy);
     const timer = cutAfterMs === undefined ? undefined : setTimeout(cut, cutAfterMs);
     await this.#pool.end();
+    clearTimeout(timer);
+    await this.#farewell();
+  }
+
+  /** The pool does not wait until its connections are gone, and one whose server is silent never would be. */
+  async #farewell(): Promise<void> {
+    if (this.#clients.size === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#pool.on("remove", () => {
+        if (this.#clients.size === 0) resolve();
+      });
+      timer = setTimeout(() => {
+        this.#clients.forEach(destroy);
+        resolve();
+      }, FAREWELL_MS);
+    });
     clearTimeout(timer);
   }
 

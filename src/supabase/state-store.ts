@@ -32,10 +32,16 @@ export interface StoreOptions extends TransportOptions {
   /** The most levels that a change to a document may lead to. */
   readonly dataDepth: number;
   /** A streaming replica of it, for reads; its lanes are not used. */
-  readonly replica?: TransportOptions;
+  readonly replica?: ReplicaWay;
   /** No other process uses main, so that none has to be told of what is committed here. */
   readonly isAlone?: boolean;
   readonly log?: Logger;
+}
+
+/** How a replica is reached. */
+export interface ReplicaWay extends TransportOptions {
+  /** Resolves once there is one to be asked; unsaid: there is. */
+  readonly isUp?: Promise<void>;
 }
 
 /** States, and scopes, whose place is remembered: some 100 bytes each. */
@@ -51,7 +57,7 @@ const PULSE_MS = { direct: 100, dataApi: 1_000 };
 
 /**
  * States in a PostgreSQL whose schema `prepareSchema` has seen to. Connects when first used; to a replica
- * at once.
+ * as soon as it is up.
  */
 export function openStateStore(options: StoreOptions): StateStore {
   const transport = openTransport(options);
@@ -63,10 +69,11 @@ export function openStateStore(options: StoreOptions): StateStore {
 function withReplica(
   main: StateStore,
   mainReader: Caller,
-  { replica: way, log = silentLog }: StoreOptions & { readonly replica: TransportOptions },
+  { replica: way, log = silentLog }: StoreOptions & { readonly replica: ReplicaWay },
 ): StateStore {
+  const { isUp = Promise.resolve(), ...transport } = way;
   // Whoever reads there has gone to main when they close, and the server may be frozen.
-  const ways = { ...way, lanes: 0, cutReadsAfterMs: FAREWELL_MS };
+  const ways = { ...transport, lanes: 0, cutReadsAfterMs: FAREWELL_MS };
   const reads = openTransport(ways);
   const probe = openTransport({ ...ways, readers: 1 });
   const seen = new Seen();
@@ -80,7 +87,10 @@ function withReplica(
     pulseMs: "dataApi" in way.address ? PULSE_MS.dataApi : PULSE_MS.direct,
     log,
   });
-  replica.start();
+  isUp.then(
+    () => replica.start(),
+    () => undefined, // it was closed before
+  );
   const close = async (): Promise<void> => {
     await Promise.all([reads.close(), probe.close()]);
   };

@@ -1,11 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { startRocketmq } from "../../dev/services/rocketmq.ts";
 import type { Rocketmq } from "../../dev/services/rocketmq.ts";
-import { findParts } from "../../dev/services/tools.ts";
 import { RocketmqBus } from "../../src/rocketmq/bus.ts";
 import { proofLength } from "../support/length.ts";
-import { closing, connectionTo, newTopic } from "../support/rocketmq.ts";
+import { closing, connectionTo, newTopic, ownRocketmqOf } from "../support/rocketmq.ts";
 import { until } from "../support/until.ts";
 
 vi.setConfig({ testTimeout: 900_000 });
@@ -100,13 +98,7 @@ interface Receiving {
 }
 
 test("members are killed and frozen: every message comes, in order in its group, and no error is left over", async (context) => {
-  const { rocketmq: tools } = findParts();
-  if (tools.missing !== undefined) {
-    context.skip(`no RocketMQ: ${tools.missing}`);
-    return;
-  }
-  const rocketmq = await startRocketmq({ tools });
-  onTestFinished(() => rocketmq.stop());
+  const rocketmq = await ownRocketmqOf(context);
   const unhandled: unknown[] = [];
   const onUnhandled = (error: unknown): void => void unhandled.push(error);
   process.on("unhandledRejection", onUnhandled);

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { inject, onTestFinished, type TestContext } from "vitest";
-import type { RocketmqAddress } from "../../dev/services/rocketmq.ts";
+import { startRocketmq } from "../../dev/services/rocketmq.ts";
+import type { Rocketmq, RocketmqAddress } from "../../dev/services/rocketmq.ts";
+import { findParts } from "../../dev/services/tools.ts";
 import { RocketmqAdmin } from "../../src/rocketmq/admin/admin.ts";
 import type { BrokerAddress } from "../../src/rocketmq/admin/admin.ts";
 import type { ConnectionSettings } from "../../src/rocketmq/settings.ts";
@@ -25,6 +27,34 @@ export async function findRocketmq(): Promise<RocketmqFound> {
 export async function rocketmqOf(context: Pick<TestContext, "skip">): Promise<RocketmqAddress> {
   const found = await findRocketmq();
   return "missing" in found ? context.skip(`no RocketMQ: ${found.missing}`) : found;
+}
+
+/** A RocketMQ of the test's own, to be harmed; it ends with the test. Where it cannot be had, the test is skipped. */
+export async function ownRocketmqOf(context: Pick<TestContext, "skip">): Promise<Rocketmq> {
+  const { rocketmq: tools } = findParts();
+  if (tools.missing !== undefined) {
+    if (process.env["CI"] === "true") throw new Error(`no RocketMQ: ${tools.missing}`);
+    return context.skip(`no RocketMQ: ${tools.missing}`);
+  }
+  const rocketmq = await startRocketmq({ tools });
+  onTestFinished(() => rocketmq.stop());
+  return rocketmq;
+}
+
+/** Settings of a service on it with topics and a group of its own: those of the names that begin with `own`. */
+export function serviceOn(
+  { endpoint, nameserver }: RocketmqAddress,
+  own: string,
+): Readonly<Record<string, string>> {
+  return {
+    AGENT_RUNTIME_MESSAGES: "rocketmq",
+    AGENT_RUNTIME_ROCKETMQ_LIFECYCLE_TOPIC: `${own}-facts`,
+    AGENT_RUNTIME_ROCKETMQ_UPDATES_TOPIC: `${own}-updates`,
+    ROCKETMQ_CONSUMER_GROUP: `${own}-services`,
+    ROCKETMQ_ENDPOINTS: endpoint,
+    ROCKETMQ_NAMESERVER_ADDRS: nameserver,
+    ROCKETMQ_STATE_TOPIC: `${own}-changes`,
+  };
 }
 
 /** How tests speak with it. */

@@ -4,14 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { TestContext } from "vitest";
-import { startRocketmq } from "../../dev/services/rocketmq.ts";
-import type { Rocketmq } from "../../dev/services/rocketmq.ts";
-import { findParts } from "../../dev/services/tools.ts";
 import { packageRoot } from "../../src/service/package-root.ts";
 import { Child, runProgram, startService } from "../support/child.ts";
 import { oneHome } from "../support/homes.ts";
 import { redisOf } from "../support/redis.ts";
-import { rocketmqOf } from "../support/rocketmq.ts";
+import { ownRocketmqOf, rocketmqOf, serviceOn } from "../support/rocketmq.ts";
 import { MortalProcess, mortalMember, mortalRedis } from "./mortals.ts";
 import type { Mortal } from "./mortals.ts";
 
@@ -47,21 +44,15 @@ export async function openPlace(
   onTestFinished(() => rmSync(cwd, { recursive: true, force: true }));
   const [redis, rocketmq, database] = await Promise.all([
     redisOf(context),
-    ownsRocketmq ? ownRocketmq(context) : undefined,
+    ownsRocketmq ? ownRocketmqOf(context) : undefined,
     oneHome()[0]!.createDatabase(),
   ]);
   onTestFinished(() => database.drop());
-  const { endpoint, nameserver } = rocketmq?.address ?? (await rocketmqOf(context));
+  const address = rocketmq?.address ?? (await rocketmqOf(context));
   const own = `travel-${randomUUID().slice(0, 8)}`;
-  const [topic, group] = [`${own}-changes`, `${own}-readers`];
-  const env = {
-    AGENT_RUNTIME_MESSAGES: "rocketmq",
-    AGENT_RUNTIME_ROCKETMQ_LIFECYCLE_TOPIC: `${own}-facts`,
-    AGENT_RUNTIME_ROCKETMQ_UPDATES_TOPIC: `${own}-updates`,
-    ROCKETMQ_CONSUMER_GROUP: `${own}-services`,
-    ROCKETMQ_ENDPOINTS: endpoint,
-    ROCKETMQ_NAMESERVER_ADDRS: nameserver,
-    ROCKETMQ_STATE_TOPIC: topic,
+  const group = `${own}-readers`;
+  const env: Readonly<Record<string, string>> = {
+    ...serviceOn(address, own),
     SUPABASE_DB_URL: database.url,
     DRAGONFLY_URL: redis.address.url,
   };
@@ -69,7 +60,10 @@ export async function openPlace(
   const { code, stderr } = await runProgram(making, { cwd, env });
   if (code !== 0) throw new Error(`no topics: ${stderr}`);
   const journal = join(cwd, "journal");
-  const settings = { messages: "rocketmq", rocketmq: { endpoints: [endpoint], stateTopic: topic } };
+  const settings = {
+    messages: "rocketmq",
+    rocketmq: { endpoints: [address.endpoint], stateTopic: env["ROCKETMQ_STATE_TOPIC"] },
+  };
   const args = [SCRIPT, MODULE, settings, { file: journal, group, invisibleMs }];
   const [first, second, consumer] = await Promise.all([
     mortalService({ cwd, env }),
@@ -96,17 +90,6 @@ export async function openPlace(
 
 function asArgument(value: string | object): string {
   return typeof value === "string" ? value : JSON.stringify(value);
-}
-
-async function ownRocketmq(context: TestContext): Promise<Rocketmq> {
-  const { rocketmq: tools } = findParts();
-  if (tools.missing !== undefined) {
-    if (process.env["CI"] === "true") throw new Error(`no RocketMQ: ${tools.missing}`);
-    return context.skip(`no RocketMQ: ${tools.missing}`);
-  }
-  const rocketmq = await startRocketmq({ tools });
-  onTestFinished(() => rocketmq.stop());
-  return rocketmq;
 }
 
 /** A service that is found where it was when it starts again. */

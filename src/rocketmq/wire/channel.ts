@@ -5,6 +5,7 @@ import type { ConnectionSettings, TlsSettings } from "../settings.ts";
 import { silence } from "./answer.ts";
 import { headersOf } from "./headers.ts";
 import { METHODS } from "./methods.ts";
+import { OwnedSockets } from "./owned-sockets.ts";
 
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024; // a batch of the largest messages; gRPC's own limit is 4 MiB
 const SILENT_CALLS = 3;
@@ -15,6 +16,11 @@ export interface Call {
   readonly signal?: AbortSignal | undefined;
 }
 
+interface Connection {
+  readonly client: Client;
+  readonly sockets: OwnedSockets;
+}
+
 /** The connection to one proxy. Calls that get no answer, one after the other, make it connect anew. */
 export class Channel {
   readonly endpoint: string;
@@ -22,7 +28,9 @@ export class Channel {
   onReconnect: () => void = () => undefined;
   readonly #settings: ConnectionSettings;
   readonly #clientId: string;
-  #client: Client;
+  #connection: Connection;
+  /** The one before, on which what was begun may still end. */
+  #former: Connection | undefined;
   readonly #running = new Set<{ cancel(): void }>();
   #silentCalls = 0;
   #isClosed = false;
@@ -31,12 +39,12 @@ export class Channel {
     this.endpoint = endpoint;
     this.#settings = settings;
     this.#clientId = clientId;
-    this.#client = this.#connect();
+    this.#connection = this.#connect();
   }
 
   /** One request, one answer. */
   async call(method: Method, request: object, call: Call): Promise<object> {
-    const client = this.#client;
+    const { client } = this.#connection;
     try {
       const answer = await this.#unary(client, method, { request, call });
       this.#silentCalls = 0;
@@ -48,7 +56,7 @@ export class Channel {
 
   /** One request, all answers. */
   async collect(method: Method, request: object, call: Call): Promise<readonly object[]> {
-    const client = this.#client;
+    const { client } = this.#connection;
     const { path, requestSerialize, responseDeserialize } = method;
     const stream = client.makeServerStreamRequest(
       path,
@@ -74,7 +82,7 @@ export class Channel {
   /** The stream on which both sides tell what they want. Its errors must be listened to. */
   openTelemetry(): ClientDuplexStream<object, object> {
     const { path, requestSerialize, responseDeserialize } = METHODS.telemetry;
-    return this.#client.makeBidiStreamRequest(
+    return this.#connection.client.makeBidiStreamRequest(
       path,
       requestSerialize,
       responseDeserialize,
@@ -90,7 +98,9 @@ export class Channel {
   close(): void {
     this.#isClosed = true;
     this.cancelCalls();
-    this.#client.close();
+    this.#connection.client.close();
+    this.#connection.sockets.end();
+    this.#former?.sockets.end();
   }
 
   #unary(
@@ -131,19 +141,22 @@ export class Channel {
   /** A connection on which nothing answers may be dead without anybody having been told. */
   #noted(client: Client, call: Call, error: unknown): Error {
     const failure = silence(call.what, error, call.signal?.aborted);
-    if (failure.code === "CANCELED" || client !== this.#client) return failure;
+    if (failure.code === "CANCELED" || client !== this.#connection.client) return failure;
     this.#silentCalls += 1;
     if (this.#silentCalls < SILENT_CALLS || this.#isClosed) return failure;
     this.#silentCalls = 0;
-    this.#client = this.#connect();
+    this.#former?.sockets.end();
+    this.#former = this.#connection;
+    this.#connection = this.#connect();
     client.close();
     this.onReconnect();
     return failure;
   }
 
-  #connect(): Client {
+  #connect(): Connection {
     const { tls } = this.#settings;
-    return new Client(targetOf(this.endpoint), secured(tls), {
+    const sockets = new OwnedSockets(secured(tls));
+    const client = new Client(targetOf(this.endpoint), sockets.credentials, {
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
       "grpc.max_send_message_length": MAX_MESSAGE_BYTES,
       "grpc.initial_reconnect_backoff_ms": 100,
@@ -158,6 +171,7 @@ export class Channel {
             "grpc.default_authority": tls.serverName,
           }),
     });
+    return { client, sockets };
   }
 
   #headers(): Metadata {

@@ -76,7 +76,7 @@ export class Pulse {
   /** A read failed for a reason that lies in the replica. */
   suspect(error: unknown, fault: "unreachable" | "schema"): void {
     const message = error instanceof Error ? error.message : String(error);
-    this.#options.breaker.open(
+    this.#options.breaker.suspect(
       fault === "schema" ? SCHEMA_IS_BEHIND : `it does not answer (${message})`,
     );
   }

@@ -88,7 +88,7 @@ export class Replica {
   }
 
   async close(): Promise<void> {
-    this.#breaker.open("it is closed", Number.POSITIVE_INFINITY);
+    this.#breaker.end();
     await this.#pulse.stop();
   }
 
