@@ -10,6 +10,8 @@ export interface LoadOptions extends CallOptions, Series {
   /** Who writes, each one write after the other. Several faces: writers in turn. */
   readonly faces: readonly StateFace[];
   readonly writers: number;
+  /** How long each rests after a write: where the load lasts as long as a trouble does, it need not be all that there can be. */
+  readonly restMs?: number;
 }
 
 export interface Load {
@@ -50,13 +52,14 @@ export function startReaders(options: {
 export function startLoad(options: LoadOptions): Load {
   const stopping = new AbortController();
   const { signal } = stopping;
-  const { ledger, faces, writers, ...rest } = options;
+  const { ledger, faces, writers, restMs = 0, ...rest } = options;
   const write = async (writer: number): Promise<void> => {
     const call = rest.timeoutMs === undefined ? {} : { timeoutMs: rest.timeoutMs };
     for (let count = 0; !signal.aborted; count += 1) {
       const changeset = changesetOf(rest, writer, count);
       const done = await ledger.write(faces[writer % faces.length]!, changeset, call);
-      if (!done && !signal.aborted) await sleep(PAUSE_MS);
+      const pauseMs = done ? restMs : PAUSE_MS;
+      if (pauseMs > 0 && !signal.aborted) await sleep(pauseMs);
     }
   };
   const all = Promise.all(Array.from({ length: writers }, (_, writer) => write(writer)));

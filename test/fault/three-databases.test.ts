@@ -23,6 +23,8 @@ import { fillUp, mountDisk } from "./small-disk.ts";
 const AWAY_MS = proofLength({ short: 3_000, full: 60_000 });
 const KILLS = proofLength({ short: 2, full: 20 });
 const WRITERS = proofLength({ short: 6, full: 24 });
+/** Troubles last a while. */
+const restMs = proofLength({ short: 30, full: 0 });
 const SOME = 200;
 const READS = proofLength({ short: 40, full: 400 });
 const timeout = 240_000 + AWAY_MS + KILLS * 20_000;
@@ -86,7 +88,7 @@ describe("three databases, of which one fails", () => {
 
   function write(...faces: HttpStateClient[]): Load {
     const name = `load-${++loads}`;
-    const load = startLoad({ ledger, faces, writers: WRITERS, name, timeoutMs: 5_000 });
+    const load = startLoad({ ledger, faces, writers: WRITERS, restMs, name, timeoutMs: 5_000 });
     ends.push(() => load.stop());
     return load;
   }
