@@ -37,7 +37,7 @@ const NEW_HEAP_BYTES = 1024 * 1024;
 const STATES = 20;
 const OWNS_ROCKETMQ = proofLength({ short: false, full: true });
 
-vi.setConfig({ testTimeout: proofLength({ short: 600_000, full: 1_500_000 }) });
+vi.setConfig({ testTimeout: proofLength({ short: 600_000, full: 3_000_000 }) });
 
 interface Place {
   readonly service: CyclingService;
