@@ -43,7 +43,7 @@ export interface MessageProducer {
 export interface MessageConsumer<Message extends IncomingMessage = IncomingMessage> {
   /**
    * The next messages; none where none came while it waited. Of a group of messages, the next one comes
-   * after those before it were acknowledged.
+   * after those before it were acknowledged. Canceled it rejects, or hands over what had come by then.
    */
   receive(signal?: AbortSignal): Promise<readonly Message[]>;
   /** It is done with: it never comes again. */

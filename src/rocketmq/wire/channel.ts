@@ -54,7 +54,7 @@ export class Channel {
     }
   }
 
-  /** One request, all answers. */
+  /** One request, all answers; where it breaks off or is canceled, those that had come: nobody else is given them. */
   async collect(method: Method, request: object, call: Call): Promise<readonly object[]> {
     const { client } = this.#connection;
     const { path, requestSerialize, responseDeserialize } = method;
@@ -67,13 +67,15 @@ export class Channel {
       { deadline: this.#deadlineIn(call.timeoutMs) },
     );
     const release = this.#untilCanceled(stream, call.signal);
+    const answers: object[] = [];
     try {
-      const answers: object[] = [];
       for await (const answer of stream) answers.push(answer as object);
       this.#silentCalls = 0;
       return answers;
     } catch (error) {
-      throw this.#noted(client, call, error);
+      const failure = this.#noted(client, call, error);
+      if (answers.length > 0) return answers;
+      throw failure;
     } finally {
       release();
     }
