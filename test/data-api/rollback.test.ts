@@ -6,10 +6,10 @@ import { openFollowedStore } from "../../src/supabase/rollback/followed-store.ts
 import { openRollbackStore } from "../../src/supabase/rollback/rollback-store.ts";
 import { prepareSchema } from "../../src/supabase/prepare-schema.ts";
 import { connectionTo } from "../support/manager.ts";
-import { describeOnPrivateServers, openSupabase, wayTo } from "../support/supabase.ts";
+import { proveOnPrivateServers, openSupabase, wayTo } from "../support/supabase.ts";
 import { until } from "../support/until.ts";
 
-describeOnPrivateServers("over Data APIs", (createDatabase) => {
+proveOnPrivateServers("over Data APIs", (createDatabase) => {
   test("one Supabase follows another, one step behind", async () => {
     const main = await openSupabase(createDatabase);
     const other = await openSupabase(createDatabase, { isMigrated: false });

@@ -4,10 +4,10 @@ import { packageVersion } from "../../src/service/package-root.ts";
 import { migrate } from "../../src/supabase/migrate.ts";
 import { prepareSchema } from "../../src/supabase/prepare-schema.ts";
 import { connectionTo } from "../support/manager.ts";
-import { describeOnPrivateServers, KEYS, openSupabase, wayTo } from "../support/supabase.ts";
+import { proveOnPrivateServers, KEYS, openSupabase, wayTo } from "../support/supabase.ts";
 import type { Supabase } from "../support/supabase.ts";
 
-describeOnPrivateServers("what cannot migrate", (createDatabase) => {
+proveOnPrivateServers("what cannot migrate", (createDatabase) => {
   let supabase: Supabase;
 
   afterEach(() => supabase.close());

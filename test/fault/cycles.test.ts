@@ -68,13 +68,6 @@ const CALM: Weather = {};
 
 const WEATHERS: Readonly<Record<string, Weather>> = {
   "all is well": CALM,
-  "the broker goes away": {
-    begin: ({ door }) => {
-      door.refuse();
-      door.cut();
-    },
-    end: ({ door }) => door.accept(),
-  },
   "the broker stands still": {
     begin: ({ door }) => door.freeze(),
     end: ({ door }) => door.thaw(),
@@ -83,13 +76,20 @@ const WEATHERS: Readonly<Record<string, Weather>> = {
     begin: ({ rollbackDoor }) => rollbackDoor.freeze(),
     end: ({ rollbackDoor }) => rollbackDoor.thaw(),
   },
+};
+
+const MORE_WEATHERS: Readonly<Record<string, Weather>> = {
   "the cache goes away": {
     begin: ({ redis }) => redis.kill(),
     end: ({ redis }) => redis.start(),
   },
-};
-
-const MORE_WEATHERS: Readonly<Record<string, Weather>> = {
+  "the broker goes away": {
+    begin: ({ door }) => {
+      door.refuse();
+      door.cut();
+    },
+    end: ({ door }) => door.accept(),
+  },
   "the broker was never there": { env: { ROCKETMQ_ENDPOINTS: NOBODY } },
   "the cache was never there": { env: { DRAGONFLY_URL: `redis://${NOBODY}` } },
   "the broker's proxy is killed": {

@@ -4,7 +4,7 @@ import { laneOf } from "../../src/manager/lane-of.ts";
 import { StateManager } from "../../src/manager/state-manager.ts";
 import { proofLength } from "../support/length.ts";
 import { Proxy } from "../support/proxy.ts";
-import { describeOnPrivateServers, openSupabase } from "../support/supabase.ts";
+import { proveOnPrivateServers, openSupabase } from "../support/supabase.ts";
 import type { Supabase } from "../support/supabase.ts";
 import { until } from "../support/until.ts";
 import { judge, SOUND } from "./judge.ts";
@@ -24,7 +24,7 @@ function update(id: string, key = id): KeyedChangeset {
   return { scope: id, changes, idempotencyKey: key };
 }
 
-describeOnPrivateServers("a connection to the Data API", (createDatabase) => {
+proveOnPrivateServers("a connection to the Data API", (createDatabase) => {
   let supabase: Supabase;
   let proxy: Proxy;
   let manager: StateManager;

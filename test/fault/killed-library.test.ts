@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { StateManager } from "../../src/index.ts";
 import { packageRoot } from "../../src/service/package-root.ts";
 import { runProgram } from "../support/child.ts";
-import { describeOnPostgres } from "../support/homes.ts";
+import { proveOnPostgres } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { changesetOf } from "./changesets.mjs";
 import { judge, SOUND } from "./judge.ts";
@@ -18,7 +18,7 @@ const WRITERS = 512;
 const SCRIPT = join(packageRoot(), "test", "fault", "library-writers.mjs");
 const MODULE = join(packageRoot(), "dist", "index.js");
 
-describeOnPostgres("a process that is killed the moment it is told of a commit", (home) => {
+proveOnPostgres("a process that is killed the moment it is told of a commit", (home) => {
   test(
     "has on disk what it was told, and every other write once after a retry",
     { timeout: 60_000 + KILLS * 20_000 },

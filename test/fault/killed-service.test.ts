@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { HttpStateClient } from "../../src/client/http-client.ts";
 import { startService } from "../support/child.ts";
-import { describeOnPostgres } from "../support/homes.ts";
+import { proveOnPostgres } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { judge, SOUND } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
@@ -12,7 +12,7 @@ import { randomFrom } from "./random.ts";
 const KILLS = proofLength({ short: 2, full: 20 });
 const WRITERS = 512;
 
-describeOnPostgres("a service that is killed in the middle of 512 writes", (home) => {
+proveOnPostgres("a service that is killed in the middle of 512 writes", (home) => {
   test(
     "keeps all it acknowledged, whole, and takes every other write exactly once",
     { timeout: 60_000 + KILLS * 20_000 },

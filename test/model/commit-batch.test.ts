@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { FeedRow, PreparedUnit, StateStore } from "../../src/state/ports.ts";
-import { describeOnPostgres } from "../support/homes.ts";
+import { proveOnPostgres } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
@@ -13,7 +13,7 @@ import { batchesIn } from "./random-batches.ts";
 const numRuns = proofLength({ short: 50, full: 400 });
 const dataBytes = 900;
 
-describeOnPostgres("commit_batch does what the model does", (home) => {
+proveOnPostgres("commit_batch does what the model does", (home) => {
   let bench: Bench;
   let store: StateStore;
   let count = 0;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { AgentRuntimeError } from "../../src/state/errors.ts";
 import type { ChangeRequest } from "../../src/state/request.ts";
 import type { FeedPage } from "../../src/state/rollback-port.ts";
-import { describeOnPostgres } from "../support/homes.ts";
+import { proveOnPostgres } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { HandFollower, openPair } from "../support/rollback.ts";
 import type { Pair } from "../support/rollback.ts";
@@ -81,7 +81,7 @@ const RARE: readonly Act[] = [
   { do: "drain" },
 ];
 
-describeOnPostgres("copies are what the model says", (home) => {
+proveOnPostgres("copies are what the model says", (home) => {
   let pair: Pair;
   let hand: HandFollower;
   let count = 0;

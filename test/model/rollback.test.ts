@@ -4,7 +4,7 @@ import type { StateManager } from "../../src/manager/state-manager.ts";
 import { AgentRuntimeError } from "../../src/state/errors.ts";
 import type { ChangeRequest } from "../../src/state/request.ts";
 import { lifecycleOf, mayCreateAs, mayMove } from "../../src/state/lifecycle.ts";
-import { describeOnPostgres } from "../support/homes.ts";
+import { proveOnPostgres } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
@@ -59,7 +59,7 @@ const acts = fc.array(
   { minLength: 4, maxLength: 24, size: "max" },
 );
 
-describeOnPostgres("a scope that goes forth and back is what the model says", (home) => {
+proveOnPostgres("a scope that goes forth and back is what the model says", (home) => {
   let bench: Bench;
   let manager: StateManager;
   let count = 0;

@@ -4,7 +4,7 @@ import type { StateManager } from "../../src/manager/state-manager.ts";
 import { AgentRuntimeError } from "../../src/state/errors.ts";
 import type { TaskStore } from "../../src/state/task-port.ts";
 import type { Task } from "../../src/state/task.ts";
-import { describeOnPostgres } from "../support/homes.ts";
+import { proveOnPostgres } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
@@ -79,7 +79,7 @@ const RARE: readonly (readonly Act[])[] = [
   [one("back")],
 ];
 
-describeOnPostgres("scopes go back with tasks in flight", (home) => {
+proveOnPostgres("scopes go back with tasks in flight", (home) => {
   let bench: Bench;
   let manager: StateManager;
   let store: TaskStore;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { TaskStore } from "../../src/state/task-port.ts";
-import { describeOnPostgres } from "../support/homes.ts";
+import { proveOnPostgres } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
@@ -15,7 +15,7 @@ import type { ModelTask } from "./task-model.ts";
 import { bodyOf, meant, told } from "./told-tasks.ts";
 
 const numRuns = proofLength({ short: 25, full: 600 });
-describeOnPostgres("tasks do what the model does", (home) => {
+proveOnPostgres("tasks do what the model does", (home) => {
   let bench: Bench;
   let store: TaskStore;
   let count = 0;

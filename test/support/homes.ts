@@ -3,6 +3,7 @@ import { describe, inject, test } from "vitest";
 import { urlOf } from "../../dev/services/address.ts";
 import type { Services } from "../../dev/services/services.ts";
 import type { ServerAddress } from "../../src/embedded/servers.ts";
+import { proofLength } from "./length.ts";
 
 /** A database of a test, all its own. */
 export interface TestDatabase {
@@ -58,6 +59,15 @@ export function describeOnPostgres(name: string, suite: (home: TestHome) => void
     suite,
     testHomes().filter((home) => home.name !== "pgbouncer"),
   );
+}
+
+/** The same for proofs that take long: the short form runs them on one of those that are here. */
+export function proveOnPostgres(name: string, suite: (home: TestHome) => void): void {
+  const prove = proofLength({
+    short: () => describeOnHomes(name, suite, oneHome()),
+    full: () => describeOnPostgres(name, suite),
+  });
+  prove();
 }
 
 /** One home that is here, for what does not see which one it is. */

@@ -8,6 +8,7 @@ import { openStateStore } from "../../src/supabase/state-store.ts";
 import type { TransportOptions } from "../../src/supabase/transport.ts";
 import { missingPostgres, PrivatePostgres } from "../fault/private-postgres.ts";
 import { createDatabase, createEmbeddedDatabase, requireHere } from "./homes.ts";
+import { proofLength } from "./length.ts";
 import type { TestDatabase } from "./homes.ts";
 import { connectionTo } from "./manager.ts";
 import { PostgrestDouble } from "./postgrest-double.ts";
@@ -60,13 +61,26 @@ export function describeOnPrivateServers(
   name: string,
   suite: (createDatabase: CreateDatabase) => void,
 ): void {
+  onPrivateDebian(name, suite);
+  describe(`${name}, on embedded`, () => {
+    suite(privateEmbeddedDatabases());
+  });
+}
+
+/** The same for proofs that take long: the short form runs them on the PostgreSQL of the system, where there is one. */
+export function proveOnPrivateServers(
+  name: string,
+  suite: (createDatabase: CreateDatabase) => void,
+): void {
+  const isOne = missingPostgres() === undefined && proofLength({ short: true, full: false });
+  (isOne ? onPrivateDebian : describeOnPrivateServers)(name, suite);
+}
+
+function onPrivateDebian(name: string, suite: (createDatabase: CreateDatabase) => void): void {
   describe(`${name}, on debian alone`, () => {
     const missing = missingPostgres();
     if (missing === undefined) suite(privateDatabases());
     else requireHere(missing);
-  });
-  describe(`${name}, on embedded`, () => {
-    suite(privateEmbeddedDatabases());
   });
 }
 

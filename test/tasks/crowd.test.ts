@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { StateManager } from "../../src/manager/state-manager.ts";
 import type { TaskStore } from "../../src/state/task-port.ts";
 import { auditDatabase } from "../model/audit.ts";
-import { describeOnPostgres } from "../support/homes.ts";
+import { proveOnPostgres } from "../support/homes.ts";
 import { proofLength } from "../support/length.ts";
 import { openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
@@ -13,7 +13,7 @@ const WORKERS = 4;
 const pushes = proofLength({ short: 60, full: 600 });
 const namespace = "crowd";
 
-describeOnPostgres("many workers, pushers and writers at once", (home) => {
+proveOnPostgres("many workers, pushers and writers at once", (home) => {
   let bench: Bench;
   let manager: StateManager;
   let store: TaskStore;
