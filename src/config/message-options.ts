@@ -77,7 +77,7 @@ export const MESSAGE_OPTIONS = {
     sentence: "How many changes are sent side by side; of one scope never two.",
   }),
   "rocketmq.sharePercent": option(integer(1, 100), {
-    default: 30,
+    default: 20,
     unit: "percent",
     sentence:
       "The part of the time in which changes are sent while writes wait for main: what is left then waits in the log; 100 never leaves any behind.",
