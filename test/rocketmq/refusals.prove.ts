@@ -167,9 +167,10 @@ async function expectForbidden(url: string, env: Record<string, string>): Promis
   const told = await messagesOf(url);
   expect(told.reason).toMatch(/topic out-changes.*Let that user publish and subscribe/s);
   expect(told.relay).toMatchObject({ sent: 0, reduced: 0, parked: 0 });
-  const metrics = await (await fetch(`${url}/metrics`)).text();
-  expect(metrics).toContain("agent_runtime_relay_up 0");
-  expect(metrics).toMatch(/agent_runtime_relay_changes_behind 6\b/);
+  // What waits is counted once a second.
+  const metrics = async (): Promise<string> => await (await fetch(`${url}/metrics`)).text();
+  await expect.poll(metrics).toMatch(/agent_runtime_relay_changes_behind 6\b/);
+  expect(await metrics()).toContain("agent_runtime_relay_up 0");
   const { code, findings } = await diagnose(env, ["--url", url]);
   expect(code).toBe(1);
   expect(findings.get("messages, as the service sees it")?.found).toContain("Let that user");
