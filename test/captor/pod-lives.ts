@@ -49,7 +49,8 @@ export class Absences {
     // Who has no process any more after a crash of containerd has its code no more.
     const isForgotten = this.#containerd.some((span) => meets(span, life));
     const isNoCode = [137, 255, null].includes(exitCode);
-    return isForgotten && isNoCode ? null : `${name} is ${phase} with ${exitCode}`;
+    if (isForgotten && isNoCode) return null;
+    return `${name} is ${phase} with ${exitCode}: ${JSON.stringify(state.data)}`;
   }
 }
 
