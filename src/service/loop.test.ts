@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { Loop } from "./loop.ts";
 import type { LoopOptions } from "./loop.ts";
 
@@ -146,4 +146,18 @@ test("rounds that always have more let everybody else run", async () => {
   loop.start();
   await new Promise((resolve) => setTimeout(resolve, 5));
   await loop.stop();
+});
+
+test("many may listen for its end at once, without a warning of Node's", async () => {
+  const warned = vi.fn();
+  process.on("warning", warned);
+  onTestFinished(() => void process.off("warning", warned));
+  const loop = loopOf(async (signal) => {
+    for (let count = 0; count < 50; count++) signal.addEventListener("abort", () => {});
+    return false;
+  });
+  loop.start();
+  await vi.advanceTimersByTimeAsync(10);
+  await loop.stop();
+  expect(warned).not.toHaveBeenCalled();
 });

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { backoffMs } from "./backoff.ts";
 import type { Backoff } from "./backoff.ts";
 import type { Logger } from "./log-port.ts";
@@ -32,6 +33,8 @@ export class Loop {
 
   constructor(options: LoopOptions) {
     this.#options = options;
+    // A round may do many things at once, each of which listens for the end.
+    setMaxListeners(0, this.#controller.signal);
   }
 
   /** How many rounds in a row have failed; 0 while all is well. */

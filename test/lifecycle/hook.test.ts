@@ -171,7 +171,7 @@ test.each(["library", "client"])(
 test("a processor that works for an agent takes nothing before it has looked at the agent", async () => {
   const told: string[] = [];
   const begun = new AbortController();
-  const states: AgentStates = {
+  const slowStates: AgentStates = {
     async getState(id, options) {
       await pause(500, undefined, { signal: begun.signal }).catch(() => undefined);
       told.push("looked");
@@ -179,7 +179,7 @@ test("a processor that works for an agent takes nothing before it has looked at 
     },
     watch: (options) => manager.watch(options),
   };
-  const processors = new Processors({ tasks: manager.tasks, states });
+  const processors = new Processors({ tasks: manager.tasks, states: slowStates });
   onTestFinished(() => processors.stop());
   await manager.tasks.push("looks-first", { id: "looks-first-1" });
   const handler = (): void => {
