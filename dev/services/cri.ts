@@ -188,10 +188,15 @@ export class CriPod {
   async remove(): Promise<void> {
     const sandbox = { podSandboxId: this.sandboxId };
     await this.#cri.call("StopPodSandbox", ["SandboxId", "Empty"], sandbox);
-    for (const containerId of this.#containers) {
+    await this.removeContainers();
+    await this.#cri.call("RemovePodSandbox", ["SandboxId", "Empty"], sandbox);
+  }
+
+  /** Ends and removes its containers; the sandbox stays. */
+  async removeContainers(): Promise<void> {
+    for (const containerId of this.#containers.splice(0)) {
       await this.#cri.call("RemoveContainer", ["ContainerId", "Empty"], { containerId });
     }
-    await this.#cri.call("RemovePodSandbox", ["SandboxId", "Empty"], sandbox);
   }
 }
 

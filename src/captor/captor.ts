@@ -29,6 +29,7 @@ export interface CaptorOptions {
 
 const MARK_MS = 10_000;
 const SINK_AGAIN_MS = 500;
+const FIRST_DOUBT_MS = 5_000;
 
 /**
  * Tells what happens to the containers of a node's pods.
@@ -45,6 +46,9 @@ export class Captor {
   #queue: BusEvent[] = [];
   #wake: () => void = () => undefined;
   #believing: Promise<void> = Promise.resolve();
+  #isNew = true;
+  /** What was removed before this process began is known. */
+  #hasDoubted = false;
 
   constructor(options: CaptorOptions) {
     this.#options = { maxQueue: 20_000, maxContainers: 20_000, ...options };
@@ -122,6 +126,7 @@ export class Captor {
     while (!ends.aborted) {
       await this.#survey(signal);
       this.#believing = this.#believing.then(() => this.#doubt(signal));
+      if (this.#isNew) await this.#awaitDoubt(ends);
       const until = clock.monotonicMs() + relistMs;
       while (!ends.aborted && clock.monotonicMs() < until) {
         if (this.#queue.length > 0) await this.#drain(signal);
@@ -131,6 +136,19 @@ export class Captor {
       if (!ends.aborted) await subscription.mark(MARK_MS);
     }
     await this.#drain(signal);
+  }
+
+  /**
+   * Else the end of a sandbox might be told before that of a container which had gone from it unseen, and the pod would
+   * have failed. Not for long, as the state manager may be away.
+   */
+  async #awaitDoubt(ends: AbortSignal): Promise<void> {
+    this.#isNew = false;
+    const over = new AbortController();
+    const signal = AbortSignal.any([ends, over.signal]);
+    const enough = pause(FIRST_DOUBT_MS, undefined, { signal }).catch(() => undefined);
+    await Promise.race([this.#believing, enough]);
+    over.abort();
   }
 
   #take(event: BusEvent, subscription: Subscription): void {
@@ -206,8 +224,9 @@ export class Captor {
     const { beliefs, containerd, node, log } = this.#options;
     if (beliefs === undefined) return;
     try {
-      const believed = await beliefs.aliveHere((uid) => this.#roster.knowsPod(uid), signal);
-      if (believed.length === 0) return;
+      // Of pods that are there a container may have gone before we came; what goes after that is seen.
+      const isKnown = (uid: string): boolean => this.#hasDoubted && this.#roster.knowsPod(uid);
+      const believed = await beliefs.aliveHere(isKnown, signal);
       const present = new Set((await containerd.containers()).map(({ id }) => id));
       const at = this.#now();
       const gone = believed.filter(({ incarnation }) => !present.has(incarnation));
@@ -220,6 +239,7 @@ export class Captor {
         labels: {},
       }));
       await this.#publish(facts, signal);
+      this.#hasDoubted = true;
     } catch (error) {
       if (!signal.aborted)
         log.warn({ error }, "what is believed of this node could not be checked");

@@ -49,16 +49,35 @@ await describeOnContainerd("a captor that tells the state manager", (containerd)
       { what: `pod ${pod.uid} ${phases.join(" or ")}` },
     );
 
+  async function hasLostItsSandbox(pod: CriPod): Promise<boolean> {
+    const { sandbox } = (await stateOf(pod)).data as {
+      readonly sandbox: { readonly attempts: readonly { readonly removed: string | null }[] };
+    };
+    return sandbox.attempts.some(({ removed }) => removed !== null);
+  }
+
   test("what was removed while nobody looked does not stay alive", async () => {
     const first = listen(containerd, options);
-    const [goes, stays] = [await cri.runPod(), await cri.runPod()];
-    for (const pod of [goes, stays]) await pod.run({ command: SERVE });
-    await untilIn(goes, "running");
-    await untilIn(stays, "running");
+    const [goes, halfGoes, stays] = [
+      await cri.runPod(),
+      await cri.runPod(),
+      await cri.runPod(),
+    ] as const;
+    for (const pod of [goes, halfGoes, stays]) {
+      await pod.run({ command: SERVE });
+      await untilIn(pod, "running");
+    }
     await first.stop();
     await goes.remove();
+    await halfGoes.removeContainers();
     const second = listen(containerd, options);
-    expect(await untilIn(goes, "unknown")).toMatchObject({ data: { reason: "Lost" } });
+    for (const pod of [goes, halfGoes]) {
+      expect(await untilIn(pod, "unknown")).toMatchObject({ data: { reason: "Lost" } });
+    }
+    // That its sandbox is over now, too, is no news of how it ended.
+    await halfGoes.remove();
+    await until(() => hasLostItsSandbox(halfGoes), { what: "the end of its sandbox" });
+    expect(await stateOf(halfGoes)).toMatchObject({ phase: "unknown", data: { reason: "Lost" } });
     expect(await stateOf(stays)).toMatchObject({ phase: "running" });
     await stays.remove();
     // Its grace is over at once, so its process is killed: the runtime saw no wish to stop it.
