@@ -187,9 +187,15 @@ export class CriPod {
   /** Ends what still runs and removes all of it. */
   async remove(): Promise<void> {
     const sandbox = { podSandboxId: this.sandboxId };
-    await this.#cri.call("StopPodSandbox", ["SandboxId", "Empty"], sandbox);
+    await this.stopSandbox();
     await this.removeContainers();
     await this.#cri.call("RemovePodSandbox", ["SandboxId", "Empty"], sandbox);
+  }
+
+  /** Ends what still runs; all of it stays there. */
+  async stopSandbox(): Promise<void> {
+    const sandbox = { podSandboxId: this.sandboxId };
+    await this.#cri.call("StopPodSandbox", ["SandboxId", "Empty"], sandbox);
   }
 
   /** Ends and removes its containers; the sandbox stays. */

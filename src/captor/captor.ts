@@ -7,7 +7,7 @@ import type { Logger } from "../service/log-port.ts";
 import { Loop } from "../service/loop.ts";
 import type { FactSink } from "../state/fact-sink.ts";
 import type { LifecycleFact } from "../state/lifecycle-fact.ts";
-import type { Beliefs } from "./beliefs.ts";
+import type { BelievedRun, Beliefs } from "./beliefs.ts";
 import { CaptorFigures } from "./figures.ts";
 import { Roster } from "./roster.ts";
 import { survey } from "./survey.ts";
@@ -29,7 +29,7 @@ export interface CaptorOptions {
 
 const MARK_MS = 10_000;
 const SINK_AGAIN_MS = 500;
-const FIRST_DOUBT_MS = 5_000;
+const INHERIT_MS = 5_000;
 
 /**
  * Tells what happens to the containers of a node's pods.
@@ -46,7 +46,7 @@ export class Captor {
   #queue: BusEvent[] = [];
   #wake: () => void = () => undefined;
   #believing: Promise<void> = Promise.resolve();
-  #isNew = true;
+  #inherited: readonly BelievedRun[] | undefined;
   /** What was removed before this process began is known. */
   #hasDoubted = false;
 
@@ -124,9 +124,9 @@ export class Captor {
   ): Promise<void> {
     const { clock, relistMs } = this.#options;
     while (!ends.aborted) {
+      this.#inherited ??= await this.#inherit(ends);
       await this.#survey(signal);
       this.#believing = this.#believing.then(() => this.#doubt(signal));
-      if (this.#isNew) await this.#awaitDoubt(ends);
       const until = clock.monotonicMs() + relistMs;
       while (!ends.aborted && clock.monotonicMs() < until) {
         if (this.#queue.length > 0) await this.#drain(signal);
@@ -139,16 +139,19 @@ export class Captor {
   }
 
   /**
-   * Else the end of a sandbox might be told before that of a container which had gone from it unseen, and the pod would
-   * have failed. Not for long, as the state manager may be away.
+   * What was alive before this process began, asked before anything is told: once the end of a sandbox is, nobody holds
+   * what had gone from it unseen for alive any more. Not waited for long, as the state manager may be away.
    */
-  async #awaitDoubt(ends: AbortSignal): Promise<void> {
-    this.#isNew = false;
-    const over = new AbortController();
-    const signal = AbortSignal.any([ends, over.signal]);
-    const enough = pause(FIRST_DOUBT_MS, undefined, { signal }).catch(() => undefined);
-    await Promise.race([this.#believing, enough]);
-    over.abort();
+  async #inherit(ends: AbortSignal): Promise<readonly BelievedRun[]> {
+    const { beliefs, log } = this.#options;
+    if (beliefs === undefined) return [];
+    const signal = AbortSignal.any([ends, AbortSignal.timeout(INHERIT_MS)]);
+    try {
+      return await beliefs.aliveHere(() => false, signal);
+    } catch (error) {
+      if (!ends.aborted) log.warn({ error }, "what was alive before is asked for later");
+      return [];
+    }
   }
 
   #take(event: BusEvent, subscription: Subscription): void {
@@ -226,7 +229,8 @@ export class Captor {
     try {
       // Of pods that are there a container may have gone before we came; what goes after that is seen.
       const isKnown = (uid: string): boolean => this.#hasDoubted && this.#roster.knowsPod(uid);
-      const believed = await beliefs.aliveHere(isKnown, signal);
+      const alive = await beliefs.aliveHere(isKnown, signal);
+      const believed = [...(this.#inherited ?? []), ...alive];
       const present = new Set((await containerd.containers()).map(({ id }) => id));
       const at = this.#now();
       const gone = believed.filter(({ incarnation }) => !present.has(incarnation));
@@ -240,6 +244,7 @@ export class Captor {
       }));
       await this.#publish(facts, signal);
       this.#hasDoubted = true;
+      this.#inherited = [];
     } catch (error) {
       if (!signal.aborted)
         log.warn({ error }, "what is believed of this node could not be checked");

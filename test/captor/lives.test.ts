@@ -58,20 +58,23 @@ await describeOnContainerd("a captor that tells the state manager", (containerd)
 
   test("what was removed while nobody looked does not stay alive", async () => {
     const first = listen(containerd, options);
-    const [goes, halfGoes, stays] = [
+    const [goes, halfGoes, ends, stays] = [
+      await cri.runPod(),
       await cri.runPod(),
       await cri.runPod(),
       await cri.runPod(),
     ] as const;
-    for (const pod of [goes, halfGoes, stays]) {
+    for (const pod of [goes, halfGoes, ends, stays]) {
       await pod.run({ command: SERVE });
       await untilIn(pod, "running");
     }
     await first.stop();
     await goes.remove();
     await halfGoes.removeContainers();
+    await ends.stopSandbox();
+    await ends.removeContainers(); // of its sandbox the end is there to be listed
     const second = listen(containerd, options);
-    for (const pod of [goes, halfGoes]) {
+    for (const pod of [goes, halfGoes, ends]) {
       expect(await untilIn(pod, "unknown")).toMatchObject({ data: { reason: "Lost" } });
     }
     // That its sandbox is over now, too, is no news of how it ended.
@@ -79,6 +82,7 @@ await describeOnContainerd("a captor that tells the state manager", (containerd)
     await until(() => hasLostItsSandbox(halfGoes), { what: "the end of its sandbox" });
     expect(await stateOf(halfGoes)).toMatchObject({ phase: "unknown", data: { reason: "Lost" } });
     expect(await stateOf(stays)).toMatchObject({ phase: "running" });
+    await ends.remove();
     await stays.remove();
     // Its grace is over at once, so its process is killed: the runtime saw no wish to stop it.
     await untilIn(stays, "failed", "stopped");
