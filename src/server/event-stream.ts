@@ -45,9 +45,10 @@ export class EventStream {
     if (!this.#response.write(text)) await this.#drained();
   }
 
-  /** A comment, for whoever waits behind a proxy; not where there is something to read anyway. */
+  /** A comment, for whoever waits behind a proxy; not where there is something to read anyway, nor before the head. */
   comment(): void {
-    if (!this.#isFull && !this.isOver) this.#response.write(": still here\n\n");
+    const isOpen = this.#response.headersSent && !this.isOver;
+    if (isOpen && !this.#isFull) this.#response.write(": still here\n\n");
   }
 
   /** Ends the stream; what was written before still arrives. */
