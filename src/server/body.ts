@@ -2,7 +2,8 @@ import { isUtf8 } from "node:buffer";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { parseJsonText } from "../state/json-text.ts";
-import type { Json } from "../state/json.ts";
+import { toObject } from "../state/fields.ts";
+import type { Json, JsonObject } from "../state/json.ts";
 import type { ServerLimits } from "./options.ts";
 
 /** Levels that an envelope adds around a document: the body, `writes`, one of them, `changes`, one. */
@@ -35,6 +36,13 @@ export function readBody(request: FastifyRequest, limits: ServerLimits): Json {
     dataBytes: limits.bodyBytes,
     dataDepth: limits.dataDepth + ENVELOPE_DEPTH,
   });
+}
+
+/** The fields of a request that may leave out all of them, and its body too. */
+export function readFields(request: FastifyRequest, limits: ServerLimits): JsonObject {
+  if (request.headers["content-length"] === "0" || request.body === undefined) return {};
+  mediaTypeOf(request, [JSON_TYPE]);
+  return toObject(readBody(request, limits), "the body");
 }
 
 /** The media type of the body, one of those that the route takes. */

@@ -3,7 +3,7 @@ import type { JsonObject } from "../state/json.ts";
 import type { ClaimRequest, HolderReport, Reported } from "../state/task-face.ts";
 import { heartbeatJson, reportedJson, taskDetailsJson, taskJson } from "../state/task-json.ts";
 import type { Task } from "../state/task.ts";
-import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
+import { JSON_TYPE, mediaTypeOf, readBody, readFields } from "./body.ts";
 import { definedOnly } from "../state/defined.ts";
 import { limitIn, refused, toObject } from "../state/fields.ts";
 import type { Given } from "../state/fields.ts";
@@ -153,8 +153,7 @@ function bodyOf(
   { limits, mayBeEmpty = false }: Pick<RouteContext, "limits"> & { readonly mayBeEmpty?: boolean },
 ): JsonObject {
   queryOf(request, []);
-  const isEmpty = request.body === undefined || request.headers["content-length"] === "0";
-  if (mayBeEmpty && isEmpty) return {};
+  if (mayBeEmpty) return readFields(request, limits);
   mediaTypeOf(request, [JSON_TYPE]);
   return toObject(readBody(request, limits), "the body");
 }
