@@ -231,9 +231,10 @@ function needOf({ consistency = "session", session = [] }: FreshnessOptions): Re
 function living(key: StateKey, stored: StoredState | null, atVersion = false): State {
   if (stored === null) throw notFound(key);
   if (stored.deleted || (!atVersion && isExpired(stored))) {
+    const what = stored.deleted ? "was deleted at" : "has expired after";
     throw new AgentRuntimeError(
       "GONE",
-      `${quote(key.id)} was deleted at version ${stored.version}. History has what it was.`,
+      `${quote(key.id)} ${what} version ${stored.version}. History has what it was.`,
     );
   }
   return stateFrom(stored);

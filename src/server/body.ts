@@ -58,10 +58,11 @@ export function mediaTypeOf<Type extends string>(
   const type = accepted.find((one) => one === essence);
   const isUtf = parameters.every((one) => !one.startsWith("charset=") || /utf-?8"?$/.test(one));
   if (type !== undefined && isUtf && encoding === "identity") return type;
-  const sent = type === undefined ? (essence === "" ? "nothing" : essence) : header;
+  const packed = encoding === "identity" ? "" : `, compressed by ${encoding}`;
+  const sent = (type === undefined ? essence : header) || "nothing";
   throw new AgentRuntimeError(
     "UNSUPPORTED_MEDIA_TYPE",
-    `this takes Content-Type ${accepted.join(" or ")}, in UTF-8 and not compressed; it was sent ${sent}`,
+    `this takes Content-Type ${accepted.join(" or ")}, in UTF-8 and not compressed; it was sent ${sent}${packed}`,
     { field: "Content-Type" },
   );
 }
