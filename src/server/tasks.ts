@@ -8,6 +8,7 @@ import { definedOnly } from "../state/defined.ts";
 import { limitIn, refused, toObject } from "../state/fields.ts";
 import type { Given } from "../state/fields.ts";
 import { idempotencyKeyOf, traceOf } from "./headers.ts";
+import { onGone } from "./gone.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";
 import { sendJson } from "./respond.ts";
@@ -75,7 +76,7 @@ function workerRoutes(app: FastifyInstance, { face, limits }: RouteContext): voi
       );
     }
     const gone = new AbortController();
-    reply.raw.once("close", () => gone.abort());
+    onGone(reply.raw, () => gone.abort());
     const signal = AbortSignal.any([gone.signal, closing.signal]);
     const claim: ClaimRequest = { ...asked, ...inNamespace(request), signal };
     const tasks = await face.tasks.claim(claim);
