@@ -2,6 +2,7 @@ import { diffJson } from "../state/diff.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { ErrorCode, ErrorFacts } from "../state/errors.ts";
 import type { Json } from "../state/json.ts";
+import { nextPhases, phaseAdvice } from "../state/lifecycle.ts";
 import type { ChangeRow, PreparedChange, PreparedUnit, StoredState } from "../state/ports.ts";
 import { quote } from "../state/quote.ts";
 
@@ -56,9 +57,9 @@ function sentence(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): s
     case "SCOPE_ON_HOLD":
       return `Scope ${quote(row.scope)} is on hold and takes no writes until an operator releases it.`;
     case "ILLEGAL_TRANSITION":
-      return `A state of type ${quote(row.type)} may not go from phase ${row.phase ?? "(none)"} to ${quote(change.phase ?? "")}; docs/lifecycle.md has the legal moves.`;
+      return illegalTransition(row, change.phase ?? "");
     case "INVALID_PHASE":
-      return `A state of type ${quote(row.type)} has no phase ${quote(change.phase ?? "")}; docs/lifecycle.md names the phases of each type.`;
+      return `A state of type ${quote(row.type)} has no phase ${quote(change.phase ?? "")}; ${phaseAdvice(row.type, change.phase ?? "")}.`;
     case "INVALID_PATCH":
       return `The patch does not apply to ${id}: ${row.detail ?? "no reason given"}. Nothing was changed.`;
     case "INVALID_DATA":
@@ -70,6 +71,14 @@ function sentence(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): s
     default:
       return `The database refused ${id} (${row.code}).`;
   }
+}
+
+function illegalTransition({ type, phase }: ChangeRow, to: string): string {
+  const next = nextPhases(type, phase);
+  const move =
+    phase === null ? `begin in phase ${quote(to)}` : `go from phase ${phase} to ${quote(to)}`;
+  const may = next.length === 0 ? "nothing leads on from there" : `it may be ${next.join(", ")}`;
+  return `A state of type ${quote(type)} may not ${move}; ${may}.`;
 }
 
 function factsOf(change: PreparedChange, current: StoredState | null): ErrorFacts {

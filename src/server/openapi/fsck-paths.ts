@@ -21,7 +21,7 @@ export const fsckPaths: JsonObject = {
       summary: "Look now; say what could be done (`plan`), or do what is proven (`fix`)",
       description: "Needs a token with the role `operator`, where there are tokens.",
       parameters: [NAMESPACE],
-      requestBody: body("FsckRequest"),
+      requestBody: { ...body("FsckRequest"), required: false },
       responses: answers({ 200: json("What is open, or was settled.", "FsckReport") }),
     },
   },
