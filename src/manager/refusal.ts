@@ -63,7 +63,7 @@ function sentence(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): s
     case "ILLEGAL_TRANSITION":
       return illegalTransition(row, change.phase ?? "");
     case "INVALID_PHASE":
-      return `A state of type ${quote(row.type)} has no phase ${quote(change.phase ?? "")}; ${phaseAdvice(row.type, change.phase ?? "")}.`;
+      return `A state of type ${quote(row.type)} has no phase ${quote(change.phase ?? "")}; ${phaseAdvice(row.type, change.phase ?? "")}`;
     case "INVALID_PATCH":
       return `The patch does not apply to ${id}: ${row.detail ?? "no reason given"}. Nothing was changed.`;
     case "INVALID_DATA":
