@@ -49,7 +49,7 @@ test.each([
   ["STEP_CONFLICT", /at step 9, not 4/],
   ["SCOPE_ON_HOLD", /"theirs" is on hold/],
   ["ILLEGAL_TRANSITION", /from phase submitted to "working"; it may be ready, .*canceled/],
-  ["INVALID_PHASE", /no phase "working"/],
+  ["INVALID_PHASE", /no phase "working"; did you mean "working"\?$/],
   ["INVALID_PATCH", /no reason given/],
   ["PAYLOAD_TOO_LARGE", /beyond its limit/],
   ["IDEMPOTENCY_KEY_REUSED", /"key" was used for another write/],

@@ -1,3 +1,6 @@
+import { definedOnly } from "../state/defined.ts";
+import { applyDelta } from "../state/delta.ts";
+import type { Delta } from "../state/delta.ts";
 import { diffJson } from "../state/diff.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { ErrorCode, ErrorFacts } from "../state/errors.ts";
@@ -5,6 +8,7 @@ import type { Json } from "../state/json.ts";
 import { nextPhases, phaseAdvice } from "../state/lifecycle.ts";
 import type { ChangeRow, PreparedChange, PreparedUnit, StoredState } from "../state/ports.ts";
 import { quote } from "../state/quote.ts";
+import type { PatchOperation } from "../state/state.ts";
 
 /** Codes after which the caller wants to see the state as it is. */
 const WITH_CURRENT = new Set([
@@ -59,7 +63,7 @@ function sentence(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): s
     case "ILLEGAL_TRANSITION":
       return illegalTransition(row, change.phase ?? "");
     case "INVALID_PHASE":
-      return `A state of type ${quote(row.type)} has no phase ${quote(change.phase ?? "")}; ${phaseAdvice(row.type, change.phase ?? "")}.`;
+      return `A state of type ${quote(row.type)} has no phase ${quote(change.phase ?? "")}; ${phaseAdvice(row.type, change.phase ?? "")}`;
     case "INVALID_PATCH":
       return `The patch does not apply to ${id}: ${row.detail ?? "no reason given"}. Nothing was changed.`;
     case "INVALID_DATA":
@@ -96,8 +100,19 @@ function factsOf(change: PreparedChange, current: StoredState | null): ErrorFact
       updatedAt: current.updatedAt.toISOString(),
       data,
     },
-    ...(change.op === "update" && change.body !== null
-      ? { diff: diffJson(data, JSON.parse(change.body) as Json) }
-      : {}),
+    ...definedOnly({ diff: diffOf(change, data) }),
   };
+}
+
+/** What the write would have changed of the state as it is now; nothing where it would not apply to it. */
+function diffOf({ op, body }: PreparedChange, data: Json): PatchOperation[] | undefined {
+  if (body === null) return undefined;
+  const wanted = JSON.parse(body) as Json;
+  if (op === "update") return diffJson(data, wanted);
+  try {
+    return diffJson(data, applyDelta(data, wanted as Delta));
+  } catch (error) {
+    if (error instanceof AgentRuntimeError) return undefined;
+    throw error;
+  }
 }

@@ -68,14 +68,14 @@ export function nextPhases(type: string, from: string | null): readonly string[]
   return Object.keys(row).filter((to) => row[to] === "change");
 }
 
-/** What to write in place of a phase that states of this type do not have. */
+/** The end of a sentence: what to write in place of a phase that states of this type do not have. */
 export function phaseAdvice(type: string, phase: string): string {
   const lifecycle = lifecycleOf(type);
   if (lifecycle === null)
-    return `leave it out: only ${Object.keys(LIFECYCLES).join(", ")} have phases`;
+    return `leave it out: only ${Object.keys(LIFECYCLES).join(", ")} have phases.`;
   const near = nearest(phase, lifecycle.phases);
   return near === undefined
-    ? `it may be ${lifecycle.phases.join(", ")}`
+    ? `it may be ${lifecycle.phases.join(", ")}.`
     : `did you mean "${near}"?`;
 }
 

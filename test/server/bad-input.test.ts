@@ -199,6 +199,7 @@ test.each([
   ["a version that is a word", "/v1/states/a?version=x", "INVALID_VERSION"],
   ["a consistency that is none", "/v1/states/a?consistency=some", "INVALID_REQUEST"],
   ["bytes that are not UTF-8", "/v1/states/%ff", "INVALID_REQUEST"],
+  ["a query that is not UTF-8", "/v1/states?idPrefix=%ff", "INVALID_REQUEST"],
   ["NUL", "/v1/states/%00", "INVALID_ID"],
   ["NUL in a prefix", "/v1/states?idPrefix=a%00", "INVALID_ID"],
   ["NUL in a cursor", "/v1/states?after=%00", "INVALID_CURSOR"],
