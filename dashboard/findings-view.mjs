@@ -50,7 +50,7 @@ function runCard({ what, endedAt, checked, checks }) {
         ? pill("nothing found", "good")
         : pill(`${failed.length} found something`, "bad"),
     ),
-    h("p", { class: "faint small" }, `${checked} states looked at, `, ago(endedAt)),
+    h("p", { class: "faint small" }, `${checked} states checked, `, ago(endedAt)),
     h("p", { class: "faint small" }, checks.map(({ check }) => check).join(" ")),
     skipped.length > 0 &&
       h("p", { class: "faint small" }, `left out: ${skipped.map(({ check }) => check).join(" ")}`),

@@ -26,19 +26,25 @@ export function withFactOptions(command: Command): Command {
   withServiceOptions(command).optionsGroup("Where facts go:");
   return command
     .addOption(
-      new Option("--to <what>", "rocketmq: past any service, with the settings rocketmq.*")
+      new Option(
+        "--to <what>",
+        "send facts to the service, or directly to RocketMQ (settings rocketmq.*)",
+      )
         .choices(["service", "rocketmq"])
         .env("AGENT_RUNTIME_FACTS_TO")
         .default("service"),
     )
     .addOption(
-      new Option("--spool <folder>", "where they wait meanwhile; of this process alone")
+      new Option(
+        "--spool <folder>",
+        "where facts wait until they are taken; one process per folder",
+      )
         .env("AGENT_RUNTIME_SPOOL")
         .default("agent_runtime-spool"),
     )
     .option(
       "--config <file>",
-      "with --to rocketmq; unsaid: agent_runtime.yaml, where there is one",
+      "for --to rocketmq: configuration file (default: agent_runtime.yaml, if there is one)",
     );
 }
 

@@ -74,7 +74,7 @@ test("what is lost is a table, and exit code 6; for programs it is JSON", async 
   expect(stdout).toMatch(
     /default +torn +2 +3 +yes +step 3 of its copy: its digest does not prove it \(torn version 3\)\n/,
   );
-  expect(stderr).toContain("next: look at what is lost");
+  expect(stderr).toContain("next: review what is lost");
   const json = await restore(["--json"]);
   expect(json.code).toBe(6);
   expect(JSON.parse(json.stdout)).toMatchObject({

@@ -67,7 +67,7 @@ test.each<[string[], string]>([
   [["state", "serve", "extra"], "too many arguments"],
   [["state", "set", "a"], "--data, --merge, --append or --phase"],
   [["state", "set", "a", "--data", "1"], "--data needs --type"],
-  [["state", "set", "a", "--type", "note"], "--type goes with --data"],
+  [["state", "set", "a", "--type", "note"], "--type is only for --data"],
   [["state", "set", "a", "--type", "note", "--data", "{"], "--data is not JSON"],
   [["state", "set", "a", "--type", "note", "--data", "@missing.json"], "no such file"],
   [["state", "set", "a", "--type", "note", "--data", "@."], "is a folder"],
