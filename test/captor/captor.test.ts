@@ -1,11 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { Cri } from "../../dev/services/cri.ts";
+import type { CriPod } from "../../dev/services/cri.ts";
 import { Containerd } from "../../src/containerd/containerd.ts";
+import type { Standing } from "../../src/lifecycle/standing.ts";
 import { systemClock } from "../../src/service/clock.ts";
 import { AgentRuntimeError } from "../../src/state/errors.ts";
+import type { LifecycleFact } from "../../src/state/lifecycle-fact.ts";
 import { run } from "../cli/fake-terminal.ts";
+import { expectOnePhase, expectOneState } from "../support/any-order.ts";
 import { describeOnContainerd } from "../support/containerd.ts";
-import { Cri } from "../../dev/services/cri.ts";
 import { proofLength } from "../support/length.ts";
 import { until } from "../support/until.ts";
 import { inject, wireNow } from "./kata-shapes.ts";
@@ -67,6 +71,13 @@ await describeOnContainerd("captor", (containerd) => {
   });
   afterEach(() => listening.stop());
 
+  /** Where a pod ends by what was told of it, in whatever order, however often, and with all lost that does not decide. */
+  function endOf({ uid }: CriPod, isDecisive: (fact: LifecycleFact) => boolean): Standing {
+    const facts = listening.facts.filter(({ podUid }) => podUid === uid);
+    expectOneState(facts);
+    return expectOnePhase(facts, isDecisive);
+  }
+
   test("the life of a pod is told in its order; probes and other runtimes are not", async () => {
     const other = await cri.runPod({ handler: "runc" });
     const pod = await cri.runPod({ labels: LABELS });
@@ -95,6 +106,8 @@ await describeOnContainerd("captor", (containerd) => {
     const start = await listening.told({ podUid: pod.uid, fact: "start", container: "main" });
     expect(start).toMatchObject({ incarnation: id, podName: "agent-7", labels: LABELS });
     expect(listening.captor.figures.ignored.get("exec")).toBeGreaterThanOrEqual(2);
+    const isEnd = (told: LifecycleFact): boolean => told.incarnation === id && told.fact === "exit";
+    expect(endOf(pod, isEnd)).toMatchObject({ observed: "failed", reason: "Error", exitCode: 3 });
   });
 
   test("a paused container is told, also to who comes after that", async () => {
@@ -125,6 +138,30 @@ await describeOnContainerd("captor", (containerd) => {
     await containerd.killShim(pod.sandboxId);
     await listening.told({ incarnation: id, fact: "exit", exitCode: 137 });
     await listening.told({ incarnation: pod.sandboxId, fact: "exit" });
+    const isEnd = (told: LifecycleFact): boolean => told.incarnation === id && told.fact === "exit";
+    expect(endOf(pod, isEnd)).toMatchObject({ observed: "failed", exitCode: 137, signal: 9 });
+    await pod.remove();
+  });
+
+  test("a crash loop: each run is told with its own end, and the pod stands as the last one", async () => {
+    const pod = await cri.runPod();
+    const ids: string[] = [];
+    for (const code of [1, 2]) {
+      const command = ["/bin/sh", "-c", `exit ${code}`];
+      const id = await pod.run({ command, attempt: ids.length });
+      await listening.told({ incarnation: id, fact: "exit", exitCode: code });
+      ids.push(id);
+    }
+    const isOfRun = (told: LifecycleFact): boolean => told.incarnation === ids.at(-1);
+    expect(endOf(pod, isOfRun)).toMatchObject({
+      observed: "failed",
+      exitCode: 2,
+      incarnation: ids[1],
+    });
+    const last = await pod.run({ command: SERVE, attempt: ids.length });
+    ids.push(last);
+    await listening.told({ incarnation: last, fact: "start" });
+    expect(endOf(pod, isOfRun)).toMatchObject({ observed: "running", incarnation: last });
     await pod.remove();
   });
 
@@ -137,6 +174,8 @@ await describeOnContainerd("captor", (containerd) => {
     const exit = await listening.told({ incarnation: id, fact: "exit" });
     if (exit.exitCode !== 137) context.skip("the kernel keeps no limit of memory here");
     await listening.told({ incarnation: id, fact: "oom" });
+    const isOfRun = (told: LifecycleFact): boolean => told.incarnation === id;
+    expect(endOf(pod, isOfRun)).toMatchObject({ observed: "failed", reason: "OOMKilled" });
     await pod.remove();
   });
 

@@ -1,6 +1,8 @@
 import { beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 import { KubernetesClient } from "../../src/kubernetes/client.ts";
 import type { PodObject } from "../../src/reflector/pod-object.ts";
+import type { LifecycleFact } from "../../src/state/lifecycle-fact.ts";
+import { expectOneState } from "../support/any-order.ts";
 import { Proxy } from "../support/proxy.ts";
 import { until } from "../support/until.ts";
 import type { ClusterApi } from "./cluster-api.ts";
@@ -67,7 +69,15 @@ await describeOnCluster("reflector", (cluster) => {
     });
 
   const kinds = (watching: Watching, { metadata }: PodObject): readonly string[] =>
-    watching.book.facts.filter(({ podUid }) => podUid === metadata.uid).map(({ fact }) => fact);
+    factsOf(watching, metadata.uid).map(({ fact }) => fact);
+
+  const factsOf = ({ book }: Watching, uid: string): readonly LifecycleFact[] =>
+    book.facts.filter(({ podUid }) => podUid === uid);
+
+  /** All that was told of each pod so far: its order makes no difference. */
+  const expectNoOrder = (watching: Watching): void => {
+    for (const uid of watching.book.pods.keys()) expectOneState(factsOf(watching, uid));
+  };
 
   test("a pod is told from its begin to its end, by whom it may be read and no more", async () => {
     const watching = await follow();
@@ -80,6 +90,7 @@ await describeOnCluster("reflector", (cluster) => {
       expect(told).toContain(fact);
     }
     expect(told.at(-1)).toBe("deleted");
+    expectNoOrder(watching);
     // Whoever has that token may not write.
     const client = new KubernetesClient({
       server: cluster.server,
@@ -150,6 +161,7 @@ await describeOnCluster("reflector", (cluster) => {
     await untilIs(watching, forced, "deleted");
     await untilIs(watching, again, "running");
     expect(again.metadata.uid).not.toBe(forced.metadata.uid);
+    expectNoOrder(watching);
   });
 
   test("a node that is lost, as its controller writes it", async () => {
@@ -163,6 +175,7 @@ await describeOnCluster("reflector", (cluster) => {
       status: { phase: "Unknown", reason: "NodeLost", conditions },
     });
     await untilIs(watching, pod, "unknown");
+    expectNoOrder(watching);
     await remove(pod, "?gracePeriodSeconds=0");
     await untilIs(watching, pod, "deleted");
   });
