@@ -87,7 +87,7 @@ async function examine(flags: DoctorFlags, terminal: Terminal): Promise<void> {
   );
   if (faults > 0) {
     throw new CommandFailed(`${faults} of ${verdicts.length} checks found a fault`, {
-      next: "do what is listed below each of them, then run the doctor again",
+      next: "do what is listed for each fault above, then run the doctor again",
     });
   }
 }
