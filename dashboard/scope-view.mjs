@@ -171,7 +171,7 @@ async function rollBack({ scope, step, rollbackStep }, refresh) {
   if (done !== undefined) refresh();
 }
 
-function planTable({ states, quarantined, source }) {
+function planTable({ states, quarantined, source, fenced, effects }) {
   const cells = states.map(({ id, action, version, targetVersion }) => [
     stateLink(id),
     action,
@@ -181,6 +181,13 @@ function planTable({ states, quarantined, source }) {
     facts([
       ["documents from", source === "rollback" ? "the rollback database" : "main's history"],
       ["steps quarantined", quarantined.length === 0 ? "none" : quarantined.join(", ")],
+      ["tasks taken from their workers", fenced.length === 0 ? "none" : fenced.join(", ")],
+      [
+        "done outside, and not undone",
+        effects.length === 0
+          ? "nothing"
+          : effects.map(({ task, key }) => `${key} by ${task}`).join(", "),
+      ],
       ["states", String(states.length)],
     ]),
     h("p"),

@@ -102,6 +102,7 @@ export type {
   Rollback,
   RollbackOptions,
   RollbackSource,
+  RollbackEffect,
   RollbackState,
 } from "./state/rollback.ts";
 export type {

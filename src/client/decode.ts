@@ -3,7 +3,7 @@ import type { BatchOutcome } from "../state/face.ts";
 import type { Finding, Findings, FsckReport, FsckRun } from "../state/fsck.ts";
 import { deepFreeze } from "../state/json-check.ts";
 import type { Diff } from "../state/request.ts";
-import type { Rollback, RollbackState } from "../state/rollback.ts";
+import type { Rollback, RollbackEffect, RollbackState } from "../state/rollback.ts";
 import type {
   Change,
   Committed,
@@ -192,6 +192,10 @@ export function toRollback(wire: Wire<Rollback>): Rollback {
         newVersion: BigInt(state.newVersion),
         targetVersion: BigInt(state.targetVersion),
       };
+    }),
+    fenced: Object.freeze(wire.fenced),
+    effects: mapFrozen(wire.effects, (effect: Wire<RollbackEffect>): RollbackEffect => {
+      return { ...effect, doneAt: toDate(effect.doneAt) };
     }),
     replayed: wire.replayed,
   };

@@ -84,7 +84,10 @@ export async function rollBack(
   if (request.dryRun) return planned;
   onSent?.();
   const answer = await execute(sources, request, { plan, copy, planned });
-  if (answer.refused === null) return { ...planned, dryRun: false, step: answer.step };
+  if (answer.refused === null) {
+    const { step, effects } = answer;
+    return { ...planned, dryRun: false, step, effects };
+  }
   // Perhaps it was the same call, with the same key, that was faster.
   if (answer.refused === "STEP_CONFLICT" && request.idempotencyKey !== null) {
     const again = await planOf(sources, request);
@@ -265,6 +268,8 @@ function describe(
     source: copy === null ? "history" : "rollback",
     quarantined: plan.quarantines,
     states: plan.states.map((state) => plannedState(state, copied.get(state.id))),
+    fenced: plan.states.filter(({ fenced }) => fenced).map(({ id }) => id),
+    effects: plan.effects,
     replayed: false,
   };
 }

@@ -1,4 +1,4 @@
-import type { Rollback, RollbackSource, RollbackState } from "./rollback.ts";
+import type { Rollback, RollbackEffect, RollbackSource, RollbackState } from "./rollback.ts";
 import type { Step, Version } from "./state.ts";
 
 /** Which way back is asked for. */
@@ -20,6 +20,7 @@ export interface RollbackPlan {
   /** Steps that would be quarantined. */
   readonly quarantines: readonly Step[];
   readonly states: readonly PlannedState[];
+  readonly effects: readonly RollbackEffect[];
 }
 
 export interface PlannedState extends RollbackState {
@@ -27,6 +28,8 @@ export interface PlannedState extends RollbackState {
   readonly digest: string | null;
   /** Whether history still has what it was. */
   readonly kept: boolean;
+  /** Whether it is a task that somebody works on. */
+  readonly fenced: boolean;
   /** A phase that nothing leads out of, and that the rollback would undo. */
   readonly undone: string | null;
 }
@@ -59,7 +62,7 @@ export interface RollbackOrder extends RollbackRequest {
 /** What the database answered to an order; `refused` is the code of why not, and then nothing was done. */
 export type RollbackAnswer =
   | { readonly refused: string; readonly id: string | null; readonly detail: string | null }
-  | { readonly refused: null; readonly step: Step };
+  | { readonly refused: null; readonly step: Step; readonly effects: readonly RollbackEffect[] };
 
 /** Going back, and stopping what must not go on: in main. */
 export interface Recovery {

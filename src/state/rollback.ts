@@ -43,6 +43,13 @@ export interface RollbackState {
   readonly phase: string | null;
 }
 
+/** What a task told to have done outside, and what no way back undoes; the task has its receipt. */
+export interface RollbackEffect {
+  readonly task: string;
+  readonly key: string;
+  readonly doneAt: Date;
+}
+
 /** One way back: done, or, of a dry run, planned. */
 export interface Rollback {
   readonly namespace: string;
@@ -57,6 +64,10 @@ export interface Rollback {
   /** The steps that it quarantines. */
   readonly quarantined: readonly Step[];
   readonly states: readonly RollbackState[];
+  /** The tasks that it takes from whoever works on them. */
+  readonly fenced: readonly string[];
+  /** Done after the step that it restores; the newest 1,000, in order. */
+  readonly effects: readonly RollbackEffect[];
   /** True where an earlier rollback with the same idempotency key is answered again. */
   readonly replayed: boolean;
 }
@@ -84,6 +95,11 @@ export function rollbackJson(rollback: Rollback): JsonObject {
       version: version.toString(),
       newVersion: newVersion.toString(),
       targetVersion: targetVersion.toString(),
+    })),
+    fenced: rollback.fenced,
+    effects: rollback.effects.map(({ doneAt, ...effect }) => ({
+      ...effect,
+      doneAt: doneAt.toISOString(),
     })),
     replayed: rollback.replayed,
   };

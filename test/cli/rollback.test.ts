@@ -18,6 +18,16 @@ async function json(...args: string[]): Promise<Record<string, unknown>> {
   return JSON.parse(await service.output([...args, "--json"])) as Record<string, unknown>;
 }
 
+async function post(path: string, body: object): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  const answer = await fetch(service.url + path, {
+    method: "POST",
+    headers,
+    body: JSON.stringify(body),
+  });
+  expect(answer.status).toBe(200);
+}
+
 test("--plan shows what would be done, as a table, and does nothing", async () => {
   const scope = await scopeAt(2);
   const { code, stdout } = await service.run(["rollback", scope, "--plan"]);
@@ -27,6 +37,23 @@ test("--plan shows what would be done, as a table, and does nothing", async () =
   expect(stdout).toMatch(/STATE +TYPE +ACTION +VERSION +BACK TO +AS +PHASE\n/);
   expect(stdout).toMatch(new RegExp(`${scope} +note +restore +2 +1 +3 +-\n`));
   expect(await json("scope", scope)).toMatchObject({ step: "2", quarantined: [] });
+});
+
+test("a plan names the tasks that are taken from their workers, and what those did outside", async () => {
+  const agent = `agent-${++count}`;
+  const task = `${agent}.task`;
+  await service.output(["push", agent, "--id", task]);
+  const holder = { worker: "w", incarnation: "i" };
+  await post("/v1/tasks:claim", { ...holder, stacks: [agent], limit: 1 });
+  await post(`/v1/tasks/${task}/effects`, { epoch: "1", key: "mail", receipt: "sent" });
+  const plan = await service.output(["rollback", agent, "--plan"]);
+  expect(plan).toContain(`taken from their workers: ${task}\n`);
+  expect(plan).toMatch(/done outside since, and not undone:\nTASK +EFFECT +DONE\n/);
+  expect(plan).toMatch(new RegExp(`\n${task} +mail +20\\S+ \\S+\n`));
+  expect(await json("rollback", agent, "--yes")).toMatchObject({
+    fenced: [task],
+    effects: [{ task, key: "mail" }],
+  });
 });
 
 test("--yes goes back, and tells why it was in the scope's status", async () => {

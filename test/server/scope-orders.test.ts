@@ -55,6 +55,8 @@ test("a rollback answers what it did; without a body it goes one step back", asy
     source: "history",
     quarantined: ["3"],
     states: [{ ...state, targetVersion: "2", phase: null }],
+    fenced: [],
+    effects: [],
     replayed: false,
   });
   expect((await app.inject(`/v1/scopes/${scope}`)).json()).toMatchObject({
@@ -126,6 +128,12 @@ test("hold and release answer where the scope stands, as often as they are asked
 test.each(["rollback", "hold", "release"])("%s of no scope is not found", async (order) => {
   const answer = await post(randomUUID(), order, {});
   expect([answer.statusCode, answer.json<Answer>().code]).toEqual([404, "SCOPE_NOT_FOUND"]);
+});
+
+test("a step beyond all steps is not found", async () => {
+  const scope = await threeSteps();
+  const answer = await post(scope, "rollback", { toStep: `${2n ** 63n - 1n}` });
+  expect([answer.statusCode, answer.json<Answer>().code]).toEqual([404, "STEP_NOT_FOUND"]);
 });
 
 test.each<[string, object | string, string, string]>([

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { StateManager } from "../../src/manager/state-manager.ts";
+import type { Rollback } from "../../src/state/rollback.ts";
 import type { TaskStore } from "../../src/state/task-port.ts";
 import { auditDatabase } from "../model/audit.ts";
 import { describeOnHomes } from "../support/homes.ts";
@@ -28,21 +29,29 @@ describeOnHomes("a scope that goes back with tasks in it", (home) => {
     return new Tasks(store, namespace);
   }
 
-  async function goBack(steps: bigint): Promise<void> {
+  async function goBack(steps: bigint): Promise<Rollback> {
     const { step } = await manager.scope("s", { namespace, consistency: "strong" });
-    await manager.rollback("s", { namespace, toStep: step - steps });
+    const done = await manager.rollback("s", { namespace, toStep: step - steps });
     await until(() => store.sweep(1_000));
+    return done;
   }
 
   test("fences who works, keeps its receipts, and goes on where it was", async () => {
     const tasks = open();
     await tasks.push(pushOf("a"));
     const task = await tasks.claimOne("w");
+    const before = { id: "a", epoch: task.epoch, key: "look", receipt: "1", again: false };
+    await store.recordEffect(namespace, before);
     await tasks.report(task, "checkpoint", { resume: 1 });
     const effect = { id: "a", epoch: task.epoch, key: "mail", receipt: '"sent"', again: false };
     await store.recordEffect(namespace, effect);
+    await store.recordEffect(namespace, { ...effect, key: "begun", receipt: null });
     await tasks.report(task, "checkpoint", { resume: 2 });
-    await goBack(1n);
+    const { fenced, effects } = await goBack(1n);
+    expect({ fenced, effects }).toEqual({
+      fenced: ["a"],
+      effects: [{ task: "a", key: "mail", doneAt: expect.any(Date) }],
+    });
     expect((await tasks.report(task, "complete")).code).toBe("EPOCH_FENCED");
     expect((await store.heartbeat(namespace, tasks.order("w"))).fenced).toEqual(["a"]);
     expect(await tasks.stack()).toEqual(["a ready"]);
@@ -147,10 +156,14 @@ describeOnHomes("a scope that goes back with tasks in it", (home) => {
     const to = { namespace, toStep: step - 3n }; // where b had its resume point
     const plan = await manager.rollback("s", { ...to, dryRun: true });
     const newId = `b~${step + 1n}`;
-    expect(plan.states).toMatchObject([
-      { id: "a", action: "restore", phase: "ready" },
-      { id: "b", action: "supersede", phase: "completed", supersededBy: newId },
-    ]);
+    expect(plan).toMatchObject({
+      states: [
+        { id: "a", action: "restore", phase: "ready" },
+        { id: "b", action: "supersede", phase: "completed", supersededBy: newId },
+      ],
+      fenced: ["a"],
+      effects: [{ task: "b", key: "mail" }],
+    });
     const done = await manager.rollback("s", { ...to, idempotencyKey: `k-${namespace}` });
     expect({ ...done, dryRun: true }).toEqual(plan);
     const again = await manager.rollback("s", { ...to, idempotencyKey: `k-${namespace}` });

@@ -68,6 +68,30 @@ returns text language sql immutable as $$
   select left(p_id, 199 - length(p_step::text)) || '~' || p_step
 $$;
 
+-- What tasks of a scope told to have done outside after a step and up to a time: going back to the step undoes none of it. The newest 1,000.
+-- Receipts that a superseding task took over carry no epoch of their own.
+create or replace function agent_state.effects_since(p_scope_no bigint, p_step bigint, p_until timestamptz)
+returns json language plpgsql stable set enable_seqscan = off set jit = off as $$
+declare
+  v_since timestamptz := (select c.at from agent_state.changes c where c.scope_no = p_scope_no and c.step <= p_step order by c.step desc, c.position desc limit 1);
+begin
+  return (select coalesce(json_agg(json_build_object('task', e.id, 'key', e.key, 'doneAt', e.done_at) order by e.done_at, e.id, e.key), '[]')
+            from (select s.id, f.key, f.done_at
+                    from (select c.state_no from agent_state.changes c where c.scope_no = p_scope_no and c.step > p_step
+                    union select k.working_no from agent_state.stacks k where k.stack_no = p_scope_no) u
+                    join agent_state.effects f on f.task_no = u.state_no
+                    join agent_state.states s on s.state_no = u.state_no
+                   where f.epoch > 0 and f.done_at > coalesce(v_since, '-infinity') and f.done_at <= p_until
+                   order by f.done_at desc limit 1000) e);
+end $$;
+
+-- Whether a rollback takes a task from whoever works on it.
+create or replace function agent_state.is_fenced(p_state_no bigint, p_phase text)
+returns boolean language plpgsql stable as $$
+begin
+  return p_phase in ('working', 'canceling') and exists (select from agent_state.tasks t where t.task_no = p_state_no);
+end $$;
+
 -- What a rollback did, as it was planned, for a repeated idempotency key; null where the step is none.
 create or replace function agent_state.rollback_report(p_scope_no bigint, p_step bigint)
 returns json language plpgsql stable set enable_seqscan = off set jit = off as $$
@@ -75,9 +99,10 @@ begin
   return (select json_build_object('step', r.step::text, 'restoredStep', r.restored_step::text, 'undoneStep', r.undone_step::text, 'source', r.source,
       'quarantines', coalesce((select json_agg(q.step::text order by q.step) from agent_state.quarantine q
                                 where q.scope_no = r.scope_no and q.at = r.at and q.step between r.restored_step + 1 and r.undone_step), '[]'),
+      'effects', agent_state.effects_since(r.scope_no, r.restored_step, r.at),
       'states', (select json_agg(case when c.kind = 'u' then agent_state.superseding_report(c.state_no, s.id, c.body, r.restored_step) else
                         json_build_object('id', s.id, 'type', s.type, 'version', (c.version - 1)::text, 'phase', c.phase, 'targetPhase', c.phase,
-                          'targetVersion', coalesce(w.version, 0)::text, 'action', case when c.body is null then 'delete' when b.body is null and b.stored = 'f' then 'recreate' else 'restore' end) end
+                          'targetVersion', coalesce(w.version, 0)::text, 'fenced', agent_state.is_fenced(c.state_no, b.phase), 'action', case when c.body is null then 'delete' when b.body is null and b.stored = 'f' then 'recreate' else 'restore' end) end
                         order by c.position)
                    from agent_state.changes c
                    join agent_state.states s on s.state_no = c.state_no
@@ -107,7 +132,7 @@ $$;
 
 -- What a rollback would do, as JSON; null where the scope was never written to. p_asked: null goes one step back.
 --   {"step": HEAD, "effectiveStep": the step whose content HEAD holds, "targetStep", "targetQuarantined", "hold", "quarantines": [steps it would],
---    "states": [{"id", "type", "action": restore|recreate|delete|supersede|keep, "version", "phase", "targetVersion", "targetPhase", "digest", "kept", "undone"}]}
+--    "effects": [{"task", "key", "doneAt"}], "states": [{"id", "type", "action": restore|recreate|delete|supersede|keep, "version", "phase", "targetVersion", "targetPhase", "digest", "kept", "fenced", "undone"}]}
 --    supersede: a task that ended stays so, and "supersededBy" is made of what it was; keep: it stays so, and was not there then
 -- or, where p_key was used before, {"replayed": what that rollback did}; null in it: for something else.
 create or replace function agent_state_api.read_rollback_plan(p_namespace text, p_scope text, p_asked bigint, p_key text)
@@ -134,14 +159,15 @@ begin
     'step', v_head::text, 'effectiveStep', agent_state.effective_step(v_scope_no, v_head)::text, 'targetStep', v_target::text,
     'targetQuarantined', exists (select from agent_state.quarantine q where q.scope_no = v_scope_no and q.step = v_target),
     'hold', exists (select from agent_state.holds x where x.scope_no = v_scope_no),
-    'quarantines', coalesce((select json_agg(g::text order by g) from generate_series(v_target + 1, v_head) g
+    'quarantines', coalesce((select json_agg(g::text order by g) from generate_series(least(v_target, v_head) + 1, v_head) g
                               where not exists (select from agent_state.quarantine q where q.scope_no = v_scope_no and q.step = g)), '[]'),
+    'effects', agent_state.effects_since(v_scope_no, v_target, 'infinity'),
     'states', coalesce((select json_agg(json_build_object(
                   'id', r.id, 'type', r.type, 'action', case when x.ends then case when r.was_deleted then 'keep' else 'supersede' end
                                                            when r.was_deleted and r.kept then 'delete' when r.deleted then 'recreate' else 'restore' end,
                   'version', r.version::text, 'phase', r.phase, 'targetVersion', r.was_version::text, 'targetPhase', case when x.ends then r.phase else agent_state.phase_back(r.state_no, r.was_phase) end,
                   'supersededBy', case when x.ends and not r.was_deleted then agent_state.superseding_id(r.id, v_head + 1) end,
-                  'digest', encode(r.was_digest, 'hex'), 'kept', r.kept, 'undone', case when v_is_idle or not x.ends then r.undone end) order by r.id)
+                  'digest', encode(r.was_digest, 'hex'), 'kept', r.kept, 'fenced', not x.ends and agent_state.is_fenced(r.state_no, r.phase), 'undone', case when v_is_idle or not x.ends then r.undone end) order by r.id)
                 from agent_state.rollback_rows(v_scope_no, v_target) r,
                      lateral (select agent_state.is_superseded(r.state_no, r.deleted, r.undone) as ends) x), '[]'));
 end $$;

@@ -151,7 +151,8 @@ begin
       v_states := v_states + 1;
     end if;
   end loop;
-  return json_build_object('step', (v_head + 1)::text, 'states', v_states);
+  -- Told when nobody can add to it: whoever worked is fenced by now.
+  return json_build_object('step', (v_head + 1)::text, 'states', v_states, 'effects', agent_state.effects_since(v_scope_no, p_target, 'infinity'));
 exception when unique_violation or deadlock_detected or sqlstate 'PT503' then
   return json_build_object('refused', 'STEP_CONFLICT', 'detail', (v_head + 1)::text);
 end $$;

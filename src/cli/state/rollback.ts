@@ -1,11 +1,12 @@
 import type { Command } from "commander";
 import type { HttpStateClient } from "../../client/http-client.ts";
-import type { Rollback, RollbackState } from "../../state/rollback.ts";
+import type { Rollback, RollbackEffect, RollbackState } from "../../state/rollback.ts";
 import { versionNumber } from "../arguments.ts";
 import { CommandFailed } from "../failure.ts";
 import { given } from "../given.ts";
 import { withExamples } from "../help.ts";
 import { toJson } from "../print/json.ts";
+import { formatTime } from "../print/numbers.ts";
 import { formatTable } from "../print/table.ts";
 import type { Column } from "../print/table.ts";
 import { printable } from "../print/text.ts";
@@ -37,6 +38,12 @@ const COLUMNS: readonly Column<RollbackState>[] = [
   { title: "BACK TO", cell: ({ targetVersion }) => String(targetVersion || "-"), align: "right" },
   { title: "AS", cell: ({ newVersion }) => String(newVersion), align: "right" },
   { title: "PHASE", cell: ({ phase }) => phase ?? "-" },
+];
+
+const EFFECT_COLUMNS: readonly Column<RollbackEffect>[] = [
+  { title: "TASK", cell: ({ task }) => task, atLeast: 12 },
+  { title: "EFFECT", cell: ({ key }) => key },
+  { title: "DONE", cell: ({ doneAt }) => formatTime(doneAt) },
 ];
 
 /** Adds `rollback`: takes a scope back to an earlier step. */
@@ -120,6 +127,7 @@ async function print(terminal: Terminal, flags: RollbackFlags, done: Rollback): 
 
 function lines(rollback: Rollback, columns: number | undefined): string[] {
   const { scope, step, restoredStep, undoneStep, source, quarantined, dryRun } = rollback;
+  const { fenced, effects } = rollback;
   const verb = dryRun ? "would go" : "went";
   const from = source === "rollback" ? "the rollback database" : "history";
   const again = rollback.replayed ? " (done before with this key; nothing changed now)" : "";
@@ -128,6 +136,10 @@ function lines(rollback: Rollback, columns: number | undefined): string[] {
       `${scope} ${verb} from step ${undoneStep} back to what it was at step ${restoredStep}, from ${from}, as step ${step}${again}`,
     ),
     ...(quarantined.length === 0 ? [] : [`quarantined: ${quarantined.join(", ")}`]),
+    ...(fenced.length === 0 ? [] : [printable(`taken from their workers: ${fenced.join(", ")}`)]),
     ...formatTable(COLUMNS, rollback.states, columns),
+    ...(effects.length === 0
+      ? []
+      : ["done outside since, and not undone:", ...formatTable(EFFECT_COLUMNS, effects, columns)]),
   ];
 }

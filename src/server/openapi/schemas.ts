@@ -256,6 +256,8 @@ export const schemas = {
         ["supersededBy"],
       ),
     },
+    fenced: { type: "array", items: name },
+    effects: { type: "array", items: object({ task: name, key: text, doneAt: time }) },
     replayed: flag,
   }),
   Change: object(

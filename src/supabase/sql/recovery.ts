@@ -7,7 +7,7 @@ import type {
   RollbackPlan,
   RollbackRequest,
 } from "../../state/recovery-ports.ts";
-import type { RollbackSource, RollbackState } from "../../state/rollback.ts";
+import type { RollbackEffect, RollbackSource, RollbackState } from "../../state/rollback.ts";
 import type { Caller, Operation } from "../caller.ts";
 import { boolean, text } from "../rows.ts";
 
@@ -63,6 +63,7 @@ interface PlanJson {
   readonly targetQuarantined: boolean;
   readonly quarantines: readonly string[];
   readonly states: readonly (StateJson & Pick<PlannedState, "digest" | "kept" | "undone">)[];
+  readonly effects: readonly EffectJson[];
 }
 
 /** What a rollback did. */
@@ -73,6 +74,11 @@ interface ReportJson {
   readonly source: RollbackSource;
   readonly quarantines: readonly string[];
   readonly states: readonly StateJson[];
+  readonly effects: readonly EffectJson[];
+}
+
+interface EffectJson extends Omit<RollbackEffect, "doneAt"> {
+  readonly doneAt: string;
 }
 
 interface StateJson extends Pick<RollbackState, "id" | "type" | "action"> {
@@ -81,6 +87,7 @@ interface StateJson extends Pick<RollbackState, "id" | "type" | "action"> {
   readonly phase: string | null;
   readonly targetPhase: string | null;
   readonly supersededBy?: string | null;
+  readonly fenced?: boolean;
 }
 
 interface AnswerJson {
@@ -88,6 +95,7 @@ interface AnswerJson {
   readonly id?: string | null;
   readonly detail?: string | null;
   readonly step: string;
+  readonly effects: readonly EffectJson[];
 }
 
 /** What going back would take; null where the scope was never written to. */
@@ -110,8 +118,10 @@ export async function readRollbackPlan(
       ...stateOf(state),
       digest,
       kept,
+      fenced: state.fenced === true,
       undone,
     })),
+    effects: plan.effects.map(effectOf),
   };
 }
 
@@ -124,8 +134,14 @@ function reported(report: ReportJson): Replayed["replayed"] {
     source: report.source,
     quarantined: report.quarantines.map(BigInt),
     states: report.states.map(stateOf),
+    fenced: report.states.filter(({ fenced }) => fenced === true).map(({ id }) => id),
+    effects: report.effects.map(effectOf),
     replayed: true,
   };
+}
+
+function effectOf({ doneAt, ...effect }: EffectJson): RollbackEffect {
+  return { ...effect, doneAt: new Date(doneAt) };
 }
 
 function stateOf({ id, type, action, supersededBy, ...state }: StateJson): RollbackState {
@@ -170,7 +186,7 @@ export async function rollbackScope(
   if (answer.refused !== undefined) {
     return { refused: answer.refused, id: answer.id ?? null, detail: answer.detail ?? null };
   }
-  return { refused: null, step: BigInt(answer.step) };
+  return { refused: null, step: BigInt(answer.step), effects: answer.effects.map(effectOf) };
 }
 
 /** Stops a scope; whether there is one. */
