@@ -8,9 +8,8 @@ import type { Logger } from "../service/log-port.ts";
 import type { FactSink } from "../state/fact-sink.ts";
 import { factJson } from "../state/lifecycle-fact.ts";
 import type { LifecycleFact } from "../state/lifecycle-fact.ts";
-import { wholeNumber } from "./arguments.ts";
 import { configFlag } from "./config-flag.ts";
-import { FACT_VARIABLES, openFacts, withFactOptions } from "./fact-options.ts";
+import { drainOption, FACT_VARIABLES, openFacts, withFactOptions } from "./fact-options.ts";
 import type { FactOptions } from "./fact-options.ts";
 import { given } from "./given.ts";
 import { withExamples } from "./help.ts";
@@ -33,12 +32,7 @@ export function addCaptor(program: Command, terminal: Terminal): void {
     .description("Reports what happens to the Kata containers of this node (docs/kata.md).")
     .option("--print", "print facts instead of sending them")
     .option("--once", "report what is there now, and exit")
-    .option(
-      "--drain-ms <n>",
-      "how long a stop waits for facts to be taken",
-      wholeNumber(0, 600_000),
-      5_000,
-    )
+    .addOption(drainOption())
     .action((flags: Flags) => capture(flags, terminal));
   withFactOptions(command).optionsGroup("The node:");
   for (const key of Object.keys(CAPTOR_OPTIONS)) command.addOption(configFlag(key as OptionKey));

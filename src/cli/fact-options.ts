@@ -6,6 +6,7 @@ import type { Logger } from "../service/log-port.ts";
 import { Spool } from "../spool/spool.ts";
 import { SpooledSink } from "../spool/spooled-sink.ts";
 import type { FactSink } from "../state/fact-sink.ts";
+import { wholeNumber } from "./arguments.ts";
 import { given } from "./given.ts";
 import { CLIENT_VARIABLES, withServiceOptions } from "./service-options.ts";
 import type { ServiceOptions } from "./service-options.ts";
@@ -46,6 +47,13 @@ export function withFactOptions(command: Command): Command {
       "--config <file>",
       "for --to rocketmq: configuration file (default: agent_runtime.yaml, if there is one)",
     );
+}
+
+/** `--drain-ms`, of what runs until it is stopped. */
+export function drainOption(): Option {
+  return new Option("--drain-ms <n>", "how long a stop waits for facts to be taken")
+    .argParser(wholeNumber(0, 600_000))
+    .default(5_000);
 }
 
 /** A sink that keeps facts on disk until they were taken. */

@@ -7,7 +7,7 @@ import { systemClock } from "../service/clock.ts";
 import { createLogger } from "../service/log.ts";
 import type { Logger } from "../service/log-port.ts";
 import { listenArgument, wholeNumber } from "./arguments.ts";
-import { openFacts, withFactOptions } from "./fact-options.ts";
+import { drainOption, openFacts, withFactOptions } from "./fact-options.ts";
 import type { FactOptions } from "./fact-options.ts";
 import { withExamples } from "./help.ts";
 import { writeLine } from "./terminal.ts";
@@ -41,12 +41,7 @@ export function addHook(program: Command, terminal: Terminal): void {
         .default({ host: "0.0.0.0", port: 8087 }, "0.0.0.0:8087")
         .argParser(listenArgument),
     )
-    .option(
-      "--drain-ms <n>",
-      "how long a stop waits for facts to be taken",
-      wholeNumber(0, 600_000),
-      5_000,
-    )
+    .addOption(drainOption())
     .action((flags: ServeFlags) => serveHooks(flags, terminal));
   withExamples(withFactOptions(serve), [
     [

@@ -17,8 +17,8 @@ import { systemClock } from "../service/clock.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { createLogger } from "../service/log.ts";
 import type { Logger } from "../service/log-port.ts";
-import { listenArgument, wholeNumber } from "./arguments.ts";
-import { openFacts, withFactOptions } from "./fact-options.ts";
+import { listenArgument } from "./arguments.ts";
+import { drainOption, openFacts, withFactOptions } from "./fact-options.ts";
 import type { FactOptions } from "./fact-options.ts";
 import { given } from "./given.ts";
 import { withExamples } from "./help.ts";
@@ -87,12 +87,7 @@ export function addReflector(program: Command, terminal: Terminal): void {
         .default({ host: "127.0.0.1", port: 8088 }, "127.0.0.1:8088")
         .argParser(listenArgument),
     )
-    .option(
-      "--drain-ms <n>",
-      "how long a stop waits for facts to be taken",
-      wholeNumber(0, 600_000),
-      5_000,
-    )
+    .addOption(drainOption())
     .action((flags: Flags) => reflect(flags, terminal));
   withExamples(withFactOptions(command), [
     ["agent_runtime reflector --url http://agent-state:8080", "in a pod with a service account"],

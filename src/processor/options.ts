@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { AgentRuntimeError } from "../state/errors.ts";
+import { refused, wholeNumber } from "../state/fields.ts";
 import { checkId, checkNamespace, checkScope, checkType } from "../state/identifiers.ts";
 import { checkFields } from "../state/nearest.ts";
 
@@ -54,16 +54,19 @@ export function checkOptions(options: ProcessorOptions): CheckedOptions {
   checkFields(options, FIELDS, "the options");
   const { kinds = [], stacks = [], namespace, worker = ownName() } = options;
   for (const [field, list] of Object.entries({ kinds, stacks }))
-    if (!Array.isArray(list)) throw invalid(field, "must be an array");
+    if (!Array.isArray(list)) throw refused("INVALID_REQUEST", field, "must be an array");
   return {
-    concurrency: whole(options.concurrency ?? 8, "concurrency", { from: 1, to: MAX_CONCURRENCY }),
+    concurrency: wholeNumber(options.concurrency ?? 8, "concurrency", {
+      from: 1,
+      to: MAX_CONCURRENCY,
+    }),
     kinds: kinds.map((kind) => checkType(kind)),
     stacks: stacks.map((stack) => checkScope(stack)),
     namespace: namespace === undefined ? undefined : checkNamespace(namespace),
     worker: checkId(worker),
     agent: options.agent === undefined ? undefined : checkId(options.agent),
-    drainMs: whole(options.drainMs ?? 10_000, "drainMs", { from: 0, to: MAX_DRAIN_MS }),
-    waitMs: whole(options.waitMs ?? 20_000, "waitMs", { from: 0, to: MAX_WAIT_MS }),
+    drainMs: wholeNumber(options.drainMs ?? 10_000, "drainMs", { from: 0, to: MAX_DRAIN_MS }),
+    waitMs: wholeNumber(options.waitMs ?? 20_000, "waitMs", { from: 0, to: MAX_WAIT_MS }),
   };
 }
 
@@ -72,18 +75,4 @@ function ownName(): string {
     .replaceAll(/[^A-Za-z0-9.-]/g, "-")
     .slice(0, 100);
   return `${host || randomUUID()}.${process.pid}`;
-}
-
-function whole(
-  value: unknown,
-  field: string,
-  { from, to }: { readonly from: number; readonly to: number },
-): number {
-  if (Number.isSafeInteger(value) && Number(value) >= from && Number(value) <= to)
-    return Number(value);
-  throw invalid(field, `must be a whole number from ${from} to ${to}`);
-}
-
-function invalid(field: string, must: string): AgentRuntimeError {
-  return new AgentRuntimeError("INVALID_REQUEST", `${field} ${must}`, { field });
 }

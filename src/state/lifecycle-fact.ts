@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { definedOnly } from "./defined.ts";
 import { AgentRuntimeError } from "./errors.ts";
-import { refused, textIn, toObject, wordIn } from "./fields.ts";
+import { refused, textIn, toObject, wordIn, wholeNumber } from "./fields.ts";
 import type { Given } from "./fields.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { nearest } from "./nearest.ts";
@@ -215,10 +215,7 @@ function orNull(given: Given, field: string, maxLength: number): string | null {
 function numberIn(given: Given, field: string, min: number, max: number): number | undefined {
   const value = given[field];
   if (value === undefined || value === null) return undefined;
-  if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) {
-    return value;
-  }
-  throw refused("INVALID_REQUEST", field, `must be a whole number from ${min} to ${max}`);
+  return wholeNumber(value, field, { from: min, to: max });
 }
 
 function timeAt(given: Given): string {
