@@ -4,21 +4,22 @@ import { refused, wholeNumber } from "../state/fields.ts";
 import { checkId, checkNamespace, checkScope, checkType } from "../state/identifiers.ts";
 import { checkFields } from "../state/nearest.ts";
 
+/** How a processor works; every option has a default. */
 export interface ProcessorOptions {
-  /** Handlers that run at a time; default 8. */
+  /** How many handlers run at a time; default 8. */
   readonly concurrency?: number;
-  /** Only tasks of these kinds; unsaid: of any. */
+  /** Only tasks of these kinds; default: any. */
   readonly kinds?: readonly string[];
-  /** Only these stacks; unsaid: any. */
+  /** Only these stacks; default: any. */
   readonly stacks?: readonly string[];
   readonly namespace?: string;
-  /** Who works, for people to read; unsaid: the host and the process. */
+  /** The worker's name, for people; default: host and process id. */
   readonly worker?: string;
-  /** The agent that it works for: it stops, as `stop` does, when that agent's state goes to `draining`. */
+  /** The agent that it works for: it stops, as with `stop`, when that agent's state becomes `draining`. */
   readonly agent?: string;
-  /** How long `stop` lets handlers come to a checkpoint or to their end; default 10,000. */
+  /** Milliseconds that `stop` waits for handlers to checkpoint or end; default 10,000. */
   readonly drainMs?: number;
-  /** How long one claim waits for something to do before the next; default 20,000. */
+  /** Milliseconds that one claim waits for a task; default 20,000. */
   readonly waitMs?: number;
 }
 

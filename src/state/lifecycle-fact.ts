@@ -12,10 +12,12 @@ import { quote } from "./quote.ts";
  * Sandbox object, whose controller makes such pods.
  */
 export const FACT_SOURCES = ["hook", "kata", "pod", "sandbox"] as const;
+/** Who observed a fact. */
 export type FactSource = (typeof FACT_SOURCES)[number];
 
 /** What is wanted of a pod, or of a Sandbox object. */
 export const WISHES = ["running", "paused", "stopped", "deleted"] as const;
+/** What a pod or Sandbox object should become. */
 export type Desired = (typeof WISHES)[number];
 
 /** What can be told of a pod, its sandbox or one of its containers. */
@@ -35,6 +37,7 @@ export const FACTS = [
   "nodeLost",
   "deleted",
 ] as const;
+/** What happened to a pod, its sandbox or a container. */
 export type Fact = (typeof FACTS)[number];
 
 /** What a Sandbox object tells: where it stands, in the words for pods. */
