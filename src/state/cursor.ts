@@ -35,7 +35,7 @@ export function parseCursor(lineage: string, cursor: string): FeedPosition | nul
   if (parts === null || cursor.length > 80) {
     throw new AgentRuntimeError(
       "INVALID_CURSOR",
-      `"${cursor.slice(0, 80)}" is no cursor. Hand back the one that came with a change, or "0" for everything that is kept.`,
+      `"${cursor.slice(0, 80)}" is not a cursor. Pass one that came with a change, or "0" for everything that is kept.`,
     );
   }
   const [, of, xid, scopeNo, step, position] = parts;

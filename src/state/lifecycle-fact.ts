@@ -155,7 +155,7 @@ export function parseFacts(value: Json): LifecycleFact[] {
   if (facts.length > MAX_FACTS) {
     throw new AgentRuntimeError(
       "PAYLOAD_TOO_LARGE",
-      `${facts.length} facts are too many for one request: send ${MAX_FACTS} at most, one request after the other`,
+      `${facts.length} facts are too many for one request: send at most ${MAX_FACTS} per request`,
       { field: "facts" },
     );
   }

@@ -90,7 +90,7 @@ test(
     writeFileSync(path.join(dataDir, "main", "global", "pg_control"), "no control file");
     const refused = await restore(dataDir);
     expect(refused.code).toBe(3);
-    expect(refused.stderr).toContain("say --move-main");
+    expect(refused.stderr).toContain("pass --move-main");
     const { code, stdout } = await restore(dataDir, ["--move-main"]);
     expect(code).toBe(0);
     const aside = readdirSync(dataDir).filter((name) => name.startsWith("main.damaged-"));

@@ -65,8 +65,8 @@ async function find(
   throw new AgentRuntimeError(
     "STATE_NOT_FOUND",
     agent === null
-      ? `nothing is known of a pod with the uid ${name}, or of an agent of that id`
-      : `nothing was told of a pod of ${name}: no fact named it in the label agentruntime.dev/agent`,
+      ? `there is no pod with the uid ${name}, and no agent with that id`
+      : `no pod of ${name} is known: no fact named it in the label agentruntime.dev/agent`,
   );
 }
 
