@@ -4,6 +4,8 @@ import { request } from "node:https";
 export interface Answer {
   readonly status: number;
   readonly body: unknown;
+  /** What it has to say about it; empty: nothing. */
+  readonly warning: string;
 }
 
 const SILENCE_MS = 300_000;
@@ -82,7 +84,11 @@ export class ClusterApi {
         answer.on("error", reject);
         answer.on("end", () => {
           const isJson = /json/.test(answer.headers["content-type"] ?? "");
-          resolve({ status: answer.statusCode ?? 0, body: isJson ? JSON.parse(said) : said });
+          resolve({
+            status: answer.statusCode ?? 0,
+            body: isJson ? JSON.parse(said) : said,
+            warning: answer.headers["warning"] ?? "",
+          });
         });
       });
       asked.end(text);

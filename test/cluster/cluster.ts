@@ -140,6 +140,8 @@ export class OwnCluster {
       `--service-account-key-file=${this.#file("sa.pub")}`,
       `--service-account-signing-key-file=${this.#file("sa.key")}`,
       "--service-cluster-ip-range=10.96.0.0/24",
+      // Nobody routes addresses of services here: it asks those behind a service itself.
+      "--enable-aggregator-routing=true",
       "--endpoint-reconciler-type=none",
       "--disable-admission-plugins=ServiceAccount",
       "--profiling=false",

@@ -139,7 +139,6 @@ test("a sink that refuses is told again", () =>
 test("run again it goes on, and tells what the end of the run before came between", async () => {
   const world = new World();
   const server = await world.server.start();
-  onTestFinished(() => world.server.stop());
   const book = new Book();
   const first = new AbortController();
   const reflector = new Reflector({
@@ -159,15 +158,20 @@ test("run again it goes on, and tells what the end of the run before came betwee
     log: SILENT,
   });
   world.act("create", "a");
-  const ran = reflector.run(first.signal);
+  const runs = [reflector.run(first.signal)];
+  const second = new AbortController();
+  // Where the test fails as well: else it would look on, beside all that follow.
+  onTestFinished(async () => {
+    first.abort();
+    second.abort();
+    await Promise.all(runs);
+    await world.server.stop();
+  });
   await expect.poll(() => world.server.watches).toBe(1);
   world.act("create", "b");
-  await ran;
-  const second = new AbortController();
-  const runs = reflector.run(second.signal);
+  await runs[0];
+  runs.push(reflector.run(second.signal));
   await expect.poll(() => differences(world, book)).toEqual([]);
-  second.abort();
-  await runs;
   expect(reflector.figures.lists).toBe(1);
 });
 
@@ -197,6 +201,6 @@ test("whatever happens to pods and to the watch, the end is told as it is", asyn
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), async (steps) => {
       await play([...LIFE, ...steps]);
     }),
-    { numRuns: RUNS },
+    { numRuns: RUNS, endOnFailure: true }, // a run that never settles takes a minute to say so
   );
 });

@@ -3,11 +3,16 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A certificate for 127.0.0.1, its key, and who vouches for it: files in PEM. */
+/** A certificate, its key, and who vouches for it: files in PEM. */
 export interface CertificateFiles {
   readonly cert: string;
   readonly key: string;
   readonly authority: string;
+}
+
+interface IssueOptions {
+  readonly days?: number;
+  readonly of?: string;
 }
 
 /** Whether there is an openssl to make certificates with. */
@@ -28,11 +33,17 @@ export class Authority {
     this.#openssl("req", "-x509", ...NEW_KEY, ...out("ca"), "-days", "2", "-subj", "/CN=authority");
   }
 
-  /** @param days how long it is good; 0: it has ended. */
-  issue(name: string, { days = 2 }: { readonly days?: number } = {}): CertificateFiles {
+  /**
+   * @param days how long it is good; 0: it has ended.
+   * @param of whose it is, as openssl writes alternative names.
+   */
+  issue(
+    name: string,
+    { days = 2, of = "IP:127.0.0.1,DNS:localhost" }: IssueOptions = {},
+  ): CertificateFiles {
     const subject = ["-subj", `/CN=${name}`];
     this.#openssl("req", ...NEW_KEY, "-keyout", `${name}.key`, "-out", `${name}.csr`, ...subject);
-    writeFileSync(join(this.folder, "names"), "subjectAltName=IP:127.0.0.1,DNS:localhost");
+    writeFileSync(join(this.folder, "names"), `subjectAltName=${of}`);
     const by = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names"];
     const good = ["-days", String(days)];
     this.#openssl("x509", "-req", "-in", `${name}.csr`, ...by, ...good, "-out", `${name}.pem`);
