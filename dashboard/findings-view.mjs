@@ -16,7 +16,7 @@ export async function findingsView({ query, place, signal }) {
     place,
     title(
       "Confusion",
-      h("a", { class: "button", href: other }, all ? "Only what is open" : "Also what is settled"),
+      h("a", { class: "button", href: other }, all ? "Only open" : "Include settled"),
     ),
     h("section", { class: "cards" }, page.runs.map(runCard)),
     h("p"),
@@ -24,7 +24,7 @@ export async function findingsView({ query, place, signal }) {
       "section",
       { class: "card" },
       page.items.length === 0
-        ? nothing("Nothing is confused.", "All copies tell the same, as far as was looked.")
+        ? nothing("Nothing is confused.", "All copies agree, as far as they were checked.")
         : table(["check", "where", "what", "what to do", "found"], page.items.map(cellsOf)),
     ),
     page.next !== undefined &&
