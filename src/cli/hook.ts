@@ -53,7 +53,7 @@ export function addHook(program: Command, terminal: Terminal): void {
   const exec = hook
     .command("exec")
     .description("report one hook and exit; for use as an exec hook")
-    .addArgument(new Argument("<hook>", "which one").choices(HOOKS))
+    .addArgument(new Argument("<hook>", "the hook to report").choices(HOOKS))
     .requiredOption("--container <name>", "the container that the hook belongs to")
     .option(
       "--within-ms <n>",

@@ -62,7 +62,7 @@ test.each<[string[], string]>([
   [["state", "get", "a", "b"], "too many arguments"],
   [["state", "get", "a", "--versoin", "3"], "Did you mean --version?"],
   [["state", "get", "a", "--version", "zero"], "whole number"],
-  [["state", "get", "a", "--url", "nowhere"], "no address of a service"],
+  [["state", "get", "a", "--url", "nowhere"], "not the address of a service"],
   [["state", "--lisen", "127.0.0.1:0"], "Did you mean --listen?"],
   [["state", "serve", "extra"], "too many arguments"],
   [["state", "set", "a"], "--data, --merge, --append or --phase"],

@@ -95,7 +95,7 @@ test(
     expect(code).toBe(0);
     const aside = readdirSync(dataDir).filter((name) => name.startsWith("main.damaged-"));
     expect(aside).toHaveLength(1);
-    expect(stdout).toContain(`what was left of main is in ${path.join(dataDir, aside[0]!)}\n`);
+    expect(stdout).toContain(`the old main was moved to ${path.join(dataDir, aside[0]!)}\n`);
     expect(existsSync(path.join(dataDir, aside[0]!, "PG_VERSION"))).toBe(true);
     await expectWhole(dataDir);
   },

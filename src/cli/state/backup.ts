@@ -53,6 +53,7 @@ async function backup(name: string, flags: BackupFlags, terminal: Terminal): Pro
   }
   const servers = report.servers.map((server) => server.name).join(" and ");
   const size = `${formatCount(report.files)} files, ${formatBytes(report.bytes)}`;
-  const did = flags.verify === true ? `${folder} is whole` : `backed up to ${folder}`;
+  const did =
+    flags.verify === true ? `${folder} is complete and undamaged` : `backed up to ${folder}`;
   await writeLine(stdout, printable(`${did}: ${servers}, ${size}, of ${report.createdAt}`));
 }

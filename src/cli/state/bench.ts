@@ -145,7 +145,7 @@ export function formatReport(report: BenchReport, which: string): string {
     `${formatCount(updatesPerSecond)} updates/s, each durable: ${formatCount(updates)} in ${seconds} s`,
     `  ${callers} callers, documents of ${formatBytes(documentBytes)}, over HTTP`,
     `  p50 ${formatDuration(report.p50Ms)}, p99 ${formatDuration(report.p99Ms)}, slowest ${formatDuration(report.maxMs)}`,
-    `  the states stay: agent_runtime state list ${which}`,
+    `  the states are kept: agent_runtime state list ${which}`,
   ].join("\n");
 }
 

@@ -35,7 +35,7 @@ const RECORDED = "tau-airline.jsonl";
 
 /** Adds `demo lifo`: what an agent's stack of tasks does, with recorded steps of a real agent. */
 export function addDemo(group: Command, terminal: Terminal): void {
-  const demo = group.command("demo").description("demonstrations");
+  const demo = group.command("demo").description("run a demonstration");
   const command = demo
     .command("lifo")
     .description("an agent is interrupted twice, the service is killed, and every task ends")

@@ -31,7 +31,7 @@ const WORDS = { ok: "ok", advice: "could be better", fault: "FAULT" } as const;
 const COLUMNS: readonly Column<Verdict>[] = [
   { title: "PART", cell: ({ part }) => part },
   { title: "CHECK", cell: ({ check }) => check },
-  { title: "IS", cell: ({ level }) => WORDS[level] },
+  { title: "RESULT", cell: ({ level }) => WORDS[level] },
 ];
 
 /** Adds `doctor`: a look at every part from outside. */
@@ -99,7 +99,7 @@ function tell(verdicts: readonly Verdict[], findings: readonly Verdict[], width?
     printable(`  found: ${found}`),
     printable(`  do:    ${remedy}`),
   ]);
-  const end = findings.length === 0 ? ["", `all ${verdicts.length} checks are well`] : details;
+  const end = findings.length === 0 ? ["", `all ${verdicts.length} checks passed`] : details;
   return [...formatTable(COLUMNS, verdicts, width), ...end].join("\n");
 }
 

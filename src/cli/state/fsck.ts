@@ -25,7 +25,7 @@ const COLUMNS: readonly Column<Finding>[] = [
   { title: "ID", cell: ({ id }) => id ?? "-", atLeast: 12 },
   { title: "VERSION", cell: ({ version }) => version?.toString() ?? "-", align: "right" },
   { title: "FOUND", cell: ({ detail }) => detail, atLeast: 20 },
-  { title: "IS", cell: stateOf },
+  { title: "STATUS", cell: stateOf },
   {
     title: "REMEDY",
     cell: ({ resolution, remedy }) => resolution ?? remedy,

@@ -72,7 +72,7 @@ function addShow(parked: Command, terminal: Terminal): void {
   const command = parked
     .command("show")
     .description("show one parked message with its body")
-    .argument("<number>", "which", messageNumber)
+    .argument("<number>", "number of the message", messageNumber)
     .action(async (number: bigint, flags: ServiceOptions) => {
       const message = await withClient(flags, (client) =>
         client.parked.get(number, callOptions(terminal)),
@@ -97,7 +97,7 @@ function addRedrive(parked: Command, terminal: Terminal): void {
   const command = parked
     .command("redrive")
     .description("apply a parked message again; it is removed if that succeeds")
-    .argument("<number>", "which", messageNumber)
+    .argument("<number>", "number of the message", messageNumber)
     .action(async (number: bigint, flags: ServiceOptions) => {
       const done = await withClient(flags, (client) =>
         client.parked.redrive(number, callOptions(terminal)),
@@ -114,7 +114,7 @@ function addDiscard(parked: Command, terminal: Terminal): void {
   const command = parked
     .command("discard")
     .description("delete a parked message")
-    .argument("<number>", "which", messageNumber)
+    .argument("<number>", "number of the message", messageNumber)
     .action(async (number: bigint, flags: ServiceOptions) => {
       await withClient(flags, (client) => client.parked.discard(number, callOptions(terminal)));
       const text = flags.json ? toJson({ number }) : `discarded number ${number}`;

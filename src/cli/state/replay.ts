@@ -208,7 +208,7 @@ export function formatReport(report: ReplayReport, service: string): string {
     .concat(`\nsent ${formatBytes(bytesSent)} in ${formatDuration(elapsedMs)}: ${rate}\n\n`)
     .concat(
       [
-        "look at what it made:",
+        "look at the result:",
         `  agent_runtime state list --scope ${agent}${service}`,
         `  agent_runtime state history ${conversation}${service}`,
         `  agent_runtime state diff ${conversation}${service}`,
