@@ -115,7 +115,7 @@ async function askForToken(text) {
   isAsking = true;
   const given = await confirm({
     heading: "Who asks?",
-    text: text ?? "The token stays in this tab, and goes with it. Empty: none.",
+    text: text ?? "The token is kept in this tab only, until it is closed. Empty: none.",
     yes: "Use this token",
     fields: [{ name: "token", label: "Token", type: "password", autocomplete: "off" }],
   });

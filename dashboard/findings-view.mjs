@@ -16,7 +16,7 @@ export async function findingsView({ query, place, signal }) {
     place,
     title(
       "Confusion",
-      h("a", { class: "button", href: other }, all ? "Only what is open" : "Also what is settled"),
+      h("a", { class: "button", href: other }, all ? "Only open" : "Include settled"),
     ),
     h("section", { class: "cards" }, page.runs.map(runCard)),
     h("p"),
@@ -24,7 +24,7 @@ export async function findingsView({ query, place, signal }) {
       "section",
       { class: "card" },
       page.items.length === 0
-        ? nothing("Nothing is confused.", "All copies tell the same, as far as was looked.")
+        ? nothing("Nothing is confused.", "All copies agree, as far as they were checked.")
         : table(["check", "where", "what", "what to do", "found"], page.items.map(cellsOf)),
     ),
     page.next !== undefined &&
@@ -50,7 +50,7 @@ function runCard({ what, endedAt, checked, checks }) {
         ? pill("nothing found", "good")
         : pill(`${failed.length} found something`, "bad"),
     ),
-    h("p", { class: "faint small" }, `${checked} states looked at, `, ago(endedAt)),
+    h("p", { class: "faint small" }, `${checked} states checked, `, ago(endedAt)),
     h("p", { class: "faint small" }, checks.map(({ check }) => check).join(" ")),
     skipped.length > 0 &&
       h("p", { class: "faint small" }, `left out: ${skipped.map(({ check }) => check).join(" ")}`),

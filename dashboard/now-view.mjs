@@ -111,7 +111,7 @@ class Board {
       this.#more,
       left > 0 && h("button", { onclick: showMore }, `Show more of ${left} others`),
       this.#isPartial &&
-        h("p", { class: "faint small" }, `Only the first ${PAGE} of a kind count.`),
+        h("p", { class: "faint small" }, `Only the first ${PAGE} of each kind are counted.`),
     );
   }
 

@@ -15,7 +15,7 @@ export async function parkedView({ query, place, signal, refresh }) {
     h(
       "p",
       { class: "faint" },
-      "They block nobody. Put right what was wrong, then apply them again; or discard them.",
+      "They block nobody. Fix the cause, then apply them again, or discard them.",
     ),
     h(
       "section",
@@ -62,7 +62,7 @@ async function look(number) {
 async function redrive(number, refresh) {
   const done = await confirm({
     heading: `Apply message ${number} again?`,
-    text: "It is applied now, once, as if it came in just now. Refused again, it stays parked.",
+    text: "It is applied once, as if it had just arrived. If it is refused again, it stays parked.",
     yes: "Apply it",
     act: () => ask(at("v1", "parked", number, "redrive"), { method: "POST" }),
   });
@@ -72,7 +72,7 @@ async function redrive(number, refresh) {
 async function discard(number, refresh) {
   const done = await confirm({
     heading: `Discard message ${number}?`,
-    text: "It is gone for good.",
+    text: "This cannot be undone.",
     yes: "Discard it",
     grave: true,
     act: () => ask(at("v1", "parked", number), { method: "DELETE" }),

@@ -20,7 +20,7 @@ export function scopesView({ place }) {
     h(
       "p",
       { class: "faint" },
-      "A scope goes forward and back as a whole: normally it is an agent with all its states.",
+      "A scope steps and rolls back as a whole: normally an agent with all its states.",
     ),
     h(
       "form",
@@ -88,7 +88,7 @@ export async function scopeView({ id: scope, query, place, signal, refresh, onCh
 function factsOf({ step, rollbackStep, hold, quarantined }) {
   return facts([
     ["HEAD", `step ${step}`],
-    ["rollback database", rollbackStep === null ? "does not hold it" : `step ${rollbackStep}`],
+    ["rollback database", rollbackStep === null ? "has nothing of it" : `step ${rollbackStep}`],
     ["standing", hold ? pill("on hold", "bad") : pill("open", "good")],
     ["quarantined steps", quarantined.length === 0 ? "none" : quarantined.join(", ")],
   ]);
@@ -116,7 +116,7 @@ function cellsOf({ id, type, phase, version, updatedAt }) {
 
 async function holdIt({ scope }, refresh) {
   const done = await confirm({
-    heading: "Hold this scope?",
+    heading: "Put this scope on hold?",
     text: `Nothing in ${scope} is written or promoted to the rollback database until it is released.`,
     yes: "Hold it",
     grave: true,
@@ -129,7 +129,7 @@ async function holdIt({ scope }, refresh) {
 async function release({ scope, holdReason }, refresh) {
   const done = await confirm({
     heading: "Release this scope?",
-    text: `It was held because: ${holdReason ?? "no reason was given"}. Its writes and its promotion go on.`,
+    text: `It is on hold because: ${holdReason ?? "no reason was given"}. Writes will be accepted again.`,
     yes: "Release it",
     fields: [{ name: "reason", label: "Reason", maxlength: 1000 }],
     act: (given) => order(scope, "release", reasonOf(given)),
@@ -141,9 +141,9 @@ async function release({ scope, holdReason }, refresh) {
 async function rollBack({ scope, step, rollbackStep }, refresh) {
   let plan;
   const asked = await confirm({
-    heading: "Roll back: which step?",
+    heading: "Roll back to which step?",
     text: `HEAD is step ${step}; the rollback database holds ${rollbackStep ?? "none"}. Empty: the newest good step before HEAD.`,
-    yes: "Show what it would do",
+    yes: "Show the plan",
     fields: [
       { name: "toStep", label: "Back to step", inputmode: "numeric", pattern: "[0-9]*" },
       { name: "reason", label: "Reason", maxlength: 1000 },
@@ -156,7 +156,7 @@ async function rollBack({ scope, step, rollbackStep }, refresh) {
   if (asked === undefined) return;
   const done = await confirm({
     heading: `Back to step ${plan.restoredStep}?`,
-    text: `Appends step ${plan.step}; nothing of history is lost. Tasks that are worked on are fenced, and what they did outside stays done.`,
+    text: `Appends step ${plan.step}; no history is lost. Running tasks are fenced, and what they did outside is not undone.`,
     body: planTable(plan),
     yes: "Roll back",
     grave: true,

@@ -47,11 +47,7 @@ export async function stackView({ id: stack, place, signal, onChange }) {
         "All its tasks",
       ),
     ),
-    h(
-      "p",
-      { class: "faint" },
-      "In the order in which they run: the working one first, then the newest.",
-    ),
+    h("p", { class: "faint" }, "In execution order: the working one first, then the newest."),
     list,
   );
 }
@@ -126,10 +122,10 @@ function taskDetails(task, refresh) {
           : undefined,
       ],
     ]),
-    part("What it was given", task.input),
-    part("Where it goes on", task.resumePoint),
-    part("What it waits for", wait),
-    part("What came to it", results.length > 0 ? results : undefined),
+    part("Input", task.input),
+    part("Resume point", task.resumePoint),
+    part("Waiting for", wait),
+    part("Results", results.length > 0 ? results : undefined),
     part("Error", task.error),
     h(
       "div",

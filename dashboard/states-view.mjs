@@ -26,8 +26,8 @@ export async function statesView({ query, place, signal }) {
       { class: "card" },
       page.items.length === 0
         ? nothing(
-            "No state is like that.",
-            "An empty field means any; a type or a phase is meant exactly.",
+            "No state matches.",
+            "Empty fields match anything; type and phase must match exactly.",
           )
         : table(["id", "type", "scope", "phase", "version", "changed"], page.items.map(cellsOf)),
     ),

@@ -19,6 +19,7 @@ describe("this repository", () => {
   test("numbers its migrations", () => expect(tidy.misnumberedMigrations(tree)).toEqual([]));
   test("seals every package", () => expect(tidy.unsealedPackages(tree)).toEqual([]));
   test("documents every error code", () => expect(documented(tree)).toEqual([]));
+  test("links to what is there", () => expect(tidy.deadLinks(tree)).toEqual([]));
   test("speaks of itself alone", () => expect(tidy.traces(tree)).toEqual([]));
 });
 
@@ -101,6 +102,22 @@ describe("the checkers find what is planted:", () => {
     ]);
   });
 
+  test.each(["[a](gone.md)", "[a](#gone)", "[a](../README.md#gone)", "[a](../gone/)"])(
+    "a dead link, %s",
+    (link) => {
+      const tree = planted("docs/a.md", `# A part\n\n${link}`);
+      tree.set("README.md", "# Start");
+      expect(tidy.deadLinks(tree)).toHaveLength(1);
+    },
+  );
+
+  test("and links to files, folders, headings and other places are fine", () => {
+    const links = "[a](a.md) [b](#a-part) [c](../src) [d](../README.md#the-start) [e](https://x.y)";
+    const tree = planted("docs/a.md", `# A \`part\`\n\n${links}\n\`\`\`\n[x](gone.md)\n\`\`\``);
+    tree.set("README.md", "## The start").set("src/a.ts", "");
+    expect(tidy.deadLinks(tree)).toEqual([]);
+  });
+
   test.each([
     ["/", "root", "/x"],
     [" /", "work", "/main"],
@@ -114,7 +131,7 @@ describe("the checkers find what is planted:", () => {
   });
 });
 
-function planted(path: string, text: string): tidy.Tree {
+function planted(path: string, text: string): Map<string, string> {
   return new Map([[path, text]]);
 }
 

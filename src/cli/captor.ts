@@ -8,9 +8,8 @@ import type { Logger } from "../service/log-port.ts";
 import type { FactSink } from "../state/fact-sink.ts";
 import { factJson } from "../state/lifecycle-fact.ts";
 import type { LifecycleFact } from "../state/lifecycle-fact.ts";
-import { wholeNumber } from "./arguments.ts";
 import { configFlag } from "./config-flag.ts";
-import { FACT_VARIABLES, openFacts, withFactOptions } from "./fact-options.ts";
+import { drainOption, FACT_VARIABLES, openFacts, withFactOptions } from "./fact-options.ts";
 import type { FactOptions } from "./fact-options.ts";
 import { given } from "./given.ts";
 import { withExamples } from "./help.ts";
@@ -30,23 +29,24 @@ interface Flags extends FactOptions {
 export function addCaptor(program: Command, terminal: Terminal): void {
   const command = program
     .command("captor")
-    .description("Tells what happens to the Kata containers of this node, see docs/kata.md.")
-    .option("--print", "show facts here, and tell nobody")
-    .option("--once", "list what is there now, and end")
-    .option(
-      "--drain-ms <n>",
-      "how long the end waits for facts to be taken",
-      wholeNumber(0, 600_000),
-      5_000,
-    )
+    .description("Reports what happens to the Kata containers of this node (docs/kata.md).")
+    .option("--print", "print facts instead of sending them")
+    .option("--once", "report what is there now, and exit")
+    .addOption(drainOption())
     .action((flags: Flags) => capture(flags, terminal));
   withFactOptions(command).optionsGroup("The node:");
   for (const key of Object.keys(CAPTOR_OPTIONS)) command.addOption(configFlag(key as OptionKey));
   withExamples(command, [
-    ["agent_runtime captor --url http://agent-state:8080", "of the node it runs on, as root"],
-    ["agent_runtime captor --to rocketmq", "past any service"],
-    ["agent_runtime captor --once --print", "what would be told of the pods that are there now"],
-    ["agent_runtime captor --print --json --captor-runtimes .", "all that happens, of any runtime"],
+    [
+      "agent_runtime captor --url http://agent-state:8080",
+      "report this node's containers; as root",
+    ],
+    ["agent_runtime captor --to rocketmq", "send directly to RocketMQ"],
+    ["agent_runtime captor --once --print", "print what would be reported now"],
+    [
+      "agent_runtime captor --print --json --captor-runtimes .",
+      "print everything that happens, for any runtime",
+    ],
   ]);
 }
 

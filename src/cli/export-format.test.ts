@@ -54,7 +54,7 @@ test("the header is no state", () => {
 
 test.each([
   ['{"format":"agent-runtime-state","formatVersion":2}', "another version"],
-  ['{"format":"something else"}', "no export of this program"],
+  ['{"format":"something else"}', "not an export of this program"],
 ])("a file with the header %s is refused as a whole", (line, says) => {
   expect(() => parseExportLine(line)).toThrow(CommandFailed);
   expect(() => parseExportLine(line)).toThrow(says);

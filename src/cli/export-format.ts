@@ -68,13 +68,13 @@ export function parseExportLine(text: string): ImportedState | undefined {
 /** Another format is no matter of one line: nothing of such a file is imported. */
 function checkHeader({ format, formatVersion }: JsonObject): void {
   if (format !== FORMAT) {
-    throw new CommandFailed("the file is no export of this program", {
+    throw new CommandFailed("the file is not an export of this program", {
       next: "see: agent_runtime state export --help",
     });
   }
   if (formatVersion !== FORMAT_VERSION) {
     const next = "import it with a program at least as new as the one that wrote it";
-    throw new CommandFailed("the file was written in another version of the format", { next });
+    throw new CommandFailed("the file uses another version of the export format", { next });
   }
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from "../service/log-port.ts";
 import { Spool } from "../spool/spool.ts";
 import { SpooledSink } from "../spool/spooled-sink.ts";
 import type { FactSink } from "../state/fact-sink.ts";
+import { wholeNumber } from "./arguments.ts";
 import { given } from "./given.ts";
 import { CLIENT_VARIABLES, withServiceOptions } from "./service-options.ts";
 import type { ServiceOptions } from "./service-options.ts";
@@ -26,20 +27,33 @@ export function withFactOptions(command: Command): Command {
   withServiceOptions(command).optionsGroup("Where facts go:");
   return command
     .addOption(
-      new Option("--to <what>", "rocketmq: past any service, with the settings rocketmq.*")
+      new Option(
+        "--to <what>",
+        "send facts to the service, or directly to RocketMQ (settings rocketmq.*)",
+      )
         .choices(["service", "rocketmq"])
         .env("AGENT_RUNTIME_FACTS_TO")
         .default("service"),
     )
     .addOption(
-      new Option("--spool <folder>", "where they wait meanwhile; of this process alone")
+      new Option(
+        "--spool <folder>",
+        "where facts wait until they are taken; one process per folder",
+      )
         .env("AGENT_RUNTIME_SPOOL")
         .default("agent_runtime-spool"),
     )
     .option(
       "--config <file>",
-      "with --to rocketmq; unsaid: agent_runtime.yaml, where there is one",
+      "for --to rocketmq: configuration file (default: agent_runtime.yaml, if there is one)",
     );
+}
+
+/** `--drain-ms`, of what runs until it is stopped. */
+export function drainOption(): Option {
+  return new Option("--drain-ms <n>", "how long a stop waits for facts to be taken")
+    .argParser(wholeNumber(0, 600_000))
+    .default(5_000);
 }
 
 /** A sink that keeps facts on disk until they were taken. */

@@ -55,13 +55,13 @@ test("a service that cannot be reached is to be started", () => {
   });
   expect(describeError(error)).toBe(
     "agent_runtime: no answer\n" +
-      "next: start a service (agent_runtime state), or say where it runs: --url URL",
+      "next: start a service (agent_runtime state), or name its address: --url URL",
   );
 });
 
 test("a service that is busy is to be waited for", () => {
   const error = new AgentRuntimeError("UNAVAILABLE", "the queue is full", { retryAfterMs: 1_500 });
-  expect(describeError(error)).toContain("next: repeat it in 2 s");
+  expect(describeError(error)).toContain("next: retry in 2 s");
 });
 
 test("a service whose database refuses its key is to be configured anew", () => {
@@ -71,7 +71,7 @@ test("a service whose database refuses its key is to be configured anew", () => 
 
 test("a write that may have happened is to be looked for first", () => {
   const error = new AgentRuntimeError("UNAVAILABLE", "broke off", { mayHaveHappened: true });
-  expect(describeError(error)).toMatch(/next: the write may have happened all the same: look/);
+  expect(describeError(error)).toMatch(/next: the write may have happened: check/);
 });
 
 test("a conflict says the version to go on from", () => {
@@ -83,7 +83,7 @@ test("a conflict says the version to go on from", () => {
 
 test("a gap says the cursor to go on from", () => {
   const error = new AgentRuntimeError("GAP", "too old", { resumeFrom: "abc" });
-  expect(describeError(error)).toContain("next: go on with --after abc");
+  expect(describeError(error)).toContain("next: resume with --after abc");
 });
 
 test("a fault of the program comes with its stack", () => {

@@ -83,21 +83,21 @@ function isExpected(error: unknown): error is AgentRuntimeError | UsageError | C
 }
 
 const NEXT: Partial<Record<ErrorCode, string>> = {
-  UNAUTHENTICATED: "give a token: --token TOKEN, or the variable AGENT_RUNTIME_TOKEN",
-  FORBIDDEN: "use a token that may do this, or another --namespace",
-  STATE_NOT_FOUND: "see what there is: agent_runtime state list",
-  SCOPE_NOT_FOUND: "see what there is: agent_runtime state list",
-  VERSION_NOT_FOUND: "see which versions there are: agent_runtime state history ID",
-  GONE: "read an older version (get ID --version N), or write it again: versions go on",
+  UNAUTHENTICATED: "pass a token: --token TOKEN, or the variable AGENT_RUNTIME_TOKEN",
+  FORBIDDEN: "use a token with this permission, or another --namespace",
+  STATE_NOT_FOUND: "list the states: agent_runtime state list",
+  SCOPE_NOT_FOUND: "list the states: agent_runtime state list",
+  VERSION_NOT_FOUND: "list its versions: agent_runtime state history ID",
+  GONE: "read an older version (get ID --version N), or write it again: its versions continue",
   VERSION_CONFLICT: "read it again (get ID), decide again, and write with --if-version",
   PRECONDITION_FAILED: "read it again (get ID), decide again, and write with --if-version",
-  ALREADY_EXISTS: "leave --create-only out to replace it, or use another id",
-  IDEMPOTENCY_KEY_REUSED: "use another --key for another content",
-  ROLLBACK_LAGS: "repeat it in a moment, or take it from main's history: --history",
-  COPY_DIVERGES: "take it from main's history: --history",
-  SCOPE_ON_HOLD: "see why (scope SCOPE), then let it go on: agent_runtime state release SCOPE",
+  ALREADY_EXISTS: "omit --create-only to replace it, or use another id",
+  IDEMPOTENCY_KEY_REUSED: "use a new --key for different content",
+  ROLLBACK_LAGS: "retry in a moment, or restore from main's history: --history",
+  COPY_DIVERGES: "restore from main's history: --history",
+  SCOPE_ON_HOLD: "see why (scope SCOPE), then release it: agent_runtime state release SCOPE",
   STEP_QUARANTINED: "see which steps are in quarantine: agent_runtime state scope SCOPE",
-  PARKED_NOT_FOUND: "see what there is: agent_runtime state parked list",
+  PARKED_NOT_FOUND: "list what is parked: agent_runtime state parked list",
   RATE_LIMITED: "wait a moment, then repeat the command",
 };
 
@@ -106,9 +106,9 @@ function nextStep(error: AgentRuntimeError | UsageError | CommandFailed): string
   if (error instanceof CommandFailed) return error.next;
   const { mayHaveHappened, resumeFrom, current } = error.facts;
   if (mayHaveHappened === true) {
-    return "the write may have happened all the same: look (get ID, history ID) before you repeat it; with --key a repeat is always safe";
+    return "the write may have happened: check (get ID, history ID) before you repeat it; with --key, repeating is always safe";
   }
-  if (error.code === "GAP" && resumeFrom !== undefined) return `go on with --after ${resumeFrom}`;
+  if (error.code === "GAP" && resumeFrom !== undefined) return `resume with --after ${resumeFrom}`;
   if (error.code === "UNAVAILABLE") return unavailableStep(error);
   const version = versionOf(current);
   if (version !== undefined && error.code !== "ALREADY_EXISTS" && NEXT[error.code] !== undefined) {
@@ -121,10 +121,10 @@ function nextStep(error: AgentRuntimeError | UsageError | CommandFailed): string
 function unavailableStep(error: AgentRuntimeError): string {
   const { retryAfterMs, field } = error.facts;
   if (field !== undefined) return `correct ${field} in the configuration of the service`;
-  if (retryAfterMs !== undefined) return `repeat it in ${Math.ceil(retryAfterMs / 1000)} s`;
+  if (retryAfterMs !== undefined) return `retry in ${Math.ceil(retryAfterMs / 1000)} s`;
   return error.cause === undefined
     ? "wait a moment, then repeat the command"
-    : "start a service (agent_runtime state), or say where it runs: --url URL";
+    : "start a service (agent_runtime state), or name its address: --url URL";
 }
 
 function versionOf(current: unknown): string | undefined {

@@ -23,8 +23,8 @@ export interface HomeCall {
 /** The command with the options that say which home. */
 export function withHomeOptions(command: Command): Command {
   return command
-    .option("--data-dir <folder>", "the home; unsaid: that of the configuration")
-    .option("--config <file>", "unsaid: agent_runtime.yaml, where there is one")
+    .option("--data-dir <folder>", "the embedded home (default: the one in the configuration)")
+    .option("--config <file>", "configuration file (default: agent_runtime.yaml, if there is one)")
     .option("--json", "print JSON for programs");
 }
 

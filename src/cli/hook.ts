@@ -7,7 +7,7 @@ import { systemClock } from "../service/clock.ts";
 import { createLogger } from "../service/log.ts";
 import type { Logger } from "../service/log-port.ts";
 import { listenArgument, wholeNumber } from "./arguments.ts";
-import { openFacts, withFactOptions } from "./fact-options.ts";
+import { drainOption, openFacts, withFactOptions } from "./fact-options.ts";
 import type { FactOptions } from "./fact-options.ts";
 import { withExamples } from "./help.ts";
 import { writeLine } from "./terminal.ts";
@@ -27,39 +27,37 @@ interface ExecFlags extends FactOptions {
 export function addHook(program: Command, terminal: Terminal): void {
   const hook = program
     .command("hook")
-    .description("Tells of the lifecycle hooks of this pod, see docs/pods.md.")
+    .description("Reports this pod's lifecycle hooks (docs/pods.md).")
     .usage("[command] [options]");
   const serve = hook
     .command("serve", { isDefault: true })
-    .description("answer hooks over HTTP, as a sidecar of the pod (the default)")
+    .description("answer hooks over HTTP, as a sidecar (the default)")
     .addOption(
-      new Option("--listen <host:port>", "where; the kubelet comes to the pod's address")
+      new Option(
+        "--listen <host:port>",
+        "where to listen; the kubelet connects to the pod's address",
+      )
         .env("AGENT_RUNTIME_HOOK_LISTEN")
         .default({ host: "0.0.0.0", port: 8087 }, "0.0.0.0:8087")
         .argParser(listenArgument),
     )
-    .option(
-      "--drain-ms <n>",
-      "how long the end waits for facts to be taken",
-      wholeNumber(0, 600_000),
-      5_000,
-    )
+    .addOption(drainOption())
     .action((flags: ServeFlags) => serveHooks(flags, terminal));
   withExamples(withFactOptions(serve), [
     [
       "agent_runtime hook --url http://agent-state:8080",
       "GET /v1/hooks/CONTAINER/postStart, .../preStop",
     ],
-    ["agent_runtime hook --to rocketmq", "past any service"],
+    ["agent_runtime hook --to rocketmq", "send directly to RocketMQ"],
   ]);
   const exec = hook
     .command("exec")
-    .description("tell of one hook and end; as an exec hook of a container")
-    .addArgument(new Argument("<hook>", "which one").choices(HOOKS))
-    .requiredOption("--container <name>", "the container it is a hook of")
+    .description("report one hook and exit; for use as an exec hook")
+    .addArgument(new Argument("<hook>", "the hook to report").choices(HOOKS))
+    .requiredOption("--container <name>", "the container that the hook belongs to")
     .option(
       "--within-ms <n>",
-      "how long it may take until the fact is taken",
+      "how long to wait until the fact is taken",
       wholeNumber(0, 60_000),
       1_000,
     )
@@ -92,11 +90,14 @@ async function tellOnce(hook: Hook, flags: ExecFlags, terminal: Terminal): Promi
     await sink.publish([fact]);
     await close({ drainMs: withinMs });
     const { waiting } = sink.figures;
-    const told = waiting === 0 ? "told" : `${waiting} facts wait in ${flags.spool}`;
+    const told = waiting === 0 ? "reported" : `${waiting} facts wait in ${flags.spool}`;
     await writeLine(terminal.stdout, `${hook} of ${container}: ${told}`);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    await writeLine(terminal.stderr, `agent_runtime: ${hook} of ${container} is not told: ${why}`);
+    await writeLine(
+      terminal.stderr,
+      `agent_runtime: ${hook} of ${container} was not reported: ${why}`,
+    );
   }
 }
 

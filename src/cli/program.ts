@@ -48,7 +48,7 @@ import { addWebhook } from "./webhook.ts";
 const EXIT_CODES = `
 Exit codes:
   0 done   1 refused or failed   2 wrong usage   3 conflict   4 not found   5 unavailable
-  6 done, and incomplete: restored, but not all of main is there`;
+  6 incomplete: main was restored, but some of its steps are lost`;
 
 /** Runs one command line, without the program's name, to its end; never throws. */
 export async function runProgram(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
@@ -104,19 +104,19 @@ function buildProgram(terminal: Terminal, isJson: boolean): Command {
     .addHelpText("after", EXIT_CODES);
   withExamples(program, [
     ["agent_runtime state", "start the service"],
-    ["agent_runtime state --help", "what can be done with it"],
+    ["agent_runtime state --help", "list its commands"],
   ]);
 
   const state = program
     .command("state")
-    .description("State of agents: every step versioned, durable and reversible.")
+    .description("State of AI agents: every step versioned, durable and reversible.")
     .usage("[command] [options]")
     .version(packageVersion())
     .addHelpText("after", EXIT_CODES);
   withExamples(state, [
     ["agent_runtime state", "start the service"],
     ["agent_runtime state watch", "see each change as it happens"],
-    ["agent_runtime state replay examples/tau-airline.jsonl", "let recorded agents work"],
+    ["agent_runtime state replay examples/tau-airline.jsonl", "replay recorded agents"],
     ["agent_runtime state set --help", "the options of one command"],
   ]);
   addCommands(state, terminal);
@@ -162,7 +162,7 @@ function addCommands(state: Command, terminal: Terminal): void {
   addExport(state, terminal);
   addImport(state, terminal);
   addReplay(state, terminal);
-  state.commandsGroup("Messages:");
+  state.commandsGroup("Messages and pods:");
   addTopics(state, terminal);
   addParked(state, terminal);
   addLifecycle(state, terminal);

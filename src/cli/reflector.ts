@@ -17,8 +17,8 @@ import { systemClock } from "../service/clock.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { createLogger } from "../service/log.ts";
 import type { Logger } from "../service/log-port.ts";
-import { listenArgument, wholeNumber } from "./arguments.ts";
-import { openFacts, withFactOptions } from "./fact-options.ts";
+import { listenArgument } from "./arguments.ts";
+import { drainOption, openFacts, withFactOptions } from "./fact-options.ts";
 import type { FactOptions } from "./fact-options.ts";
 import { given } from "./given.ts";
 import { withExamples } from "./help.ts";
@@ -46,41 +46,51 @@ interface Flags extends FactOptions {
 export function addReflector(program: Command, terminal: Terminal): void {
   const command = program
     .command("reflector")
-    .description("Tells what Kubernetes knows of the pods of agents, see docs/kubernetes.md.")
-    .option("--server <url>", "the API server; unsaid: that of the cluster this pod is in")
-    .option("--kubeconfig <file>", "says all that; unsaid, in no pod: $KUBECONFIG, ~/.kube/config")
-    .option("--context <name>", "of the kubeconfig; unsaid: its current one")
+    .description("Reports what Kubernetes knows about the pods of agents (docs/kubernetes.md).")
+    .option(
+      "--server <url>",
+      "URL of the API server (default: that of the cluster this pod runs in)",
+    )
+    .option(
+      "--kubeconfig <file>",
+      "use a kubeconfig (default outside a pod: $KUBECONFIG, ~/.kube/config)",
+    )
+    .option("--context <name>", "context of the kubeconfig (default: its current one)")
     .option(
       "--token-file <file>",
-      "what it is let in with; unsaid, in a pod: its service account's",
+      "bearer token for the API server (default in a pod: its service account's)",
     )
-    .option("--ca-file <file>", "who vouches for the API server; unsaid, in a pod: the cluster's")
+    .option(
+      "--ca-file <file>",
+      "certificate authority of the API server (default in a pod: the cluster's)",
+    )
     .addOption(
       new Option(
         "--pod-namespace <names>",
-        "pods of these namespaces of Kubernetes alone: a,b",
+        "only pods in these Kubernetes namespaces: a,b",
       ).argParser(namesArgument),
     )
-    .option("--selector <labels>", "pods with these labels; '' for all", AGENT_LABEL)
-    .option("--no-sandboxes", "no Sandbox objects of agents.x-k8s.io, if there are any")
-    .option("--lead <name>", "of several reflectors with that name one tells, the others stand by")
-    .option("--sweep", "pods that the service knows and the cluster does not have are gone")
-    .option("--finalizer", "pods stay until the service has their end, see docs/kubernetes.md")
-    .option("--strip-finalizers", "takes that from all pods that have it, and ends")
+    .option("--selector <labels>", "only pods with these labels; '' for all", AGENT_LABEL)
+    .option("--no-sandboxes", "ignore Sandbox objects of agents.x-k8s.io")
+    .option(
+      "--lead <name>",
+      "elect one leader among the reflectors with this name; the others stand by",
+    )
+    .option("--sweep", "report pods as gone that the service knows and the cluster does not have")
+    .option(
+      "--finalizer",
+      "keep each pod until the service has recorded its end (docs/kubernetes.md)",
+    )
+    .option("--strip-finalizers", "remove that finalizer from all pods, and exit")
     .addOption(
-      new Option("--listen <host:port>", "/healthz, /readyz and /metrics")
+      new Option("--listen <host:port>", "where /healthz, /readyz and /metrics are served")
         .default({ host: "127.0.0.1", port: 8088 }, "127.0.0.1:8088")
         .argParser(listenArgument),
     )
-    .option(
-      "--drain-ms <n>",
-      "how long the end waits for facts to be taken",
-      wholeNumber(0, 600_000),
-      5_000,
-    )
+    .addOption(drainOption())
     .action((flags: Flags) => reflect(flags, terminal));
   withExamples(withFactOptions(command), [
-    ["agent_runtime reflector --url http://agent-state:8080", "in a pod, with a service account"],
+    ["agent_runtime reflector --url http://agent-state:8080", "in a pod with a service account"],
     ["agent_runtime reflector --server http://127.0.0.1:8001", "beside `kubectl proxy`"],
   ]);
 }
@@ -183,7 +193,7 @@ async function strip(
   const paths = podNamespace?.map((name) => `/api/v1/namespaces/${name}/pods`) ?? ["/api/v1/pods"];
   let stripped = 0;
   for (const path of paths) stripped += await stripFinalizers(kubernetes, path, signal);
-  await writeLine(stdout, `taken from ${stripped} pods`);
+  await writeLine(stdout, `removed the finalizer from ${stripped} pods`);
 }
 
 async function isDeleted(

@@ -26,14 +26,17 @@ export function withServiceOptions(command: Command): Command {
   return command
     .optionsGroup("The service:")
     .addOption(
-      new Option("--url <url>", "where it runs").env("AGENT_RUNTIME_URL").default(DEFAULT_URL),
+      new Option("--url <url>", "its address").env("AGENT_RUNTIME_URL").default(DEFAULT_URL),
     )
     .addOption(
-      new Option("--token <token>", "who calls; others here can read a flag, not the variable").env(
-        "AGENT_RUNTIME_TOKEN",
-      ),
+      new Option(
+        "--token <token>",
+        "bearer token; prefer the variable: other users can read a command line",
+      ).env("AGENT_RUNTIME_TOKEN"),
     )
-    .addOption(new Option("--namespace <name>", "whose states").env("AGENT_RUNTIME_NAMESPACE"))
+    .addOption(
+      new Option("--namespace <name>", "namespace of the states").env("AGENT_RUNTIME_NAMESPACE"),
+    )
     .option("--json", "print JSON for programs");
 }
 

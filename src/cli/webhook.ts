@@ -31,8 +31,8 @@ const NEEDED = ["webhook.image", "webhook.certFile", "webhook.keyFile"] as const
 export function addWebhook(program: Command, terminal: Terminal): void {
   const command = program
     .command("webhook")
-    .description("Puts the sidecar for hooks into pods that are labelled for it, see docs/pods.md.")
-    .option("--config <file>", "unsaid: agent_runtime.yaml, where there is one")
+    .description("Injects the hook sidecar into pods labelled for it (docs/pods.md).")
+    .option("--config <file>", "configuration file (default: agent_runtime.yaml, if there is one)")
     .action((flags: Flags) => serve(flags, terminal));
   command.optionsGroup("Settings of webhook:");
   for (const key of Object.keys(WEBHOOK_OPTIONS)) command.addOption(configFlag(key as OptionKey));
@@ -40,9 +40,9 @@ export function addWebhook(program: Command, terminal: Terminal): void {
   withExamples(command, [
     [
       "agent_runtime webhook --webhook-image IMAGE --webhook-cert-file tls.crt --webhook-key-file tls.key",
-      "as a MutatingWebhookConfiguration asks for",
+      "serve a MutatingWebhookConfiguration",
     ],
-    ["agent_runtime webhook --config webhook.yaml", "with the settings webhook.* in a file"],
+    ["agent_runtime webhook --config webhook.yaml", "with the webhook.* settings in a file"],
   ]);
 }
 

@@ -21,10 +21,10 @@ export interface WriteFlags extends ServiceOptions {
 /** The command with the options of every write. */
 export function withWriteOptions(command: Command): Command {
   return command
-    .option("--if-version <n>", "only if it is at this version", versionNumber(1n))
+    .option("--if-version <n>", "only if the state is at this version", versionNumber(1n))
     .option("--actor <name>", "who writes")
     .option("--cause <text>", "why")
-    .option("--key <key>", "idempotency key: a repeat with the same one does nothing twice");
+    .option("--key <key>", "idempotency key: repeating the command with it is safe");
 }
 
 /** The flags as the client takes them. */

@@ -132,7 +132,7 @@ function escapeValue(name: string, value: string): string {
   if (value.isWellFormed()) return encodeURIComponent(value);
   throw new AgentRuntimeError(
     "INVALID_REQUEST",
-    `${name} holds half of a surrogate pair; cut texts between characters`,
+    `${name} contains half of a surrogate pair; split text only between characters`,
     { field: name },
   );
 }

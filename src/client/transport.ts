@@ -127,7 +127,7 @@ function baseUrl(url: string): string {
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
     throw new AgentRuntimeError(
       "INVALID_CONFIG",
-      `${JSON.stringify(url)} is no address of a service; give one like http://127.0.0.1:8080`,
+      `${JSON.stringify(url)} is not the address of a service; pass one like http://127.0.0.1:8080`,
       { field: "url" },
     );
   }
@@ -141,7 +141,7 @@ function parseAnswer(text: string, isWrite: boolean): unknown {
     const facts = isWrite ? { mayHaveHappened: true, cause } : { cause };
     throw new AgentRuntimeError(
       "INTERNAL",
-      "the answer was not JSON; check that the url is that of the service",
+      "the answer was not JSON; check that the url is the service's",
       facts,
     );
   }

@@ -140,7 +140,7 @@ function eventError(event: StreamEvent): AgentRuntimeError {
   if (event.name === "error") return errorOfProblem(parseData(event) as JsonObject);
   return new AgentRuntimeError(
     "GAP",
-    "the cursor is older than the changes that are kept; read the states, then go on from resumeFrom",
+    "the cursor is older than the changes that are kept; read the states, then resume from resumeFrom",
     { resumeFrom: event.lastEventId },
   );
 }

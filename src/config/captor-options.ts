@@ -9,17 +9,17 @@ export const CAPTOR_OPTIONS = {
   }),
   "captor.runtimes": option(pattern(), {
     default: "^io\\.containerd\\.kata",
-    sentence: "Of which runtimes pods are told, by containerd's name for the runtime.",
+    sentence: "Which runtimes to report, matched against containerd's name of the runtime.",
   }),
   "captor.node": option(line(), {
     default: "",
     aliases: ["NODE_NAME"],
-    sentence: "The name of the node in Kubernetes. Empty: that of the host.",
+    sentence: "The node's name in Kubernetes. Empty: the host name.",
   }),
   "captor.relistMs": option(integer(1_000, 3_600_000), {
     default: 60_000,
     unit: "milliseconds",
-    sentence: "How often the node is listed anew, for the bus of containerd loses events.",
+    sentence: "How often the node is listed again, because containerd's event bus can lose events.",
   }),
   "captor.listen": option(address(), {
     default: "127.0.0.1:8088",

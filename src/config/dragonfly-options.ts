@@ -8,30 +8,30 @@ export const DRAGONFLY_OPTIONS = {
     default: "",
     aliases: ["DRAGONFLY_URL"],
     secret: true,
-    sentence: `A DragonflyDB that the services share as a cache, as redis:// or rediss:// (TLS). Empty: each has the cache in its own memory alone. ${PREFER_VARIABLE}`,
+    sentence: `A DragonflyDB (or Redis) that the services share as a cache: redis:// or rediss:// (TLS). Empty: each service caches only in its own memory. ${PREFER_VARIABLE}`,
   }),
   "dragonfly.tlsAuthority": option(file(), {
     default: "",
     sentence:
-      "The file, in PEM, of the authority that signed its certificate. Empty: those that Node trusts.",
+      "A PEM file with the authority that signed its certificate. Empty: the authorities that Node trusts.",
   }),
   "dragonfly.prefix": option(line(), {
     default: "agent_state:",
-    sentence: "What every key in it begins with.",
+    sentence: "The prefix of every key.",
   }),
   "dragonfly.ttlMs": option(integer(1_000, 2 ** 28), {
     default: 3_600_000,
     unit: "milliseconds",
-    sentence: "How long a state is kept there at most.",
+    sentence: "The longest that a state is kept in the cache.",
   }),
   "dragonfly.entryBytes": option(integer(1_024, 64 * MIB), {
     default: 256 * 1024,
     unit: "characters",
-    sentence: "The largest state that is kept there.",
+    sentence: "The largest state that is kept in the cache.",
   }),
   "dragonfly.timeoutMs": option(integer(1, 60_000), {
     default: 75,
     unit: "milliseconds",
-    sentence: "How long a read waits for it before it goes to a database.",
+    sentence: "How long a read waits for the cache before it goes to a database.",
   }),
 };

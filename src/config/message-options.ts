@@ -6,21 +6,22 @@ export const MESSAGE_OPTIONS = {
   messages: option(choice(["none", "in-process", "rocketmq"]), {
     default: "none",
     sentence:
-      "What carries changes out and updates in. `in-process` is for programs that use the library: it ends with the process.",
+      "What carries changes out and updates in. `in-process` is for programs that use the library; it lives only as long as the process.",
   }),
   "rocketmq.endpoints": option(addresses(), {
     default: [],
     aliases: ["ROCKETMQ_ENDPOINTS"],
-    sentence: "The proxies of a RocketMQ 5, by their gRPC port; any of them answers for all.",
+    sentence: "The gRPC addresses of the RocketMQ 5 proxies; any of them can answer for all.",
   }),
   "rocketmq.nameservers": option(addresses(), {
     default: [],
     aliases: ["ROCKETMQ_NAMESERVER_ADDRS"],
-    sentence: "Its name servers; only `topics create` asks them.",
+    sentence: "The RocketMQ name servers; used only by `topics create` and the doctor.",
   }),
   "rocketmq.accessKey": option(line(), {
     default: "",
-    sentence: "The user, where its access is controlled (ACL 2.0). Empty: anybody may.",
+    sentence:
+      "The RocketMQ user, if access control (ACL 2.0) is on. Empty: no credentials are sent.",
   }),
   "rocketmq.secretKey": option(line(), {
     default: "",
@@ -34,18 +35,18 @@ export const MESSAGE_OPTIONS = {
   "rocketmq.tlsAuthority": option(file(), {
     default: "",
     sentence:
-      "The file, in PEM, of the authority that signed the proxies' certificate. Empty: those that Node trusts.",
+      "A PEM file with the authority that signed the proxies' certificate. Empty: the authorities that Node trusts.",
   }),
   "rocketmq.requestTimeoutMs": option(integer(1_000, TEN_MINUTES_MS), {
     default: 10_000,
     unit: "milliseconds",
-    sentence: "How long one call may take; a receive may also wait for messages.",
+    sentence: "How long one call may take; a receive may additionally wait for messages.",
   }),
   "rocketmq.queues": option(integer(1, 1_024), {
     default: 16,
     unit: "queues",
     sentence:
-      "How many queues `topics create` gives a topic: consumers work on so many scopes side by side at most.",
+      "How many queues `topics create` gives each topic; this limits how many scopes consumers process in parallel.",
   }),
   "rocketmq.stateTopic": option(topicName(), {
     default: "agent_state_changes",
@@ -54,32 +55,32 @@ export const MESSAGE_OPTIONS = {
   }),
   "rocketmq.updatesTopic": option(topicName(), {
     default: "agent_state_updates",
-    sentence: "The topic that updates come in from.",
+    sentence: "The topic that updates are received from.",
   }),
   "rocketmq.lifecycleTopic": option(topicName(), {
     default: "agent_lifecycle_events",
-    sentence: "The topic that lifecycle facts come in from.",
+    sentence: "The topic that lifecycle facts are received from.",
   }),
   "rocketmq.consumerGroup": option(topicName(), {
     default: "agent_state",
     aliases: ["ROCKETMQ_CONSUMER_GROUP"],
-    sentence: "The group in which the services share the updates that come in.",
+    sentence: "The consumer group in which the services share incoming updates.",
   }),
   "rocketmq.maxInlineBytes": option(integer(1_024, 256 * 1024), {
     default: 256 * 1024,
     unit: "bytes",
     sentence:
-      "The largest message that carries its document; a larger one carries the digest and the version.",
+      "The largest message that includes its document; a larger one has only the version and the digest.",
   }),
   "rocketmq.sendConcurrency": option(integer(1, 1_024), {
     default: 64,
     unit: "messages",
-    sentence: "How many changes are sent side by side; of one scope never two.",
+    sentence: "How many changes are sent concurrently; never two of the same scope.",
   }),
   "rocketmq.sharePercent": option(integer(1, 100), {
     default: 20,
     unit: "percent",
     sentence:
-      "The part of the time in which changes are sent while writes wait for main: what is left then waits in the log; 100 never leaves any behind.",
+      "The share of time spent on sending changes while writes are waiting for main; the rest is sent later from the log. 100 never lets any wait.",
   }),
 };

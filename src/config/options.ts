@@ -24,7 +24,7 @@ export const OPTIONS = {
   }),
   dataDir: option(folder(), {
     default: ".agent_runtime",
-    sentence: "The folder of the embedded servers; relative to the working directory.",
+    sentence: "The folder of the embedded servers, relative to the working directory.",
   }),
 
   roles: option(selection(["main", "readonly", "rollback"], "main"), {
@@ -36,93 +36,94 @@ export const OPTIONS = {
   "embedded.binaries": option(folder(["npm"]), {
     default: "npm",
     sentence:
-      "PostgreSQL for the embedded servers: the binaries that were installed with the package, or the folder that holds `initdb` and `postgres`.",
+      "PostgreSQL for the embedded servers: `npm` for the binaries installed with this package, or the folder that holds `initdb` and `postgres`.",
   }),
   "embedded.sharedBuffersMiB": option(integer(1, 65_536), {
     default: 64,
     unit: "MiB",
     sentence:
-      "Memory that the embedded main keeps for pages (its `shared_buffers`); the replica has at most 32, the rollback server 16.",
+      "Size of `shared_buffers` of the embedded main; the replica gets at most 32, the rollback server 16.",
   }),
 
   "supabase.main": option(databaseUrl(), {
     default: "",
     aliases: ["SUPABASE_MAIN_URL", "SUPABASE_DB_URL", "SUPABASE_URL"],
     secret: true,
-    sentence: `The main database: direct, through a session or transaction pooler, or over the Data API of a Supabase. Empty: an embedded server. ${PREFER_VARIABLE}`,
+    sentence: `The main database: direct, through a session or transaction pooler, or over a Supabase Data API. Empty: an embedded server. ${PREFER_VARIABLE}`,
   }),
   "supabase.mainKey": option(dataApiKey(), {
     default: "",
     aliases: ["SUPABASE_SECRET_KEY", "SUPABASE_SERVICE_ROLE_KEY"],
     secret: true,
-    sentence: `The key of \`supabase.main\`, where that is a Data API: a secret key, or a JWT whose role may do what an operator may. ${PREFER_VARIABLE}`,
+    sentence: `The key for \`supabase.main\` if that is a Data API: a secret key, or a JWT whose role has the rights of an operator. ${PREFER_VARIABLE}`,
   }),
   "supabase.readonly": option(databaseUrl(), {
     default: "",
     aliases: ["SUPABASE_READONLY_URL"],
     secret: true,
-    sentence: `A streaming replica of the main database, for reads. Empty: the embedded one beside an embedded main, else none. ${PREFER_VARIABLE}`,
+    sentence: `A streaming replica of the main database, for reads. Empty: the embedded replica if main is embedded, otherwise none. ${PREFER_VARIABLE}`,
   }),
   "supabase.readonlyKey": option(dataApiKey(), {
     default: "",
     aliases: ["SUPABASE_READONLY_KEY"],
     secret: true,
-    sentence: `The key of \`supabase.readonly\`, where that is a Data API. ${PREFER_VARIABLE}`,
+    sentence: `The key for \`supabase.readonly\` if that is a Data API. ${PREFER_VARIABLE}`,
   }),
   "supabase.rollback": option(databaseUrl(), {
     default: "",
     aliases: ["SUPABASE_ROLLBACK_URL"],
     secret: true,
-    sentence: `The rollback database, independent of the main one. Empty: none. ${PREFER_VARIABLE}`,
+    sentence: `The rollback database, independent of main. Empty: the embedded one if main is embedded, otherwise none. ${PREFER_VARIABLE}`,
   }),
   "supabase.rollbackKey": option(dataApiKey(), {
     default: "",
     aliases: ["SUPABASE_ROLLBACK_KEY"],
     secret: true,
-    sentence: `The key of \`supabase.rollback\`, where that is a Data API. ${PREFER_VARIABLE}`,
+    sentence: `The key for \`supabase.rollback\` if that is a Data API. ${PREFER_VARIABLE}`,
   }),
   "supabase.lanes": option(integer(1, 16), {
     default: 2,
     unit: "connections",
-    sentence: "Connections, or requests at a time, that write; each commits one batch at a time.",
+    sentence:
+      "Connections (over a Data API, concurrent requests) for writes; each commits one batch at a time.",
   }),
   "supabase.readers": option(integer(1, 64), {
     default: 4,
     unit: "connections",
-    sentence: "Connections, or requests at a time, that read.",
+    sentence: "Connections (over a Data API, concurrent requests) for reads.",
   }),
   "supabase.connectTimeoutMs": option(integer(1, TEN_MINUTES_MS), {
     default: 5_000,
     unit: "milliseconds",
     sentence:
-      "How long one attempt to connect may take; over a Data API the time of the whole call counts.",
+      "How long one attempt to connect may take; over a Data API, how long the whole call may take.",
   }),
   "supabase.statementTimeoutMs": option(integer(1, TEN_MINUTES_MS), {
     default: 30_000,
     unit: "milliseconds",
-    sentence: "After this a statement is given up.",
+    sentence: "How long a statement may run before it is canceled.",
   }),
 
   "write.batchLimit": option(integer(1, 1_000), {
     default: 256,
     unit: "changesets",
-    sentence: "How many concurrent writes share a transaction at most.",
+    sentence: "The most concurrent writes that share one transaction.",
   }),
   "write.queueLimit": option(integer(1, 1_000_000), {
     default: 10_000,
     unit: "changesets",
-    sentence: "How many writes may wait; one more is answered `UNAVAILABLE`.",
+    sentence: "How many writes may be queued; beyond that, writes are refused with `UNAVAILABLE`.",
   }),
   "write.timeoutMs": option(integer(1, TEN_MINUTES_MS), {
     default: 30_000,
     unit: "milliseconds",
-    sentence: "How long a write may take when its caller does not say.",
+    sentence: "How long a write may take, unless its caller sets a timeout.",
   }),
 
   "limits.idCharacters": option(integer(1, 200), {
     default: 200,
     unit: "characters",
-    sentence: "The longest id. The database takes no longer ones than the default.",
+    sentence: "The longest id allowed. The database accepts none longer than the default.",
   }),
   "limits.dataBytes": option(integer(1, 64 * MIB), {
     default: MIB,
@@ -142,17 +143,17 @@ export const OPTIONS = {
   "limits.pageItems": option(integer(1, 1_000), {
     default: 1_000,
     unit: "items",
-    sentence: "The largest page that a list answers.",
+    sentence: "The most items on one page of a list.",
   }),
   "limits.bodyBytes": option(integer(1, 1024 * MIB), {
     default: 16 * MIB,
     unit: "bytes",
-    sentence: "The largest body of an HTTP request; at least `limits.dataBytes`.",
+    sentence: "The largest body of an HTTP request; not less than `limits.dataBytes`.",
   }),
   "limits.watchClients": option(integer(1, 1_000_000), {
     default: 10_000,
     unit: "clients",
-    sentence: "How many may watch over HTTP at the same time.",
+    sentence: "How many clients may watch over HTTP at the same time.",
   }),
 
   "cache.entries": option(integer(0, 100_000_000), {
@@ -172,18 +173,19 @@ export const OPTIONS = {
     default: 200,
     unit: "milliseconds",
     sentence:
-      "How soon changes that other processes committed are seen where these cannot tell of them: behind a transaction pooler, over a Data API.",
+      "How often to look for changes committed by other processes, where they cannot send notifications: behind a transaction pooler, or over a Data API.",
   }),
   "watch.bufferChanges": option(integer(1, 1_000_000), {
     default: 10_000,
     unit: "changes",
-    sentence: "How many changes wait for one slow watcher before it has to read them again.",
+    sentence:
+      "How many changes are buffered for one slow watcher before it has to read them again.",
   }),
   "rollback.sharePercent": option(integer(1, 100), {
     default: 20,
     unit: "percent",
     sentence:
-      "The part of the time in which the rollback database is kept up while writes wait for main; 100 never leaves it behind.",
+      "The share of time spent on keeping the rollback database up to date while writes are waiting for main; 100 never lets it fall behind.",
   }),
   ...MESSAGE_OPTIONS,
   ...CAPTOR_OPTIONS,
@@ -193,20 +195,19 @@ export const OPTIONS = {
   "history.keepDays": option(integer(0, 36_500), {
     default: 0,
     unit: "days",
-    sentence: "How long the history of a state is kept; 0 keeps it for ever.",
+    sentence: "How long the history of a state is kept; 0 keeps it forever.",
   }),
 
   "fsck.sweepMs": option(integer(0, 60_000), {
     default: 500,
     unit: "milliseconds",
-    sentence:
-      "How often the confusion detector looks at what was touched; 0: it looks only when it is asked to.",
+    sentence: "How often the confusion detector checks what was touched; 0: only on demand.",
   }),
   "fsck.statesPerSecond": option(integer(0, 100_000), {
     default: 500,
     unit: "states",
     sentence:
-      "How many states the rolling scrub of the confusion detector looks at in a second; 0: it does not run.",
+      "How many states per second the confusion detector's rolling scrub checks; 0 turns it off.",
   }),
 
   "auth.tokens": option(authTokens(), {
@@ -214,20 +215,21 @@ export const OPTIONS = {
     secret: true,
     flagless: true,
     sentence:
-      "Who may come in: each `{name, token, namespace, role}`, the role `reader`, `writer` or `operator`; without a namespace it may touch any. Empty: everybody who can reach the address. In the variable, the list is JSON.",
+      "The accepted tokens: each is `{name, token, namespace, role}` with the role `reader`, `writer` or `operator`; a token without a namespace is valid for all of them. Empty: anyone who can reach the address has full access. In the environment variable, the list is JSON.",
   }),
 
   "log.level": option(choice(LOG_LEVELS), {
     default: "info",
-    sentence: "The least that is logged, to standard error.",
+    sentence: "The lowest level that is logged, to standard error.",
   }),
   "log.format": option(choice(LOG_FORMATS), {
     default: "json",
-    sentence: "One JSON object a line for programs, or short lines for people.",
+    sentence: "One JSON object per line for programs, or short lines for people.",
   }),
   "telemetry.traces": option(toggle(), {
     default: false,
-    sentence: "Spans through the OpenTelemetry API; the process brings its own SDK.",
+    sentence:
+      "Whether spans are recorded through the OpenTelemetry API; the process brings its own SDK.",
   }),
   "metrics.enabled": option(toggle(), {
     default: true,
@@ -236,7 +238,7 @@ export const OPTIONS = {
   "shutdown.graceMs": option(integer(0, TEN_MINUTES_MS), {
     default: 10_000,
     unit: "milliseconds",
-    sentence: "How long a stop may take in all before it goes on without those that hang.",
+    sentence: "How long a stop may take in total before whatever hangs is abandoned.",
   }),
 };
 

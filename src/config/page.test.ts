@@ -32,7 +32,7 @@ test("every option has a flag for the help, except those that would show a secre
     key: "write.batchLimit",
     usage: "--write-batch-limit <number>",
     sentence:
-      "How many concurrent writes share a transaction at most. (a whole number from 1 to 1000, in changesets; default 256)",
+      "The most concurrent writes that share one transaction. (a whole number from 1 to 1000, in changesets; default 256)",
   });
 });
 

@@ -28,13 +28,13 @@ export function configPage(): string {
 
 const INTRODUCTION = `# Configuration
 
-Written from the table in \`src/config/options.ts\`; a test keeps the two equal.
+Generated from the table in \`src/config/options.ts\`; a test keeps the two equal.
 
-Without any of it the service runs on embedded servers in \`.agent_runtime/\` and listens on
+Without any configuration, the service runs on embedded servers in \`.agent_runtime/\` and listens on
 \`127.0.0.1:8080\`. A setting comes from the first of these that has it:
 
 1. a flag: \`write.batchLimit\` is \`--write-batch-limit\`;
-2. the environment: \`AGENT_RUNTIME_WRITE_BATCH_LIMIT\`. An empty variable is as good as none;
+2. the environment: \`AGENT_RUNTIME_WRITE_BATCH_LIMIT\`. An empty variable counts as not set;
 3. \`agent_runtime.yaml\` in the working directory, or the file that \`--config\` names;
 4. its default.
 
@@ -42,16 +42,16 @@ Without any of it the service runs on embedded servers in \`.agent_runtime/\` an
 listen: 127.0.0.1:8080
 supabase:
   lanes: 4
-write.batchLimit: 512 # a section and its key may be written in one
+write.batchLimit: 512 # a section and its key can be written as one
 auth:
   tokens:
     - { name: dashboard, token: make-one-with-openssl-rand-hex-32, role: reader }
     - { name: planner, token: and-another-for-each-who-comes-in, namespace: acme, role: writer }
 \`\`\`
 
-All faults are told at once (\`INVALID_CONFIG\`): unknown keys and \`AGENT_RUNTIME_*\` variables with the
-nearest known one, wrong types and ranges with the line, and settings that do not go together. A
-value that another source overrides is checked all the same.
+All mistakes are reported at once (\`INVALID_CONFIG\`): unknown keys and \`AGENT_RUNTIME_*\` variables with
+the nearest known name, wrong types and ranges with the line, and settings that contradict each other.
+Values are checked even if another source overrides them.
 
 \`--print-config\` shows every setting and where it came from, secrets as \`***\`.
 `;

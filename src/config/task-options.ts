@@ -10,51 +10,52 @@ export const TASK_OPTIONS = {
     default: 15_000,
     unit: "milliseconds",
     sentence:
-      "How long a worker that is not heard of keeps its tasks. Workers renew it at a third; a claim or report renews it too, at a half.",
+      "How long a worker that sends nothing keeps its tasks. Workers renew the lease after a third of this; claims and reports renew it too, after half.",
   }),
   "tasks.sweepMs": option(integer(100, 60_000), {
     default: 1_000,
     unit: "milliseconds",
     sentence:
-      "How often leases that ran out and tasks that are due are looked for; at most a third of `tasks.leaseMs`.",
+      "How often to look for expired leases and due tasks; at most a third of `tasks.leaseMs`.",
   }),
   "tasks.maxDepth": option(integer(1, 10_000), {
     default: 100,
     unit: "levels",
-    sentence: "How deep children may have children; one more is refused with `TASK_TOO_DEEP`.",
+    sentence:
+      "How many levels of child tasks are allowed; a deeper one is refused with `TASK_TOO_DEEP`.",
   }),
   "tasks.crashBudget": option(integer(0, 1_000), {
     default: 3,
     unit: "crashes",
     sentence:
-      "How often in a row a task may lose its worker, come to nothing new and be given to another; once more and it is `confused`.",
+      "How often in a row a task may lose its worker without making progress and be given to another; one more loss, and it is `confused`.",
   }),
   "tasks.maxAttempts": option(integer(1, 1_000_000), {
     default: 3,
     unit: "attempts",
-    sentence: "How often a task that fails is tried, where its push does not say.",
+    sentence: "How often a failing task is tried, unless its push sets this.",
   }),
   "tasks.backoffMs": option(integer(0, MAX_BACKOFF_MS), {
     default: 1_000,
     unit: "milliseconds",
     sentence:
-      "How long before the second attempt, where its push does not say; twice that before the third, and so on.",
+      "The pause before the second attempt, unless its push sets this; it doubles for each further attempt.",
   }),
   "tasks.maxBackoffMs": option(integer(0, MAX_BACKOFF_MS), {
     default: 300_000,
     unit: "milliseconds",
-    sentence: "The longest of these pauses, where its push does not say.",
+    sentence: "The longest of these pauses, unless its push sets this.",
   }),
   "tasks.ageingMs": option(integer(0, A_YEAR_MS), {
     default: 3_600_000,
     unit: "milliseconds",
     sentence:
-      "How long the lowest task of a stack may wait before that is told, in the log, in the metrics and in `/v1/info`: newest first lets the oldest starve. 0: it is never told.",
+      "How long the lowest task of a stack may wait before it is reported in the log, the metrics and `/v1/info`: newest first can starve the oldest. 0: never.",
   }),
   "tasks.keepDays": option(integer(0, 36_500), {
     default: 30,
     unit: "days",
     sentence:
-      "How long after its end it is known of a task how it was scheduled, which children it had and what it did outside; its state is kept. 0: for ever.",
+      "How long the scheduling record of an ended task (its children and effects included) is kept; its state is kept regardless. 0: forever.",
   }),
 };

@@ -99,7 +99,7 @@ async function makeRoom(
 function isThere(folder: string): AgentRuntimeError {
   return new AgentRuntimeError(
     "RESTORE_REFUSED",
-    `${folder} is there. If it is lost for good, say --move-main: it is put aside, never deleted, and main is rebuilt without it. Nothing was changed.`,
+    `${folder} exists. If it is lost for good, pass --move-main: it is moved aside, never deleted, and main is rebuilt without it. Nothing was changed.`,
   );
 }
 

@@ -11,6 +11,6 @@ export async function refuseRenewing(dataDir: string): Promise<void> {
   throw new AgentRuntimeError(
     "RESTORE_UNFINISHED",
     `The main of ${dataDir} is being rebuilt from the rollback database, and not all of it is there yet. ` +
-      "Run `agent_runtime state restore --from rollback` again: it goes on where it stopped.",
+      "Run `agent_runtime state restore --from rollback` again: it continues where it stopped.",
   );
 }

@@ -78,7 +78,7 @@ export class ParkedMessages implements ParkedFace {
 function isCommitted({ number, topic }: ParkedMessage): AgentRuntimeError {
   return new AgentRuntimeError(
     "INVALID_REQUEST",
-    `Number ${number} is no update: it tells what is committed, and topic ${topic} would not take it. Consumers see that it is missing and read the state; discard it.`,
+    `Number ${number} is not an update: it announces a committed change that topic ${topic} refused. Consumers notice the missing version and read the state; discard it.`,
   );
 }
 
@@ -86,13 +86,13 @@ function cursorOf(after: string): bigint {
   if (/^[0-9]{1,18}$/.test(after)) return BigInt(after);
   throw new AgentRuntimeError(
     "INVALID_CURSOR",
-    "This is no cursor of parked messages: hand back the `next` of the page before.",
+    "This is not a cursor of parked messages: pass the `next` of the previous page.",
   );
 }
 
 function notFound(number: bigint): AgentRuntimeError {
   return new AgentRuntimeError(
     "PARKED_NOT_FOUND",
-    `There is no parked message ${number} in this namespace: it was redriven or discarded, or never was.`,
+    `There is no parked message ${number} in this namespace: it was redriven or discarded, or never existed.`,
   );
 }

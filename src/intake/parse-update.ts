@@ -42,7 +42,7 @@ function changesetOf(
   if (type !== UPDATE && type !== STEP) {
     throw new AgentRuntimeError(
       "INVALID_REQUEST",
-      `${quote(type)} is no event that is taken in: send ${UPDATE} or ${STEP}`,
+      `${quote(type)} is not a supported event type: send ${UPDATE} or ${STEP}`,
       { field: "type" },
     );
   }

@@ -108,7 +108,7 @@ describe("a kubeconfig", () => {
     writeFileSync(file, "- a list");
     await expect(openAccess({ kubeconfig: file }, {})).rejects.toThrow("is no kubeconfig");
     writeFileSync(file, "{");
-    await expect(openAccess({ kubeconfig: file }, {})).rejects.toThrow("is no YAML");
+    await expect(openAccess({ kubeconfig: file }, {})).rejects.toThrow("is not YAML");
     const missing = openAccess({ kubeconfig: join(folder, "missing") }, {});
     await expect(missing).rejects.toThrow("cannot read");
   });

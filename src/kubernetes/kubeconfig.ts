@@ -161,7 +161,7 @@ function parsed(text: string, file: string): unknown {
   } catch (cause) {
     throw new AgentRuntimeError(
       "INVALID_CONFIG",
-      `${file} is no YAML: ${(cause as Error).message}`,
+      `${file} is not YAML: ${(cause as Error).message}`,
       {
         cause,
       },

@@ -92,7 +92,7 @@ export function objectOf(data: unknown): JsonObject {
 function taken(id: string, { type }: State): AgentRuntimeError {
   return new AgentRuntimeError(
     "INVALID_TYPE",
-    `${id} is a state of type ${type}: what happens to a pod cannot be written there`,
+    `${id} is a state of type ${type}: a pod's lifecycle cannot be written there`,
     { field: "id" },
   );
 }

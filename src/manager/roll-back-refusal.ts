@@ -21,7 +21,7 @@ export function refusedBy(
       return copyDiverges(id ?? scope, planned);
     case "HISTORY_BROKEN":
       return refused("HISTORY_BROKEN", planned, {
-        sentence: `The history of ${quote(id ?? "")} does not prove its version ${detail}: its digests do not follow from one another. Nothing was changed; run fsck on the scope.`,
+        sentence: `The history of ${quote(id ?? "")} cannot prove its version ${detail}: the digests do not form a chain. Nothing was changed; run fsck on the scope.`,
       });
     case "HISTORY_PRUNED":
       return refused("HISTORY_PRUNED", planned, {
@@ -33,11 +33,11 @@ export function refusedBy(
       return noEarlierStep(scope, planned.restoredStep);
     case "ILLEGAL_TRANSITION":
       return refused("ILLEGAL_TRANSITION", planned, {
-        sentence: `${quote(id ?? "")} was deleted and made again since step ${planned.restoredStep}: no change may lead from its phase now to the one it had. Delete it first, or make a new state.`,
+        sentence: `${quote(id ?? "")} was deleted and made again since step ${planned.restoredStep}: no transition leads from its current phase to the one it had. Delete it first, or create a new state.`,
       });
     default:
       return refused(code as ErrorCode, planned, {
-        sentence: `Scope ${quote(scope)} moved on to step ${detail} meanwhile. Look at it, decide again.`,
+        sentence: `Scope ${quote(scope)} moved on to step ${detail} in the meantime. Read it, and decide again.`,
       });
   }
 }
@@ -45,14 +45,14 @@ export function refusedBy(
 /** What is over stays over. */
 export function terminalPublished(id: string, planned: Rollback): AgentRuntimeError {
   return refused("TERMINAL_PUBLISHED", planned, {
-    sentence: `${quote(id)} is in a phase that nothing leads out of, and the world was told. Make a new state that supersedes it instead.`,
+    sentence: `${quote(id)} is in a terminal phase, which is public and cannot be undone. Create a new state that supersedes it instead.`,
   });
 }
 
 /** The copy is not what main committed. */
 export function copyDiverges(id: string, planned: Rollback): AgentRuntimeError {
   return refused("COPY_DIVERGES", planned, {
-    sentence: `What the rollback database holds of ${quote(id)} is not what main committed. Nothing was changed; run fsck on the scope, or take it from history (source "history").`,
+    sentence: `What the rollback database holds of ${quote(id)} is not what main committed. Nothing was changed; run fsck on the scope, or restore from history (source "history").`,
   });
 }
 

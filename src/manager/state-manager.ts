@@ -91,13 +91,13 @@ export class StateManager implements StateFace {
    * Creates a state or replaces its document.
    *
    * @param id 1 to 200 characters of printable Unicode without `/`.
-   * @param type `task`, `agent`, `lifecycle`, `shared` or a word of yours; it never changes.
+   * @param type `task`, `agent`, `lifecycle`, `shared` or a type of your own; it never changes.
    * @param data any JSON value, at most 1 MiB and 64 levels.
    * @returns the new version and step; both are on disk.
    * @throws {AgentRuntimeError} VERSION_CONFLICT (with `facts.current` and `facts.diff`),
    *   ALREADY_EXISTS, STEP_CONFLICT, ILLEGAL_TRANSITION, INVALID_*, PAYLOAD_TOO_LARGE,
    *   IDEMPOTENCY_KEY_REUSED, SCOPE_ON_HOLD; UNAVAILABLE and CANCELED say in
-   *   `facts.mayHaveHappened` whether it may be there all the same.
+   *   `facts.mayHaveHappened` whether the write may have happened.
    * @see docs/errors.md
    */
   updateState(id: string, type: string, data: Json, options?: WriteOptions): Promise<Written> {
@@ -120,7 +120,7 @@ export class StateManager implements StateFace {
     return this.#one({ op: "patch", id, patch }, options);
   }
 
-  /** Appends to the array at a JSON Pointer; costs what is added, however long the array is. */
+  /** Appends to the array at a JSON Pointer; costs what it appends, however long the array is. */
   appendState(
     id: string,
     path: string,
@@ -135,12 +135,12 @@ export class StateManager implements StateFace {
     return this.#one({ op: "delete", id }, options);
   }
 
-  /** All changes or none: one step of one scope. */
+  /** All changes or none, as one step of one scope. */
   commit(changeset: Changeset, options: CallOptions = {}): Promise<Committed> {
     return this.#commit(changeset, options, this.#parts.reader);
   }
 
-  /** Independent changesets, each with a fate of its own. */
+  /** Independent changesets, which succeed or fail separately. */
   async commitBatch(
     changesets: readonly Changeset[],
     options: CallOptions = {},
@@ -161,29 +161,29 @@ export class StateManager implements StateFace {
     return this.#queries.hit(id, options) ?? this.#fetch(id, options, ({ state }) => state);
   }
 
-  /** The same, saying which copy answered. */
+  /** The same, with the copy that answered. */
   async readState(id: string, options: ReadOptions): Promise<ReadState> {
     const hit = this.#queries.hit(id, options);
     if (hit !== undefined) return { state: await hit, servedBy: "l1" };
     return await this.#fetch(id, options, (read) => read);
   }
 
-  /** The replica that serves reads; null where main alone does. */
+  /** The replica that serves reads; null if only main does. */
   get replica(): ReadReplica | null {
     return this.#options.store.replica;
   }
 
-  /** How the cache does that is shared with other processes; null where there is none. */
+  /** The status of the cache shared with other processes; null if there is none. */
   get sharedCache(): SharedStatus | null {
     return this.#parts.shared?.status ?? null;
   }
 
-  /** What messages travel on; null where there is no bus. */
+  /** The message bus; null if there is none. */
   get bus(): MessageBus | null {
     return this.#options.bus ?? null;
   }
 
-  /** What the messages mean that come in. */
+  /** How incoming messages are interpreted. */
   get messageKinds(): Parts["kinds"] {
     return this.#parts.kinds;
   }
@@ -193,18 +193,18 @@ export class StateManager implements StateFace {
     return this.#parts.lifecycles.figures;
   }
 
-  /** Where the feed stands: a watch from this cursor on sees whatever is committed after now. */
+  /** Where the feed stands: a watch from this cursor sees everything committed from now on. */
   async feedHead(): Promise<string> {
     const { lineage, head } = await this.#options.store.feed.bounds();
     return formatCursor(lineage, head);
   }
 
-  /** Newest first. */
+  /** What happened to a state, newest first. */
   history(id: string, options: HistoryOptions = {}): Promise<Page<HistoryEntry>> {
     return this.#read("history", options, () => this.#queries.history(id, options));
   }
 
-  /** What changed between two versions; unsaid, the newest change. */
+  /** What changed between two versions; by default, in the newest change. */
   diff(id: string, options: DiffOptions = {}): Promise<Diff> {
     return this.#read("diff", options, () => this.#queries.diff(id, options));
   }
@@ -214,12 +214,12 @@ export class StateManager implements StateFace {
     return this.#read("list", options, () => this.#queries.list(options));
   }
 
-  /** Where a scope stands. */
+  /** Where a scope stands: HEAD, hold, quarantine, recent rollbacks. */
   scope(scope: string, options: ScopeOptions = {}): Promise<ScopeStatus> {
     return this.#read("scope", options, () => this.#queries.scope(scope, options));
   }
 
-  /** The states of a scope as they were right after a step; a page has 8 MiB and one document at most. */
+  /** The states of a scope as they were right after a step; a page ends once it has 8 MiB of documents. */
   scopeStates(scope: string, options: ScopeStatesOptions = {}): Promise<Page<State>> {
     return this.#read("scope_states", options, () => this.#queries.scopeStates(scope, options));
   }
@@ -227,14 +227,14 @@ export class StateManager implements StateFace {
   /**
    * Takes a scope back to an earlier step by appending one that restores it; history only grows.
    *
-   * One step back comes from the rollback database where there is one, proven by its digests; an
-   * earlier step from history. The steps between are quarantined: kept, and never gone back to.
+   * One step back comes from the rollback database, if there is one, proven by its digests; an earlier
+   * step comes from history. The undone steps are quarantined: kept, and never restored.
    *
-   * @param options.toStep unsaid, the newest good step before HEAD; twice in a row goes two steps back.
+   * @param options.toStep default: the newest good step before HEAD; two calls in a row go two steps back.
    * @throws {AgentRuntimeError} SCOPE_NOT_FOUND, STEP_NOT_FOUND, STEP_QUARANTINED, NO_EARLIER_STEP,
-   *   IDEMPOTENCY_KEY_REUSED, and with what it would have done in `facts.plan`: STEP_CONFLICT, ROLLBACK_LAGS,
+   *   IDEMPOTENCY_KEY_REUSED; and with the plan in `facts.plan`: STEP_CONFLICT, ROLLBACK_LAGS,
    *   TERMINAL_PUBLISHED, COPY_DIVERGES, HISTORY_BROKEN, HISTORY_PRUNED. UNAVAILABLE and CANCELED say in
-   *   `facts.mayHaveHappened` whether it may be there all the same.
+   *   `facts.mayHaveHappened` whether the rollback may have happened.
    * @see docs/rollback.md
    */
   async rollback(scope: string, options: RollbackOptions = {}): Promise<Rollback> {
@@ -245,7 +245,7 @@ export class StateManager implements StateFace {
     return done;
   }
 
-  /** Stops a scope: it takes no writes, and nothing of it is promoted, until it is released. */
+  /** Refuses writes to a scope, and promotes nothing of it, until it is released. */
   hold(scope: string, options: HoldOptions = {}): Promise<void> {
     return this.#order("hold", options, (onSent) => {
       onSent();
@@ -253,7 +253,7 @@ export class StateManager implements StateFace {
     });
   }
 
-  /** Lets a held scope go on. */
+  /** Ends the hold on a scope. */
   release(scope: string, options: HoldOptions = {}): Promise<void> {
     return this.#order("release", options, (onSent) => {
       onSent();
@@ -262,7 +262,7 @@ export class StateManager implements StateFace {
   }
 
   /**
-   * Every change from a cursor on, each scope in step order; ends when the signal aborts or this closes.
+   * Every change after a cursor, each scope in step order; ends when the signal aborts or the manager closes.
    *
    * @throws {AgentRuntimeError} GAP: changes after the cursor are no longer kept; INVALID_CURSOR.
    */
@@ -284,7 +284,7 @@ export class StateManager implements StateFace {
   }
 
   /**
-   * Works on tasks in this process, of each stack the newest first, until it is stopped or this closes.
+   * Works on tasks in this process, the newest of each stack first, until it is stopped or the manager closes.
    *
    * @see docs/tasks.md
    */
@@ -293,40 +293,41 @@ export class StateManager implements StateFace {
     return this.#processors.start(handler, options);
   }
 
-  /** So many writes wait for main that whoever else works on it lets them go first. */
+  /** Whether so many writes wait for main that background work should let them go first. */
   get isBusy(): boolean {
     return this.#parts.batcher.length > BUSY_WRITES;
   }
 
   /**
-   * Looks for states that no legal history explains, and answers what is open or was settled.
+   * Looks for states that no legal history explains, and returns what is open or was settled.
+   *
    * @throws {AgentRuntimeError} INVALID_REQUEST: there is no such check; INVALID_SCOPE.
    */
   fsck(options: FsckOptions = {}): Promise<FsckReport> {
     return this.#read("fsck", options, () => this.#parts.fsck.run(options));
   }
 
-  /** What was found and is not settled, newest first, and how the newest runs went. */
+  /** The open findings, newest first, and how the latest runs went. */
   findings(options: FindingsOptions = {}): Promise<Findings> {
     return this.#read("findings", options, () => this.#parts.fsck.findings(options));
   }
 
-  /** How the confusion detector does. */
+  /** The confusion detector's status. */
   get detector(): Pick<Fsck, "isOn" | "figures"> {
     return this.#parts.fsck;
   }
 
-  /** How deep stacks of tasks are, how long their lowest wait, and what was done with tasks here. */
+  /** How deep the stacks are, how long their lowest tasks wait, and what this process did with tasks. */
   get taskFigures(): HowTasksDo {
     return this.#parts.howTasksDo();
   }
 
-  /** Whether the database answers; throws UNAVAILABLE where it does not. */
+  /** The database's identity and version; throws UNAVAILABLE if it does not answer. */
   describe(): Promise<{ readonly server: string; readonly version: string }> {
     return this.#options.store.describe();
   }
 
-  /** Finishes what was accepted, then stops. Safe twice. */
+  /** Finishes everything it accepted, then stops. May be called twice. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

@@ -1,28 +1,28 @@
 /** Why a run ended before its handler did. */
 export type InterruptionReason =
-  /** Something newer came: the task was given back at a checkpoint, and goes on after it. */
+  /** Something newer arrived: the task was given back at a checkpoint, and resumes after it. */
   | "preempted"
-  /** It waits for a child, a time, an event, a person: it goes on when that is there. */
+  /** It waits for a child, a time, an event or a person, and resumes after that. */
   | "waiting"
   /** Somebody canceled it. */
   | "canceled"
-  /** It is not this worker's any more: nothing that it still does is taken. */
+  /** The task is no longer this worker's: nothing that it still reports is accepted. */
   | "fenced"
-  /** The processor stops: the task was given back, and another worker goes on with it. */
+  /** The processor is stopping: the task was given back, for another worker. */
   | "stopped"
-  /** The handler itself said how it ended. */
+  /** The handler ended the run itself, with `fail` or `reject`. */
   | "ended";
 
 const SENTENCES: Readonly<Record<InterruptionReason, string>> = {
-  preempted: "something newer came, and the task was given back; it goes on after it",
-  waiting: "the task waits, and was given back; it goes on when what it waits for is there",
+  preempted: "something newer arrived, and the task was given back; it resumes after that",
+  waiting: "the task was given back until what it waits for is there",
   canceled: "the task was canceled",
-  fenced: "the task is not this worker's any more",
-  stopped: "the processor stops, and the task was given back",
+  fenced: "the task is no longer this worker's",
+  stopped: "the processor is stopping, and the task was given back",
   ended: "the task has ended",
 };
 
-/** Thrown into a handler whose run is over, and the reason of its signal: let it pass. */
+/** Thrown into a handler whose run is over, and the reason of its signal: let it propagate. */
 export class RunInterrupted extends Error {
   override readonly name = "RunInterrupted";
   readonly reason: InterruptionReason;
@@ -33,7 +33,7 @@ export class RunInterrupted extends Error {
   }
 }
 
-/** Thrown by `run.child` where the child did not complete. */
+/** Thrown by `run.child` if the child did not complete. */
 export class ChildFailed extends Error {
   override readonly name = "ChildFailed";
   readonly id: string;

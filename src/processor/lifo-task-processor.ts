@@ -19,7 +19,7 @@ import type { CheckedOptions, ProcessorOptions } from "./options.ts";
 import { Run } from "./run.ts";
 
 /**
- * Does one task; what it returns is the task's result. Where it throws, the task is tried again while its
+ * Does one task; what it returns is the task's result. If it throws, the task is retried as long as its
  * policy allows.
  */
 export type TaskHandler = (task: Task, run: Run) => Promise<unknown> | unknown;

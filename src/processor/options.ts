@@ -1,24 +1,25 @@
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { AgentRuntimeError } from "../state/errors.ts";
+import { refused, wholeNumber } from "../state/fields.ts";
 import { checkId, checkNamespace, checkScope, checkType } from "../state/identifiers.ts";
 import { checkFields } from "../state/nearest.ts";
 
+/** How a processor works; every option has a default. */
 export interface ProcessorOptions {
-  /** Handlers that run at a time; default 8. */
+  /** How many handlers run at a time; default 8. */
   readonly concurrency?: number;
-  /** Only tasks of these kinds; unsaid: of any. */
+  /** Only tasks of these kinds; default: any. */
   readonly kinds?: readonly string[];
-  /** Only these stacks; unsaid: any. */
+  /** Only these stacks; default: any. */
   readonly stacks?: readonly string[];
   readonly namespace?: string;
-  /** Who works, for people to read; unsaid: the host and the process. */
+  /** The worker's name, for people; default: host and process id. */
   readonly worker?: string;
-  /** The agent that it works for: it stops, as `stop` does, when that agent's state goes to `draining`. */
+  /** The agent that it works for: it stops, as with `stop`, when that agent's state becomes `draining`. */
   readonly agent?: string;
-  /** How long `stop` lets handlers come to a checkpoint or to their end; default 10,000. */
+  /** Milliseconds that `stop` waits for handlers to checkpoint or end; default 10,000. */
   readonly drainMs?: number;
-  /** How long one claim waits for something to do before the next; default 20,000. */
+  /** Milliseconds that one claim waits for a task; default 20,000. */
   readonly waitMs?: number;
 }
 
@@ -54,16 +55,19 @@ export function checkOptions(options: ProcessorOptions): CheckedOptions {
   checkFields(options, FIELDS, "the options");
   const { kinds = [], stacks = [], namespace, worker = ownName() } = options;
   for (const [field, list] of Object.entries({ kinds, stacks }))
-    if (!Array.isArray(list)) throw invalid(field, "must be an array");
+    if (!Array.isArray(list)) throw refused("INVALID_REQUEST", field, "must be an array");
   return {
-    concurrency: whole(options.concurrency ?? 8, "concurrency", { from: 1, to: MAX_CONCURRENCY }),
+    concurrency: wholeNumber(options.concurrency ?? 8, "concurrency", {
+      from: 1,
+      to: MAX_CONCURRENCY,
+    }),
     kinds: kinds.map((kind) => checkType(kind)),
     stacks: stacks.map((stack) => checkScope(stack)),
     namespace: namespace === undefined ? undefined : checkNamespace(namespace),
     worker: checkId(worker),
     agent: options.agent === undefined ? undefined : checkId(options.agent),
-    drainMs: whole(options.drainMs ?? 10_000, "drainMs", { from: 0, to: MAX_DRAIN_MS }),
-    waitMs: whole(options.waitMs ?? 20_000, "waitMs", { from: 0, to: MAX_WAIT_MS }),
+    drainMs: wholeNumber(options.drainMs ?? 10_000, "drainMs", { from: 0, to: MAX_DRAIN_MS }),
+    waitMs: wholeNumber(options.waitMs ?? 20_000, "waitMs", { from: 0, to: MAX_WAIT_MS }),
   };
 }
 
@@ -72,18 +76,4 @@ function ownName(): string {
     .replaceAll(/[^A-Za-z0-9.-]/g, "-")
     .slice(0, 100);
   return `${host || randomUUID()}.${process.pid}`;
-}
-
-function whole(
-  value: unknown,
-  field: string,
-  { from, to }: { readonly from: number; readonly to: number },
-): number {
-  if (Number.isSafeInteger(value) && Number(value) >= from && Number(value) <= to)
-    return Number(value);
-  throw invalid(field, `must be a whole number from ${from} to ${to}`);
-}
-
-function invalid(field: string, must: string): AgentRuntimeError {
-  return new AgentRuntimeError("INVALID_REQUEST", `${field} ${must}`, { field });
 }

@@ -12,22 +12,23 @@ export interface ChildRequest extends Omit<
   PushRequest,
   "id" | "parent" | "parentEpoch" | "idempotencyKey" | "namespace"
 > {
-  /** Unsaid: the same stack. */
+  /** Default: the same stack. */
   readonly stack?: string;
 }
 
+/** What happens to an effect that is in doubt. */
 export interface EffectOptions {
   /**
-   * What to do where an earlier run began it and nobody knows how far it came: `fail` (default) throws
-   * EFFECT_IN_DOUBT; `again` does it again; a function looks, and answers its receipt, or undefined
-   * where nothing was done: then it is done now.
+   * What to do if an earlier run began the effect and nobody knows how far it got: `fail` (default) throws
+   * EFFECT_IN_DOUBT; `again` does it again; a function finds out, and returns the receipt, or undefined if
+   * nothing was done: then it is done now.
    */
   readonly inDoubt?: "fail" | "again" | (() => Promise<Json | undefined>);
 }
 
-/** What an effect may hand on to whom it asks, so that the other side knows it again. */
+/** What an effect can pass to the other side, so that it recognises a repeat. */
 export interface EffectContext {
-  /** The same for each try of this effect. */
+  /** The same for every attempt at this effect. */
   readonly idempotencyKey: string;
   readonly signal: AbortSignal;
 }
@@ -35,11 +36,11 @@ export interface EffectContext {
 type Wait = { readonly timeoutMs?: number };
 
 /**
- * What a handler does with its task. Whatever it does here holds only while the task is its own: once the
- * run is over, every call throws RunInterrupted, and what the handler returns is not looked at.
+ * What a handler can do with its task. This works only while the task is held: once the run is over, every
+ * call throws RunInterrupted, and the handler's return value is ignored.
  *
- * A handler is run again from its start, with `task.resumePoint` where its last checkpoint was. Keys
- * say which child, effect, sleep or question of the earlier run is meant.
+ * A task that was given back runs again from the start of its handler, with the last checkpoint in
+ * `task.resumePoint`. Keys identify which child, effect, sleep or question of an earlier run is meant.
  */
 export class Run {
   readonly #hold: Hold;
@@ -55,26 +56,26 @@ export class Run {
     return this.#hold.signal;
   }
 
-  /** Aborts when something newer waits, or the processor stops: make a checkpoint soon. */
+  /** Aborts when something newer waits, or the processor is stopping: checkpoint soon. */
   get preempted(): AbortSignal {
     return this.#hold.preempted;
   }
 
-  /** Where the task goes on, as far as it is known. */
+  /** Where the task resumes, as last stored. */
   get resumePoint(): Json | undefined {
     return this.#hold.resumePoint;
   }
 
   /**
-   * Keeps where the task goes on; unsaid, where it was.
+   * Stores where the task resumes; by default, the resume point it has.
    *
-   * @throws {RunInterrupted} where something newer came: the task goes on from here after it.
+   * @throws {RunInterrupted} something newer arrived: the task resumes from here after it.
    */
   checkpoint(resumePoint?: Json): Promise<void> {
     return this.#hold.checkpoint(resumePoint);
   }
 
-  /** Pushes a child; where an earlier run did, answers that one. It may run at once, or beside this one. */
+  /** Pushes a child, or returns the one that an earlier run pushed. It may run at once, beside this task. */
   async push(key: string, { stack, ...request }: ChildRequest = {}): Promise<Task> {
     const { task, tasks, where } = this.#hold;
     this.#hold.check();
@@ -98,10 +99,10 @@ export class Run {
   }
 
   /**
-   * The result of a child, which is pushed where it was not yet. Until it has ended the task waits: then this
-   * throws RunInterrupted, and answers in the run after it.
+   * The result of a child, which is pushed if it was not yet. Until the child has ended the task waits: this
+   * throws RunInterrupted, and returns the result in the next run.
    *
-   * @throws {ChildFailed} where it failed, was canceled or rejected.
+   * @throws {ChildFailed} it failed, or was canceled or rejected.
    */
   async child(key: string, request: ChildRequest = {}): Promise<Json> {
     const { task, tasks, where } = this.#hold;
@@ -117,9 +118,9 @@ export class Run {
   }
 
   /**
-   * Does something outside once: what `act` answers is its receipt, and is answered by every later run.
+   * Does something outside once: what `act` returns is its receipt, which every later run returns.
    *
-   * @throws {AgentRuntimeError} EFFECT_IN_DOUBT, see `options.inDoubt`. What `act` throws leaves it in doubt.
+   * @throws {AgentRuntimeError} EFFECT_IN_DOUBT, see `options.inDoubt`. If `act` throws, the effect is in doubt.
    */
   async effect<Receipt extends Json | undefined | void>(
     key: string,
@@ -140,7 +141,7 @@ export class Run {
     return (await this.#ledger.record(key, receipt ?? null)) as Receipt;
   }
 
-  /** Gives the task back until the time is over; holds no worker meanwhile. In the run after it, answers at once. */
+  /** Gives the task back until the time is over, so that no worker is held; in the next run, returns at once. */
   async sleep(key: string, ms: number): Promise<void> {
     const now = systemClock.now();
     const { until } = await this.#ledger.note(`sleep.${key}`, { until: now + ms });
@@ -148,17 +149,17 @@ export class Run {
     if (until > now) await this.#hold.wait({ for: "timer", ms: Math.ceil(until - now) });
   }
 
-  /** What a person gave for it, once they did; until then the task is `input_required`. */
+  /** A person's answer; until it is there, the task is `input_required`. */
   waitForInput(key: string, options: Wait & { readonly prompt?: Json } = {}): Promise<Json> {
     return this.#ask(key, { ...options, for: "input" });
   }
 
-  /** The same for a permission, with the phase `auth_required`. */
+  /** The same for an authorisation, with the phase `auth_required`. */
   waitForAuth(key: string, options: Wait & { readonly prompt?: Json } = {}): Promise<Json> {
     return this.#ask(key, { ...options, for: "auth" });
   }
 
-  /** The data of the first event of this name, which may have come before. */
+  /** The data of the first event with this name, even if it arrived earlier. */
   async waitForEvent(name: string, options: Wait = {}): Promise<Json> {
     const event = this.#hold.task.results.find(
       (result) => result.from === "event" && result.name === name,
@@ -167,7 +168,7 @@ export class Run {
     return await this.#hold.wait({ ...options, for: "event", name });
   }
 
-  /** Ends the run: the task has failed, and is tried again where its policy, and `retry`, allow. */
+  /** Ends the run: the task failed, and is retried if its policy and `retry` allow. */
   fail(error: Json, options: Pick<FailReport, "retry" | "retryAfterMs"> = {}): never {
     return this.#hold.end("fail", { error, ...options });
   }
@@ -198,8 +199,8 @@ function childId(task: Task, key: string): string {
 function doubt(id: string, key: string): AgentRuntimeError {
   return new AgentRuntimeError(
     "EFFECT_IN_DOUBT",
-    `an earlier run of ${JSON.stringify(id)} began the effect ${JSON.stringify(key)} and never told how it ended; ` +
-      `look whether it was done, and say in "inDoubt" how to find out`,
+    `an earlier run of ${JSON.stringify(id)} began the effect ${JSON.stringify(key)} and never recorded how it ended; ` +
+      `find out whether it was done, or let "inDoubt" do so`,
     { mayHaveHappened: true },
   );
 }

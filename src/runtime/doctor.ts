@@ -57,7 +57,7 @@ export function examineService(answer: ServiceAnswer): Verdict[] {
   if ("trouble" in answer) {
     const found = `${answer.url}: ${answer.trouble}`;
     const remedy =
-      "start it (agent_runtime state), or say where it runs (--url) and who asks (--token)";
+      "start it (agent_runtime state), or pass its address (--url) and a token (--token)";
     return [verdictOf("service", "reachable", fault(found, remedy))];
   }
   return [

@@ -328,7 +328,7 @@ function isSame(left: ScopeName, right: ScopeName): boolean {
 function lost(): AgentRuntimeError {
   return new AgentRuntimeError(
     "RESTORE_REFUSED",
-    "Another process took the rollback database over while main was restored from it. Stop it, then restore again: it goes on where it stopped.",
+    "Another process took the rollback database over while main was restored from it. Stop it, then restore again: it continues where it stopped.",
   );
 }
 

@@ -70,8 +70,5 @@ export function mediaTypeOf<Type extends string>(
 /** Nothing, where a request that has no use for a body has none. */
 export function refuseBody(request: FastifyRequest): void {
   if (!Buffer.isBuffer(request.body) || request.body.length === 0) return;
-  throw new AgentRuntimeError(
-    "INVALID_REQUEST",
-    "this takes no body; put what it should say into the query",
-  );
+  throw new AgentRuntimeError("INVALID_REQUEST", "this call takes no body; use the query instead");
 }

@@ -43,7 +43,7 @@ export function toRuntimeError(thrown: unknown, requestId: string): AgentRuntime
   }
   return new AgentRuntimeError(
     "INTERNAL",
-    `something unexpected happened; the log of the service tells more under request id ${requestId}`,
+    `an unexpected error occurred; see the service's log for request id ${requestId}`,
     { cause: thrown },
   );
 }

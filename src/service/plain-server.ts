@@ -1,7 +1,6 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
-import { AgentRuntimeError } from "../state/errors.ts";
+import { listenOn } from "./listen-on.ts";
 
 /** What a handler answers. */
 export interface PlainAnswer {
@@ -30,15 +29,7 @@ export class PlainServer {
 
   /** Where it listens; port 0 picks a free one. */
   async start(host: string, port: number): Promise<string> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ host, port }, resolve);
-    }).catch((cause: unknown) => {
-      const why = `cannot listen on ${host}:${port}: ${(cause as Error).message}`;
-      throw new AgentRuntimeError("UNAVAILABLE", why, { cause });
-    });
-    const { address, port: bound } = this.#server.address() as AddressInfo;
-    return `http://${address.includes(":") ? `[${address}]` : address}:${bound}`;
+    return `http://${await listenOn(this.#server, host, port)}`;
   }
 
   /** Takes nothing more; what is being answered is. Safe twice. */

@@ -37,7 +37,7 @@ test.each([
   "1400A2F0-1-2-3-4",
   `1400a2f0-${"1".repeat(90)}-1-1-1`,
 ])("%j is refused, with what to do", (cursor) => {
-  expect(() => parseCursor(lineage, cursor)).toThrow(/Hand back the one that came with a change/);
+  expect(() => parseCursor(lineage, cursor)).toThrow(/Pass one that came with a change/);
 });
 
 test("positions are ordered by transaction, scope, step and place", () => {

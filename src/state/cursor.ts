@@ -53,7 +53,7 @@ export function checkCursor(cursor: string): {
   }
   throw new AgentRuntimeError(
     "INVALID_CURSOR",
-    `${quote(cursor)} is no cursor. Hand back the one that came with a change, or "0" for everything that is kept.`,
+    `${quote(cursor)} is not a cursor. Pass one that came with a change, or "0" for everything that is kept.`,
   );
 }
 

@@ -61,29 +61,30 @@ export const ERROR_STATUS = {
   INTERNAL: 500,
 } as const;
 
+/** A stable code of an error: docs/errors.md lists all of them. */
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
-/** What an error may tell beside its sentence. */
+/** Details of an error, beside its message. */
 export interface ErrorFacts {
-  /** Whether the write may have happened all the same; only said where that is open. */
+  /** Whether the write may have happened; present only if that is uncertain. */
   readonly mayHaveHappened?: boolean;
-  /** Milliseconds after which the same call is worth another try. */
+  /** Milliseconds after which a retry is worthwhile. */
   readonly retryAfterMs?: number;
-  /** The state as it is, in its JSON form. */
+  /** The current state, in its JSON form. */
   readonly current?: Json;
   /** RFC 6902 operations from the current document to the one that was refused. */
   readonly diff?: Json;
-  /** What a rollback that was refused would have done, in its JSON form. */
+  /** What a refused rollback would have done, in its JSON form. */
   readonly plan?: Json;
-  /** The field that was wrong, and the nearest one that is known. */
+  /** The invalid field, and the nearest known name. */
   readonly field?: string;
   readonly nearest?: string;
-  /** The cursor to go on from, after a GAP. */
+  /** The cursor to resume from after a GAP. */
   readonly resumeFrom?: string;
   readonly cause?: unknown;
 }
 
-/** Thrown for everything the world did. Match on `code`, never on `message`. */
+/** Every error that is thrown on purpose. Match on `code`, never on `message`. */
 export class AgentRuntimeError extends Error {
   override readonly name = "AgentRuntimeError";
   readonly code: ErrorCode;

@@ -86,6 +86,17 @@ export function toObject(value: Json, where: string): JsonObject {
   throw new AgentRuntimeError("INVALID_REQUEST", `${where} must be a JSON object`);
 }
 
+/** The whole number that a field must be, within bounds. */
+export function wholeNumber(
+  value: unknown,
+  field: string,
+  { from, to }: { readonly from: number; readonly to: number },
+): number {
+  if (Number.isSafeInteger(value) && Number(value) >= from && Number(value) <= to)
+    return Number(value);
+  throw refused("INVALID_REQUEST", field, `must be a whole number from ${from} to ${to}`);
+}
+
 /** A refusal that names the field. */
 export function refused(code: ErrorCode, field: string, must: string): AgentRuntimeError {
   return new AgentRuntimeError(code, `${quote(field)} ${must}`, { field });

@@ -22,6 +22,7 @@ export const CHECK_NAMES = [
   "C20",
 ] as const;
 
+/** One of the checks of docs/fsck.md. */
 export type CheckName = (typeof CHECK_NAMES)[number];
 
 /** Copies disagree; a rule is broken; work is said to go on that nobody does; work goes on that leads nowhere. */
@@ -59,15 +60,16 @@ export interface CheckStatus {
   readonly reason?: string;
 }
 
+/** What to check, and whether to repair. */
 export interface FsckOptions extends CallOptions {
   readonly namespace?: string;
-  /** Unsaid: all scopes of all namespaces. */
+  /** Default: all scopes of all namespaces. */
   readonly scope?: string;
-  /** Unsaid: all. */
+  /** Default: all. */
   readonly checks?: readonly CheckName[];
-  /** Says what `fix: "safe"` would do, and does nothing. */
+  /** Report what `fix: "safe"` would do, and change nothing. */
   readonly plan?: boolean;
-  /** Does what is proven, and no more. */
+  /** Repair what the digests prove, and nothing else. */
   readonly fix?: "safe";
 }
 
@@ -80,14 +82,15 @@ export interface FsckReport {
   readonly findings: readonly Finding[];
 }
 
+/** Which findings to list. */
 export interface FindingsOptions extends CallOptions {
   readonly namespace?: string;
   readonly scope?: string;
-  /** Also those that are settled. */
+  /** Include settled findings. */
   readonly all?: boolean;
   /** 1 to 1,000; default 100. */
   readonly limit?: number;
-  /** Only older ones than this number. */
+  /** Only findings older than this number. */
   readonly before?: bigint;
 }
 

@@ -10,29 +10,29 @@ const INTRODUCTION = `# Lifecycles
 
 <!-- Generated from src/state/lifecycle-tables.ts by: ${REGENERATE} -->
 
-States of the types \`task\`, \`agent\` and \`lifecycle\` are in a phase. A change may move a state only as
-these tables allow; the database refuses everything else with \`ILLEGAL_TRANSITION\`, whoever asks.
+States of the types \`task\`, \`agent\` and \`lifecycle\` have a phase. A change may move a state only as
+these tables allow; the database refuses everything else with \`ILLEGAL_TRANSITION\`, whoever writes.
 Staying in a phase is always legal. States of other types have no phase.
 
-Only a rollback or a repair may make the moves marked \`repair\`, which the diagrams leave out: it may take a state back to
-any phase that is not terminal, and a deleted one to any phase at all, but nothing out of a terminal phase.
+Transitions marked \`repair\`, which the diagrams leave out, are reserved for rollbacks and repairs: they may take a state
+back to any phase that is not terminal, and a deleted state to any phase, but nothing out of a terminal phase.
 `;
 
 const TITLES: Record<keyof typeof LIFECYCLES, string> = {
   task: `## Tasks: \`task\`
 
 \`confused\` means that no single history explains what is claimed about the task: a rollback or a
-repair leads on, or an operator gives up. What ended has ended: work that follows is a new task.
+repair continues it, or an operator gives it up. An ended task stays ended: further work is a new task.
 `,
   agent: `## Agents: \`agent\`
 
-\`busy\` follows from a task of the agent being worked on. A stopped agent may be registered again, and
-a failed one started again: as a new incarnation, which is another holder.
+An agent is \`busy\` while one of its tasks is being worked on. A stopped agent may be registered again, and
+a failed one started again, as a new incarnation, which is another holder.
 `,
   lifecycle: `## Pods and sandboxes: \`lifecycle\`
 
-The phase is what is observed, not what is wanted. Anything but what is deleted may fail, or get out
-of sight (\`unknown\`); what is seen for the first time may have been living for long.
+The phase is what is observed, not what is wanted. Anything that is not deleted may fail, or be lost from
+sight (\`unknown\`); what is seen for the first time may have existed for long.
 `,
 };
 
@@ -49,10 +49,10 @@ function section([type, lifecycle]: [string, Lifecycle]): string {
   const ends = lifecycle.terminal.length === 0 ? "none" : words(lifecycle.terminal);
   return [
     TITLES[type as keyof typeof LIFECYCLES],
-    `- Created in: ${words(lifecycle.initial)}; where the write does not say, \`${lifecycle.first}\`.`,
-    `- Terminal, nothing leaves them: ${ends}.\n`,
+    `- Initial phases: ${words(lifecycle.initial)}; by default \`${lifecycle.first}\`.`,
+    `- Terminal phases: ${ends}.\n`,
     `${diagram(lifecycle)}\n`,
-    "From the row to the column:\n",
+    "Transitions from the row's phase to the column's:\n",
     `${table(lifecycle)}\n`,
   ].join("\n");
 }

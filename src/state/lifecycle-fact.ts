@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { definedOnly } from "./defined.ts";
 import { AgentRuntimeError } from "./errors.ts";
-import { refused, textIn, toObject, wordIn } from "./fields.ts";
+import { refused, textIn, toObject, wordIn, wholeNumber } from "./fields.ts";
 import type { Given } from "./fields.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { nearest } from "./nearest.ts";
@@ -12,10 +12,12 @@ import { quote } from "./quote.ts";
  * Sandbox object, whose controller makes such pods.
  */
 export const FACT_SOURCES = ["hook", "kata", "pod", "sandbox"] as const;
+/** Who observed a fact. */
 export type FactSource = (typeof FACT_SOURCES)[number];
 
 /** What is wanted of a pod, or of a Sandbox object. */
 export const WISHES = ["running", "paused", "stopped", "deleted"] as const;
+/** What a pod or Sandbox object should become. */
 export type Desired = (typeof WISHES)[number];
 
 /** What can be told of a pod, its sandbox or one of its containers. */
@@ -35,6 +37,7 @@ export const FACTS = [
   "nodeLost",
   "deleted",
 ] as const;
+/** What happened to a pod, its sandbox or a container. */
 export type Fact = (typeof FACTS)[number];
 
 /** What a Sandbox object tells: where it stands, in the words for pods. */
@@ -152,7 +155,7 @@ export function parseFacts(value: Json): LifecycleFact[] {
   if (facts.length > MAX_FACTS) {
     throw new AgentRuntimeError(
       "PAYLOAD_TOO_LARGE",
-      `${facts.length} facts are too many for one request: send ${MAX_FACTS} at most, one request after the other`,
+      `${facts.length} facts are too many for one request: send at most ${MAX_FACTS} per request`,
       { field: "facts" },
     );
   }
@@ -215,10 +218,7 @@ function orNull(given: Given, field: string, maxLength: number): string | null {
 function numberIn(given: Given, field: string, min: number, max: number): number | undefined {
   const value = given[field];
   if (value === undefined || value === null) return undefined;
-  if (typeof value === "number" && Number.isInteger(value) && value >= min && value <= max) {
-    return value;
-  }
-  throw refused("INVALID_REQUEST", field, `must be a whole number from ${min} to ${max}`);
+  return wholeNumber(value, field, { from: min, to: max });
 }
 
 function timeAt(given: Given): string {

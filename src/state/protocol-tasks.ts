@@ -5,6 +5,7 @@ import type { Task } from "./task.ts";
 /** Under which our own words travel beside a protocol's: in `metadata` of A2A, in `_meta` of MCP. */
 export const TASK_EXTENSION = "agent-runtime/task";
 
+/** A phase of the task lifecycle. */
 export type TaskPhase = (typeof taskPhases)[number];
 
 /** What the protocols are told of a task; 64-bit numbers as text. */
@@ -35,11 +36,13 @@ export type A2aTaskState =
 /** The states of a task in MCP (2026-07-28). */
 export type McpTaskStatus = "working" | "input_required" | "completed" | "failed" | "cancelled";
 
+/** A task in the terms of A2A 1.0. */
 export interface A2aTask {
   readonly state: A2aTaskState;
   readonly metadata?: JsonObject;
 }
 
+/** A task in the terms of MCP. */
 export interface McpTask {
   readonly status: McpTaskStatus;
   /** What `working` hides. */

@@ -5,7 +5,7 @@ interface ChangeTarget {
   readonly id: string;
   /** Only at this version; 0 = only if it does not exist (or was deleted). */
   readonly expectedVersion?: Version;
-  /** The phase it enters; unsaid, it keeps its own, or starts in its lifecycle's first. */
+  /** The phase it enters; default: the one it has, or for a new state its lifecycle's first. */
   readonly phase?: string;
 }
 
@@ -14,7 +14,7 @@ export interface UpdateRequest extends ChangeTarget {
   readonly op: "update";
   readonly type: string;
   readonly data: Json;
-  /** When the state deletes itself; null takes an earlier wish back; unsaid keeps it. */
+  /** When the state deletes itself; null removes an earlier expiry; left out, it is kept. */
   readonly expiresAt?: Date | null;
 }
 
@@ -50,8 +50,8 @@ export type ChangeRequest =
 export interface Changeset {
   readonly namespace?: string;
   /**
-   * Unsaid: the scope that the states are in, all of them; a new state begins a scope of its own, so
-   * that several changes with a new one among them need it said.
+   * Default: the scope that all the states are in. A new state would start a scope of its own, so a
+   * changeset with several states, one of them new, must name the scope.
    */
   readonly scope?: string;
   readonly changes: readonly ChangeRequest[];
@@ -61,7 +61,7 @@ export interface Changeset {
   readonly actor?: string;
   /** Why; at most 1,000 characters. */
   readonly cause?: string;
-  /** The same key with the same content answers the first result; with other content it is refused. */
+  /** The same key with the same content returns the first result; with other content it is refused. */
   readonly idempotencyKey?: string;
 }
 
@@ -70,14 +70,14 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds for the whole call. */
   readonly timeoutMs?: number;
-  /** The trace that the call belongs to, as W3C Trace Context has it; unsaid: the active span's. Anything else counts as unsaid. */
+  /** The trace that the call belongs to (W3C Trace Context); default, also for an invalid value: the active span's. */
   readonly traceparent?: string;
 }
 
 /** How fresh a read must be. `session` (the default): nothing older than what this session wrote or saw. */
 export type Consistency = "strong" | "session" | "eventual";
 
-/** What came in on which session: the newest versions that it wrote or saw. */
+/** One version that a session wrote or saw. */
 export interface SessionToken {
   readonly namespace: string;
   readonly id: string;
@@ -87,13 +87,14 @@ export interface SessionToken {
   readonly step?: Step;
 }
 
-/** How fresh a read must be that goes beyond one state. */
+/** How fresh a read of more than one state must be. */
 export interface FreshnessOptions {
   readonly consistency?: Consistency;
-  /** What this session wrote or saw elsewhere: nothing older is answered. */
+  /** What this session wrote or saw elsewhere: nothing older is returned. */
   readonly session?: readonly SessionToken[];
 }
 
+/** Conditions and metadata of a write to one state; see Changeset for their meaning. */
 export interface WriteOptions extends CallOptions {
   readonly namespace?: string;
   readonly scope?: string;
@@ -106,15 +107,17 @@ export interface WriteOptions extends CallOptions {
   readonly expiresAt?: Date | null;
 }
 
+/** Which version of a state to read, and how fresh. */
 export interface ReadOptions extends CallOptions {
   readonly namespace?: string;
-  /** As it was at this version; unsaid, as it is. */
+  /** As it was at this version; default: the current one. */
   readonly version?: Version;
   readonly consistency?: Consistency;
   /** Nothing older than this version (a session token). */
   readonly minVersion?: Version;
 }
 
+/** Which states to list. */
 export interface ListOptions extends CallOptions, FreshnessOptions {
   readonly namespace?: string;
   readonly type?: string;
@@ -126,6 +129,7 @@ export interface ListOptions extends CallOptions, FreshnessOptions {
   readonly after?: string;
 }
 
+/** Which part of a state's history to read. */
 export interface HistoryOptions extends CallOptions, FreshnessOptions {
   readonly namespace?: string;
   /** 1 to 1,000; default 100. */
@@ -134,11 +138,12 @@ export interface HistoryOptions extends CallOptions, FreshnessOptions {
   readonly before?: Version;
 }
 
+/** Which two versions to compare. */
 export interface DiffOptions extends CallOptions, FreshnessOptions {
   readonly namespace?: string;
-  /** Unsaid: the version before `to`. */
+  /** Default: the version before `to`. */
   readonly from?: Version;
-  /** Unsaid: the current one. */
+  /** Default: the current version. */
   readonly to?: Version;
 }
 
@@ -148,18 +153,19 @@ export interface Diff {
   readonly from: Version;
   readonly to: Version;
   readonly patch: readonly PatchOperation[];
-  /** One line an operation, for people. */
+  /** One line per operation, for people. */
   readonly readable: string;
 }
 
+/** Which changes to watch, and from where. */
 export interface WatchOptions {
   readonly namespace?: string;
   readonly scope?: string;
   readonly id?: string;
   readonly type?: string;
-  /** Resume after this cursor; unsaid: from now on; "0": from the oldest change that is kept. */
+  /** Resume after this cursor; default: from now on; "0": from the oldest change that is kept. */
   readonly after?: string;
-  /** Whether changes carry the document; default true. */
+  /** Whether changes include the document; default true. */
   readonly data?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -168,9 +174,9 @@ export interface ScopeOptions extends CallOptions, FreshnessOptions {
   readonly namespace?: string;
 }
 
-/** Which states of a scope, and as they were when. */
+/** Which states of a scope to read, and as of which step. */
 export interface ScopeStatesOptions extends ScopeOptions {
-  /** Unsaid: as they are. */
+  /** Default: HEAD. */
   readonly step?: Step;
   readonly limit?: number;
   readonly after?: string;

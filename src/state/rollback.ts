@@ -5,20 +5,21 @@ import type { Step, Version } from "./state.ts";
 /** Where the documents of a rollback come from: the rollback database, or main's own history. */
 export type RollbackSource = "rollback" | "history";
 
+/** Where to go back to, and under which conditions. */
 export interface RollbackOptions extends CallOptions {
   readonly namespace?: string;
-  /** The step to go back to; unsaid, the newest good one before HEAD. 0: to before the first step. */
+  /** The step to restore; default: the newest good one before HEAD. 0: before the first step. */
   readonly toStep?: Step;
   /** Only if the scope's HEAD is at this step. */
   readonly expectedStep?: Step;
   /** Why; at most 1,000 characters. */
   readonly reason?: string;
   readonly actor?: string;
-  /** The same key with the same target answers the first rollback; with another one it is refused. */
+  /** The same key with the same target returns the first rollback; with another target it is refused. */
   readonly idempotencyKey?: string;
-  /** Only the plan; nothing is changed. */
+  /** Return the plan without changing anything. */
   readonly dryRun?: boolean;
-  /** Unsaid: the rollback database for one step back where there is one, else history. */
+  /** Default: the rollback database, if there is one, for one step back; otherwise history. */
   readonly source?: RollbackSource;
 }
 
@@ -31,7 +32,7 @@ export interface RollbackState {
    * and a new one goes on where it was then. `keep`: it stays as it ended, and did not exist then.
    */
   readonly action: "restore" | "recreate" | "delete" | "supersede" | "keep";
-  /** The task that supersedes it; where there is none, it is not said. */
+  /** The task that supersedes it, if any. */
   readonly supersededBy?: string;
   /** The version that is current before it. */
   readonly version: Version;
@@ -68,10 +69,11 @@ export interface Rollback {
   readonly fenced: readonly string[];
   /** Done after the step that it restores; the newest 1,000, in order. */
   readonly effects: readonly RollbackEffect[];
-  /** True where an earlier rollback with the same idempotency key is answered again. */
+  /** True if this is the answer of an earlier rollback with the same idempotency key. */
   readonly replayed: boolean;
 }
 
+/** Why a scope is held or released, and by whom. */
 export interface HoldOptions extends CallOptions {
   readonly namespace?: string;
   /** Why; at most 1,000 characters. */

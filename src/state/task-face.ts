@@ -17,76 +17,79 @@ interface TaskCall extends CallOptions {
 
 /** A task to push. */
 export interface PushRequest extends TaskCall {
-  /** Unsaid: one is made; from the idempotency key where there is one. */
+  /** Default: a generated one, derived from the idempotency key if there is one. */
   readonly id?: string;
-  /** What sort of work it is: workers claim by it. Default `default`. */
+  /** The kind of work; workers may claim by it. Default `default`. */
   readonly kind?: string;
   readonly input?: Json;
-  /** Higher goes first; default 0. */
+  /** Higher runs first; default 0. */
   readonly priority?: number;
-  /** When it arrives; unsaid, now. */
+  /** When it arrives; default now. Exclusive with `delayMs`. */
   readonly runAt?: Date;
   readonly delayMs?: number;
-  /** Whether it interrupts what it arrives above; default `step`. */
+  /** Whether it interrupts the working task below it; default `step`. */
   readonly preempt?: Preempt;
-  /** The task that is told its end. */
+  /** The parent task, which receives its end. */
   readonly parent?: string;
-  /** Only if the parent's holder still has this epoch. */
+  /** Only if the parent is still held with this epoch. */
   readonly parentEpoch?: Epoch;
-  /** It fails when this passes before it has ended. */
+  /** When it fails, unless it has ended by then. */
   readonly deadline?: Date;
   readonly retry?: Partial<RetryPolicy>;
-  /** The task that ended and that this one takes the place of. */
+  /** The ended task that this one replaces. */
   readonly supersedes?: string;
   readonly actor?: string;
   readonly idempotencyKey?: string;
 }
 
-/** Who works. Another process under the same name is another incarnation, and another holder. */
+/** A worker. Another process with the same name is another incarnation, and another holder. */
 export interface WorkerName {
   readonly worker: string;
   readonly incarnation: string;
 }
 
-/** What a worker takes. */
+/** What a worker wants to claim. */
 export interface ClaimRequest extends TaskCall, WorkerName {
   /** Only from these stacks. */
   readonly stacks?: readonly string[];
   readonly kinds?: readonly string[];
-  /** At most so many, one a stack; default 1. */
+  /** The most tasks to claim, one per stack; default 1. */
   readonly limit?: number;
-  /** How long to wait for the first; default 0. */
+  /** Milliseconds to wait for the first; default 0. */
   readonly waitMs?: number;
 }
 
-/** What every report of a holder says. */
+/** What every report of a holder contains. */
 export interface HolderReport extends TaskCall {
   readonly epoch: Epoch;
-  /** Where the task goes on. */
+  /** Where the task resumes. */
   readonly resumePoint?: Json;
   /** What to claim in the same transaction. */
   readonly next?: Omit<ClaimRequest, keyof TaskCall | "waitMs">;
 }
 
+/** The task is done. */
 export interface CompleteReport extends HolderReport {
   readonly result?: Json;
 }
 
+/** The task failed, or is rejected. */
 export interface FailReport extends HolderReport {
   readonly error: Json;
-  /** False: it is not tried again. */
+  /** False: no retry. */
   readonly retry?: boolean;
-  /** Instead of the backoff of its retry policy. */
+  /** Milliseconds, instead of its retry policy's backoff. */
   readonly retryAfterMs?: number;
 }
 
+/** The task is given back until something arrives. */
 export interface WaitReport extends HolderReport {
   readonly wait: Wait;
 }
 
 /** What a heartbeat answers. */
 export interface WorkerBeat extends Heartbeat {
-  /** How long a lease lasts from each heartbeat on. */
+  /** Milliseconds that the lease lasts from each heartbeat. */
   readonly leaseMs: number;
 }
 
@@ -94,35 +97,38 @@ export interface WorkerBeat extends Heartbeat {
 export interface Reported {
   readonly id: string;
   readonly phase: string;
-  /** `cancel`: give it up. `suspended`: something newer came, and a checkpoint gave it back. */
+  /** `cancel`: give the task up. `suspended`: something newer arrived, and this checkpoint gave the task back. */
   readonly wanted: "cancel" | "suspended" | null;
-  /** True where the same report had been taken before. */
+  /** True if the same report was accepted before. */
   readonly replayed: boolean;
   /** What was claimed with it. */
   readonly tasks: readonly Task[];
 }
 
+/** Something is about to be done outside, or was done. */
 export interface EffectReport extends TaskCall {
   readonly epoch: Epoch;
   readonly key: string;
-  /** It was done, with this receipt; unsaid: it is about to be done. */
+  /** It was done, with this receipt; left out: it is about to be done. */
   readonly receipt?: Json;
-  /** Begin again what is in doubt. */
+  /** Begin again an effect that is in doubt. */
   readonly again?: boolean;
 }
 
+/** Where an effect stands. */
 export interface EffectState {
-  /** `begun`: do it. `done`: it was done, with this receipt. `in_doubt`: somebody began it and never told how it ended. */
+  /** `begun`: do it. `done`: it was done, with this receipt. `in_doubt`: somebody began it and never recorded how it ended. */
   readonly standing: EffectStanding;
   readonly receipt: Json;
 }
 
+/** Why an operator cancels or retries a task, and who. */
 export interface TaskOrder extends TaskCall {
   readonly reason?: string;
   readonly actor?: string;
 }
 
-/** What a task waits for: an event by its name, or, without, the input that it asked for. */
+/** What a task waits for: the event with this name or, without a name, the input that it asked for. */
 export interface TaskAnswer extends TaskCall {
   readonly event?: string;
   readonly data: Json;
@@ -130,40 +136,51 @@ export interface TaskAnswer extends TaskCall {
 }
 
 /**
- * Tasks in stacks: newest first, then back to the one below. Reports of holders throw EPOCH_FENCED where
- * the task is no longer theirs; then it must not be touched any more.
+ * Tasks in stacks: newest first, then back to the one below. A holder's report throws EPOCH_FENCED if the
+ * task is no longer its own; it must then stop working on it.
  */
 export interface TaskFace {
-  /** Throws ALREADY_EXISTS, TASK_NOT_FOUND and TASK_ENDED (of the parent), TASK_TOO_DEEP, TASK_TOO_WIDE, SCOPE_ON_HOLD. */
+  /**
+   * Pushes a task onto a stack.
+   *
+   * @throws {AgentRuntimeError} ALREADY_EXISTS, TASK_NOT_FOUND or TASK_ENDED (the parent), TASK_TOO_DEEP,
+   *   TASK_TOO_WIDE, SCOPE_ON_HOLD.
+   */
   push(stack: string, request: PushRequest): Promise<Task>;
-  /** The next tasks, one a stack; empty where there are none. */
+  /** The next tasks, one per stack; empty if there are none. */
   claim(request: ClaimRequest): Promise<Task[]>;
-  /** Goes on with a worker's lease, for all that it holds. */
+  /** Extends a worker's lease, for everything it holds. */
   heartbeat(
     worker: string,
     request: TaskCall & { readonly incarnation: string },
   ): Promise<WorkerBeat>;
+  /** Stores where the task resumes; the answer says whether to continue. */
   checkpoint(id: string, report: HolderReport): Promise<Reported>;
+  /** Ends the task, with its result. */
   complete(id: string, report: CompleteReport): Promise<Reported>;
-  /** Tried again with backoff while its policy allows; else it has failed. */
+  /** The task is retried after a backoff as long as its policy allows; then it has failed. */
   fail(id: string, report: FailReport): Promise<Reported>;
-  /** It will not be done. */
+  /** Ends the task: it will not be done. */
   reject(id: string, report: FailReport): Promise<Reported>;
-  /** Set aside: it goes on when nothing above it is ready. */
+  /** Sets the task aside: it continues when nothing above it is ready. */
   suspend(id: string, report: HolderReport): Promise<Reported>;
-  /** Given back; another worker may go on with it. */
+  /** Gives the task back, for any worker. */
   release(id: string, report: HolderReport): Promise<Reported>;
+  /** Gives the task back until what it waits for is there. */
   wait(id: string, report: WaitReport): Promise<Reported>;
+  /** Records that something outside is about to be done, or was done. */
   effect(id: string, report: EffectReport): Promise<EffectState>;
-  /** The task and all that it pushed; their ids and phases. */
+  /** Cancels a task and all its descendants; returns their ids and phases. */
   cancel(
     id: string,
     order?: TaskOrder,
   ): Promise<readonly { readonly id: string; readonly phase: string }[]>;
+  /** Sends a task the input or event that it waits for. */
   answer(id: string, answer: TaskAnswer): Promise<Reported>;
-  /** A confused task runs again, or one that backs off at once. */
+  /** Lets a confused task run again, or ends a task's backoff. */
   retry(id: string, order?: TaskOrder): Promise<Reported>;
+  /** A task, with its children and effects. */
   get(id: string, options?: TaskCall): Promise<TaskDetails>;
-  /** The living tasks of a stack in the order in which they run, the working one first. */
+  /** A stack's living tasks in the order they will run, the working one first. */
   stack(stack: string, options?: TaskCall & { readonly limit?: number }): Promise<readonly Task[]>;
 }

@@ -2,16 +2,17 @@ import type { Json } from "./json.ts";
 
 /** When a task that arrives above a working one interrupts it: at its next checkpoint, at once, or not at all. */
 export const PREEMPTS = ["step", "now", "never"] as const;
+/** Whether and when a new task interrupts a working one. */
 export type Preempt = (typeof PREEMPTS)[number];
 
-/** Counts the claims of one task; every write of a holder proves the one that it was given. */
+/** Counts the claims of one task; every report of a holder must present the one it was given. */
 export type Epoch = bigint;
 
 /** How often a task that fails is tried, and how long after. */
 export interface RetryPolicy {
   /** Claims in all, the first one included. */
   readonly maxAttempts: number;
-  /** Before the second attempt; twice that before the third, and so on, each shortened by chance to the half at most. */
+  /** Milliseconds before the second attempt, doubling for each further one; each randomly shortened by up to half. */
   readonly backoffMs: number;
   readonly maxBackoffMs: number;
 }
@@ -24,7 +25,7 @@ export interface Task {
   readonly stack: string;
   readonly kind: string;
   readonly phase: string;
-  /** When it arrived; null until it is due. */
+  /** Its order of arrival; null until it is due. */
   readonly seq: bigint | null;
   readonly priority: number;
   /** 0; of a child, one more than of its parent. */
@@ -34,9 +35,9 @@ export interface Task {
   readonly epoch: Epoch;
   readonly attempt: number;
   readonly input: Json;
-  /** Where it goes on; what its last checkpoint said. */
+  /** Where it resumes, as its last checkpoint said. */
   readonly resumePoint?: Json;
-  /** What came to it so far: ends of its children, events, answers. */
+  /** What it received so far: ends of its children, events, answers. */
   readonly results: readonly TaskResult[];
   readonly result?: Json;
   readonly error?: Json;
@@ -47,7 +48,7 @@ export interface Task {
   /** When it becomes due, while that is to come. */
   readonly runAt: Date | null;
   readonly deadline: Date | null;
-  /** The task that ended and that this one takes the place of. */
+  /** The ended task that this one replaces. */
   readonly supersedes?: string;
   readonly createdAt: Date;
 }
@@ -55,9 +56,9 @@ export interface Task {
 /** Who works on a task. */
 export interface TaskLease {
   readonly worker: string;
-  /** Unless that worker's heartbeat goes on. */
+  /** When the lease ends, unless the worker extends it. */
   readonly until: Date;
-  /** When it was claimed, in answers of `get` and `stack`, as far as history goes back. */
+  /** When it was claimed; only from `get` and `stack`, as far as history goes back. */
   readonly since?: Date;
 }
 
@@ -75,7 +76,7 @@ export type TaskResult =
   | { readonly from: "event"; readonly name: string; readonly data: Json }
   | { readonly from: "input"; readonly data: Json };
 
-/** Something that a task did outside. In doubt: its holder lost it before it told how it ended. */
+/** Something that a task did outside. In doubt: its holder lost the task before recording how it ended. */
 export interface Effect {
   readonly key: string;
   readonly epoch: Epoch;

@@ -127,7 +127,7 @@ function refuseHalfRestored(books: readonly BookEntry[]): void {
   throw new AgentRuntimeError(
     "RESTORE_UNFINISHED",
     "This main is being rebuilt from the rollback database, and not all of it is there yet. " +
-      "Run `agent_runtime state restore --from rollback` again: it goes on where it stopped.",
+      "Run `agent_runtime state restore --from rollback` again: it continues where it stopped.",
   );
 }
 

@@ -1,9 +1,10 @@
 import type { StoredState } from "../state/ports.ts";
+import type { StateSummary } from "../state/state.ts";
 import { bigint, boolean, date, digest, optional, text } from "./rows.ts";
 import type { Row } from "./rows.ts";
 
-/** The columns that every function which reads states answers. */
-export const STORED_STATE = [
+/** The columns that every function which lists states answers. */
+export const STATE_SUMMARY = [
   "namespace",
   "id",
   "type",
@@ -15,12 +16,13 @@ export const STORED_STATE = [
   "created_at",
   "updated_at",
   "expires_at",
-  "deleted",
-  "data",
 ] as const;
 
-/** A state from those columns. */
-export function storedState(row: Row): StoredState {
+/** The columns that every function which reads states answers. */
+export const STORED_STATE = [...STATE_SUMMARY, "deleted", "data"] as const;
+
+/** A state without its document, from the first of those columns. */
+export function stateSummary(row: Row): StateSummary {
   return {
     namespace: text(row, 0),
     id: text(row, 1),
@@ -33,7 +35,10 @@ export function storedState(row: Row): StoredState {
     createdAt: date(row, 8),
     updatedAt: date(row, 9),
     expiresAt: optional(row, 10, date),
-    deleted: boolean(row, 11),
-    text: row[12] ?? null,
   };
+}
+
+/** A state from those columns. */
+export function storedState(row: Row): StoredState {
+  return { ...stateSummary(row), deleted: boolean(row, 11), text: row[12] ?? null };
 }

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { recordedTrace } from "../service/tracing.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
+import { refused, wholeNumber } from "../state/fields.ts";
 import {
   checkActor,
   checkCause,
@@ -58,7 +59,10 @@ export function preparePush(
     id: request.id === undefined ? idFor(stack, idempotencyKey) : checkId(request.id),
     kind: kind === undefined ? "default" : checkType(kind),
     input: serializeData(request.input ?? null, limits),
-    priority: whole(request.priority ?? 0, "priority", { from: -MAX_PRIORITY, to: MAX_PRIORITY }),
+    priority: wholeNumber(request.priority ?? 0, "priority", {
+      from: -MAX_PRIORITY,
+      to: MAX_PRIORITY,
+    }),
     preempt,
     runAt: timeOrNull(request.runAt, "runAt"),
     delayMs: msOrNull(request.delayMs, "delayMs"),
@@ -84,7 +88,7 @@ export function prepareClaim(request: Omit<ClaimRequest, "waitMs">, leaseMs: num
     leaseMs,
     stacks: stacks.map((stack) => checkScope(stack)),
     kinds: kinds.map((kind) => checkType(kind)),
-    limit: whole(limit, "limit", { from: 1, to: MAX_CLAIM }),
+    limit: wholeNumber(limit, "limit", { from: 1, to: MAX_CLAIM }),
   };
 }
 
@@ -141,7 +145,7 @@ export function waitBody(wait: Wait): object {
     }
     case "timer":
       if ("until" in wait) return { for: "timer", until: timeOrNull(wait.until, "until") };
-      return { for: "timer", ms: whole(wait.ms, "ms", { from: 0, to: MAX_MS }) };
+      return { for: "timer", ms: wholeNumber(wait.ms, "ms", { from: 0, to: MAX_MS }) };
     case "event":
       return { for: "event", name: checkName(wait.name, "name"), ...timeout(wait) };
     case "input":
@@ -177,28 +181,17 @@ export function checkEpoch(epoch: unknown): bigint {
   throw invalid("epoch", "must be the epoch that the task was claimed with");
 }
 
-/** A whole number within bounds. */
-export function whole(
-  value: unknown,
-  field: string,
-  { from, to }: { readonly from: number; readonly to: number },
-): number {
-  if (Number.isSafeInteger(value) && Number(value) >= from && Number(value) <= to)
-    return Number(value);
-  throw invalid(field, `must be a whole number from ${from} to ${to}`);
-}
-
 /** Milliseconds, or null where they are left out. */
 export function msOrNull(value: unknown, field: string): number | null {
-  return value === undefined ? null : whole(value, field, { from: 0, to: MAX_MS });
+  return value === undefined ? null : wholeNumber(value, field, { from: 0, to: MAX_MS });
 }
 
 function prepareRetry(retry: RetryPolicy): RetryPolicy {
   const backoff = { from: 0, to: MAX_BACKOFF_MS };
   return {
-    maxAttempts: whole(retry.maxAttempts, "maxAttempts", { from: 1, to: MAX_ATTEMPTS }),
-    backoffMs: whole(retry.backoffMs, "backoffMs", backoff),
-    maxBackoffMs: whole(retry.maxBackoffMs, "maxBackoffMs", backoff),
+    maxAttempts: wholeNumber(retry.maxAttempts, "maxAttempts", { from: 1, to: MAX_ATTEMPTS }),
+    backoffMs: wholeNumber(retry.backoffMs, "backoffMs", backoff),
+    maxBackoffMs: wholeNumber(retry.maxBackoffMs, "maxBackoffMs", backoff),
   };
 }
 
@@ -219,8 +212,8 @@ function idFor(stack: string, key: string | null): string {
   return createHash("sha256").update(`${stack}\u001f${key}`).digest("hex").slice(0, 32);
 }
 
-export function invalid(field: string, must: string): AgentRuntimeError {
-  return new AgentRuntimeError("INVALID_REQUEST", `${field} ${must}`, { field });
+function invalid(field: string, must: string): AgentRuntimeError {
+  return refused("INVALID_REQUEST", field, must);
 }
 
 /** The value that a JSON text of the database stands for. */

@@ -30,7 +30,7 @@ function sentence(
     case "TASK_TOO_DEEP":
       return `The task ${id} would be too deep below its first parent; end some of them, or push it without a parent.`;
     case "TASK_TOO_WIDE":
-      return `The task ${whom} has as many children as one may; let some of them have children of their own.`;
+      return `The task ${whom} has the most children that a task may have; let some of them push children of their own.`;
     case "EPOCH_FENCED":
       return `The task ${whom} is no longer held with this epoch: its lease ran out, or it was taken away. Stop working on it.`;
     case "SCOPE_ON_HOLD":
@@ -43,9 +43,9 @@ function sentence(
     case "INVALID_TYPE":
       return `${id} is a state of another kind or of another scope; use another id.`;
     case "PAYLOAD_TOO_LARGE":
-      return `The task ${id} is too large (${detail ?? "as much came to it as it may hold"}).`;
+      return `The task ${id} is too large (${detail ?? "it has received as much as it can hold"}).`;
     case "ILLEGAL_TRANSITION":
-      return `The task ${id} is ${phase ?? "not"} and does not wait for that.`;
+      return `The task ${id} is ${phase ?? "not"} and is not waiting for that.`;
     default:
       return `The database refused the task ${id}: ${code}${detail === null ? "" : ` (${detail})`}.`;
   }

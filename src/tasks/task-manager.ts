@@ -3,6 +3,7 @@ import { systemClock } from "../service/clock.ts";
 import { withDeadline } from "../service/deadline.ts";
 import type { Bell } from "../state/bell.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
+import { wholeNumber } from "../state/fields.ts";
 import { checkId, checkNamespace, checkScope } from "../state/identifiers.ts";
 import type { DataLimits } from "../state/json-check.ts";
 import type { CallOptions } from "../state/request.ts";
@@ -44,7 +45,6 @@ import {
   prepareWhy,
   valueOf,
   waitBody,
-  whole,
 } from "./prepare.ts";
 import { taskRefusal } from "./refusal.ts";
 import { DEFAULT_TASK_SETTINGS } from "./task-settings.ts";
@@ -241,7 +241,7 @@ export class TaskManager implements TaskFace {
     options: CallOptions & { readonly namespace?: string; readonly limit?: number } = {},
   ): Promise<Task[]> {
     const { pageItems } = this.#options.limits;
-    const limit = whole(options.limit ?? 100, "limit", { from: 1, to: pageItems });
+    const limit = wholeNumber(options.limit ?? 100, "limit", { from: 1, to: pageItems });
     const namespace = namespaceOf(options);
     return await within("The read", options, () =>
       this.#store.stack(namespace, checkScope(stack), limit),

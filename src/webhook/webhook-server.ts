@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import { listenOn } from "../service/listen-on.ts";
 import type { Logger } from "../service/log-port.ts";
 import { Loop } from "../service/loop.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
@@ -62,17 +62,10 @@ export class WebhookServer {
   /** Where it listens. */
   async start(): Promise<string> {
     const { host, port } = this.#options;
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ host, port }, resolve);
-    }).catch((cause: unknown) => {
-      const why = `cannot listen on ${host}:${port}: ${(cause as Error).message}`;
-      throw new AgentRuntimeError("UNAVAILABLE", why, { cause });
-    });
+    const at = await listenOn(this.#server, host, port);
     this.figures.isServing = true;
     this.#renewal.start();
-    const { address, port: bound } = this.#server.address() as AddressInfo;
-    return `https://${address.includes(":") ? `[${address}]` : address}:${bound}${INJECT_PATH}`;
+    return `https://${at}${INJECT_PATH}`;
   }
 
   /** Takes no more questions; those that are being answered are. Safe twice. */

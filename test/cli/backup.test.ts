@@ -49,7 +49,7 @@ test("a running service is backed up, the backup read through, and restored into
     stderr: "",
   });
   const verified = await state("backup", "--verify", "first");
-  expect(verified.stdout).toMatch(/first is whole: rollback and main/);
+  expect(verified.stdout).toMatch(/first is complete and undamaged: rollback and main/);
   const restored = await state("restore", "--from-backup", "first", "--data-dir", "again");
   expect(restored).toMatchObject({ code: 0, stderr: "" });
   expect(restored.stdout).toMatch(

@@ -74,7 +74,7 @@ test("with the same key, a write is done once", async () => {
   expect(await json("get", "once")).toMatchObject({ version: "1" });
   expect(await service.run(["set", "once", "--merge", "{}", "--key", "k-1"])).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining("next: use another --key"),
+    stderr: expect.stringContaining("next: use a new --key"),
   });
 });
 
@@ -95,7 +95,7 @@ test("the history is a table, newest first, with who and why", async () => {
   expect(newest).toMatch(/^ +2 +2 +update +- .* me +a better word +\d+ B delta +[0-9a-f]{12}$/);
   expect(oldest).toMatch(/^ +1 +1 +update .* full /);
   const page = await service.run(["history", "hist", "--limit", "1"]);
-  expect(page.stderr).toBe("there is more: --before 2\n");
+  expect(page.stderr).toBe("more results: --before 2\n");
   expect(await service.output(["history", "hist", "--before", "2"])).not.toContain("better");
 });
 
@@ -163,7 +163,7 @@ test("fsck says which checks ran, and ends with 0 where all is well", async () =
   await note("sound", { text: "one" });
   const { code, stderr } = await service.run(["fsck", "sound"]);
   expect(code).toBe(0);
-  expect(stderr).toMatch(/C5 could not run: there is no replica\n[^]*1 states looked at, 14 of 17/);
+  expect(stderr).toMatch(/C5 could not run: there is no replica\n[^]*1 states checked, 14 of 17/);
   expect(await json("fsck", "--checks", "c3,C4")).toMatchObject({
     findings: [],
     checks: [

@@ -80,7 +80,7 @@ test.each(["show", "redrive", "discard"])(
   async (what) => {
     const missing = await service.run(["parked", what, "999"]);
     expect(missing.code).toBe(4);
-    expect(missing.stderr).toContain("next: see what there is: agent_runtime state parked list");
+    expect(missing.stderr).toContain("next: list what is parked: agent_runtime state parked list");
     for (const number of ["0", "x", "1.5"]) {
       const wrong = await service.run(["parked", what, number]);
       expect(wrong.code, number).toBe(2);

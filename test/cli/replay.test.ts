@@ -65,7 +65,7 @@ test("what was played in full is refused kindly, and played anew under another p
   const before = await client.scope("tau-12-1");
   const again = await service.run(["replay", TAU, "--speed", "full"]);
   expect(again.code).toBe(3);
-  expect(again.stderr).toMatch(/played before; nothing was changed\nnext: .*--prefix again-\n$/);
+  expect(again.stderr).toMatch(/replayed before; nothing was changed\nnext: .*--prefix again-\n$/);
   expect(await client.scope("tau-12-1")).toEqual(before);
 
   const anew = ["replay", TAU, "--speed", "full", "--prefix", "again-", "--json"];
@@ -89,7 +89,7 @@ test("ids that something else has are refused, and it is left alone", async () =
   const args = ["replay", TAU, "--speed", "full", "--prefix", "taken-", "--runs", "1"];
   const { code, stderr } = await service.run(args);
   expect(code).toBe(3);
-  expect(stderr).toMatch(/taken-tau-12-1 is there already[^]*next: choose other ids: --prefix/);
+  expect(stderr).toMatch(/taken-tau-12-1 already exists[^]*next: choose other ids: --prefix/);
   const state = await client.getState("taken-tau-12-1", { consistency: "strong" });
   expect(state).toMatchObject({ version: 1n, data: { mine: true } });
 });
@@ -119,7 +119,7 @@ test("a replay that was interrupted goes on where it stopped", async () => {
   terminal.interrupt();
   expect(await replay).toBe(1);
   expect(terminal.stderr.text).toMatch(
-    /interrupted after \d+ steps\nnext: the same command goes on/,
+    /interrupted after \d+ steps\nnext: repeat the command to continue/,
   );
 
   const { step } = await client.scope("int-tau-12-1");

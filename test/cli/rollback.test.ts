@@ -91,7 +91,7 @@ test("where nobody can be asked it shows the plan, and fails without --yes", asy
   const scope = await scopeAt(2);
   const { code, stdout, stderr } = await service.run(["rollback", scope], { input: "yes\n" });
   expect([code, stdout]).toEqual([1, expect.stringContaining("would go from step 2")]);
-  expect(stderr).toContain("next: look at it, then say --yes");
+  expect(stderr).toContain("next: review it, then repeat the command with --yes");
   expect(await json("scope", scope)).toMatchObject({ step: "2" });
 });
 

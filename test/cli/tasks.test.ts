@@ -99,7 +99,7 @@ test("a task that waits for its next attempt is tried now", async () => {
 test("bad input is refused, and says what would be right", async () => {
   for (const [args, says] of [
     [["push", "agent-7", "--preempt", "maybe"], "step, now, never"],
-    [["push", "agent-7", "--deadline", "soon"], "--deadline is a time"],
+    [["push", "agent-7", "--deadline", "soon"], "--deadline takes a time"],
     [["push", "agent-7", "--priority", "1.5"], "whole number"],
     [["input", "x"], "--data"],
   ] as const) {

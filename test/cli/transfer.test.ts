@@ -142,8 +142,8 @@ test("a state that has moved where no way leads back is left as it is", async ()
 });
 
 test.each([
-  ['{"format":"agent-runtime-state","formatVersion":9}', "another version of the format"],
-  ['{"format":"other"}', "no export of this program"],
+  ['{"format":"agent-runtime-state","formatVersion":9}', "another version of the export format"],
+  ['{"format":"other"}', "not an export of this program"],
 ])("a file with the header %s is refused, and nothing of it imported", async (header, says) => {
   const input = `${header}\n{"id":"never","type":"note","data":1}\n`;
   const { code, stderr } = await service.run(["import", "-"], { input });

@@ -101,7 +101,7 @@ test("a task is canceled once that was confirmed, and not before", async (contex
 
 test("states are found page by page, and each has its document, its history and what changed", async (context) => {
   const { page, namespace } = await openDashboard(context, "#/states");
-  await page.getByText("No state is like that.").waitFor();
+  await page.getByText("No state matches.").waitFor();
   for (let n = 0; n < 60; n++) {
     await manager.updateState(`note-${String(n).padStart(2, "0")}`, "note", { n }, { namespace });
   }
@@ -135,10 +135,10 @@ test("a scope goes back to the plan that was seen and confirmed, is held, and re
 
   await page.getByRole("button", { name: "Roll back" }).click();
   await page.getByLabel("Back to step").fill("9");
-  await page.getByRole("button", { name: "Show what it would do" }).click();
+  await page.getByRole("button", { name: "Show the plan" }).click();
   await page.getByRole("alert").filter({ hasText: /\w/ }).waitFor(); // there is no step 9: said, and asked again
   await page.getByLabel("Back to step").fill("1");
-  await page.getByRole("button", { name: "Show what it would do" }).click();
+  await page.getByRole("button", { name: "Show the plan" }).click();
   await page.getByRole("heading", { name: "Back to step 1?" }).waitFor();
   await page.getByText("3 → 1").waitFor();
   const read = () => manager.getState("planner", { namespace, consistency: "strong" });

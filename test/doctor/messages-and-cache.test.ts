@@ -119,7 +119,7 @@ test("people get a table, and below it what was found and what to do", async () 
   const env = { SUPABASE_MAIN_URL: "postgres://a@127.0.0.1:1/b" };
   const { code, stdout, stderr } = await run(["state", "doctor"], { env, columns: 100 });
   expect(code).toBe(1);
-  expect(stdout).toMatch(/^PART +CHECK +IS\nmain +reachable +FAULT\n/);
+  expect(stdout).toMatch(/^PART +CHECK +RESULT\nmain +reachable +FAULT\n/);
   expect(stdout).toContain("main, reachable: FAULT\n  found: The database cannot be reached");
   expect(stdout).toMatch(/\n {2}do: {4}see that it runs/);
   expect(stderr).toContain("1 of 1 checks found a fault");

@@ -90,12 +90,12 @@ test(
     writeFileSync(path.join(dataDir, "main", "global", "pg_control"), "no control file");
     const refused = await restore(dataDir);
     expect(refused.code).toBe(3);
-    expect(refused.stderr).toContain("say --move-main");
+    expect(refused.stderr).toContain("pass --move-main");
     const { code, stdout } = await restore(dataDir, ["--move-main"]);
     expect(code).toBe(0);
     const aside = readdirSync(dataDir).filter((name) => name.startsWith("main.damaged-"));
     expect(aside).toHaveLength(1);
-    expect(stdout).toContain(`what was left of main is in ${path.join(dataDir, aside[0]!)}\n`);
+    expect(stdout).toContain(`the old main was moved to ${path.join(dataDir, aside[0]!)}\n`);
     expect(existsSync(path.join(dataDir, aside[0]!, "PG_VERSION"))).toBe(true);
     await expectWhole(dataDir);
   },

@@ -102,7 +102,7 @@ test("an exec hook tells once; where nobody takes it, the next one tells it too"
   });
   expect(await exec("preStop", served.url)).toMatchObject({
     code: 0,
-    stdout: "preStop of main: told\n",
+    stdout: "preStop of main: reported\n",
   });
   const { items } = await manager.history("pod:exec", { consistency: "strong" });
   expect(items[0]).toMatchObject({
@@ -115,7 +115,7 @@ test("an exec hook tells once; where nobody takes it, the next one tells it too"
   );
   expect(lost).toMatchObject({
     code: 0,
-    stderr: expect.stringMatching(/is not told: The spool in/) as unknown,
+    stderr: expect.stringMatching(/was not reported: The spool in/) as unknown,
   });
 });
 

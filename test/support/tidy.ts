@@ -1,3 +1,5 @@
+import { dirname, join } from "node:path/posix";
+
 /** Text files by their path from the package's root, with forward slashes. */
 export type Tree = ReadonlyMap<string, string>;
 
@@ -186,6 +188,24 @@ export function undocumentedErrors(
   ];
 }
 
+/** Links between the documents that lead to no file, or to no heading of it. */
+export function deadLinks(tree: Tree): Finding[] {
+  const isThere = (target: string): boolean =>
+    tree.has(target) || [...tree.keys()].some((path) => path.startsWith(`${target}/`));
+  return [...tree]
+    .filter(([path]) => path.endsWith(".md"))
+    .flatMap(([path, text]) =>
+      [...proseOf(text).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].flatMap(
+        ([link, file = "", heading]) => {
+          const target = file === "" ? path : join(dirname(path), file);
+          if (!/\.(png|jsonl?)$/.test(target) && !isThere(target)) return [`${path}: ${link}`];
+          const isNamed = heading === undefined || headingsOf(tree.get(target)).includes(heading);
+          return isNamed ? [] : [`${path}: ${link}: no such heading`];
+        },
+      ),
+    );
+}
+
 /** Traces of one machine, and things left for later: neither belongs to the project. */
 export function traces(tree: Tree): Finding[] {
   const marks: readonly (readonly [RegExp, string])[] = [
@@ -200,6 +220,20 @@ export function traces(tree: Tree): Finding[] {
     marks
       .filter(([mark]) => mark.test(text))
       .map(([mark, what]) => `${path}: ${what}: ${mark.exec(text)?.[0]}`),
+  );
+}
+
+function proseOf(markdown: string): string {
+  return markdown.replaceAll(/```[^]*?```/g, "");
+}
+
+/** The anchors that GitHub makes of headings. */
+function headingsOf(markdown = ""): string[] {
+  return [...proseOf(markdown).matchAll(/^#+ (.+)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replaceAll(/\s/g, "-"),
   );
 }
 

@@ -37,6 +37,15 @@ returns boolean language sql immutable as $$
     and p_document ->> 'priority' ~ '^-?[0-9]{1,9}$' and agent_state.count_or_null(p_document ->> 'maxAttempts') < 1000000000, false)
 $$;
 
+-- The last of some stacks after one; null: there are no more.
+create or replace function agent_state.last_of_stacks(p_after bigint, p_limit integer)
+returns bigint language sql stable set enable_seqscan = off set jit = off as $$
+  select max(o.scope_no)
+    from (select x.scope_no from agent_state.scopes x
+           where x.scope_no > p_after and exists (select from agent_state.states s where s.scope_no = x.scope_no and s.type = 'task' and not s.deleted)
+           order by x.scope_no limit p_limit) o
+$$;
+
 -- The tasks of some stacks after one, in the order in which they arrived; answers the last of the stacks, null: there are no more.
 -- Who worked on one lost it: its lease is over, and the next sweep takes the task over. Epochs go on far above any that was given out.
 create or replace function agent_state.restore_tasks(p_after bigint, p_limit integer)
@@ -46,7 +55,6 @@ declare
   c_ends    constant text[] := '{completed,failed,canceled,rejected}';
   c_held    constant text[] := '{working,canceling}';
   c_epochs  constant bigint := 1000000;
-  v_last    bigint;
 begin
   insert into agent_state.workers (namespace, worker, incarnation, lease_ms, lease_until)
   select distinct t.namespace, coalesce(t.document ->> 'worker', 'unknown'), c_lost, 1000, clock_timestamp()
@@ -84,18 +92,12 @@ begin
 
   update agent_state.stacks k set working_no = t.state_no
     from agent_state.task_states(p_after, p_limit) t where k.stack_no = t.stack_no and t.phase = any (c_held);
-  select max(o.scope_no) into v_last
-    from (select x.scope_no from agent_state.scopes x
-           where x.scope_no > p_after and exists (select from agent_state.states s where s.scope_no = x.scope_no and s.type = 'task' and not s.deleted)
-           order by x.scope_no limit p_limit) o;
-  return v_last;
+  return agent_state.last_of_stacks(p_after, p_limit);
 end $$;
 
 -- What ties the tasks of some stacks to others: whose children they are, whether their end was told, which children they wait for.
 create or replace function agent_state.tie_tasks(p_after bigint, p_limit integer)
 returns bigint language plpgsql set enable_seqscan = off set jit = off as $$
-declare
-  v_last bigint;
 begin
   update agent_state.tasks c set
       parent_no = p.task_no,
@@ -113,9 +115,5 @@ begin
             from agent_state.task_states(p_after, p_limit) p
            where p.phase = 'waiting' and json_typeof(p.document -> 'wait' -> 'children') = 'array') w
    where t.task_no = w.state_no;
-  select max(o.scope_no) into v_last
-    from (select x.scope_no from agent_state.scopes x
-           where x.scope_no > p_after and exists (select from agent_state.states s where s.scope_no = x.scope_no and s.type = 'task' and not s.deleted)
-           order by x.scope_no limit p_limit) o;
-  return v_last;
+  return agent_state.last_of_stacks(p_after, p_limit);
 end $$;

@@ -180,7 +180,7 @@ export function stepOf(resumePoint: Json | undefined): number {
 }
 
 function failed(why: string): CommandFailed {
-  return new CommandFailed(`the story went another way: ${why}`, {
+  return new CommandFailed(`the demo did not go as planned: ${why}`, {
     next: "another worker may have taken its tasks: run it without --url, on a service of its own",
   });
 }

@@ -55,7 +55,7 @@ function explained(error: unknown, plan: RunPlan): unknown {
     error instanceof AgentRuntimeError &&
     (error.code === "ALREADY_EXISTS" || error.code === "IDEMPOTENCY_KEY_REUSED");
   if (!isTaken) return error;
-  return new CommandFailed(`${plan.agent} is there already, and it is another one`, {
+  return new CommandFailed(`${plan.agent} already exists, and it comes from another run`, {
     next: "choose other ids: --prefix mine-",
     exitCode: EXIT.conflict,
     cause: error,

@@ -58,7 +58,7 @@ function readRun(value: Json, { file, position, where }: Place): RecordedRun {
     const run = readSweAgentRun(value, nameOf(file));
     if (run !== undefined) return run;
   }
-  throw new CommandFailed(`${where}: no recorded run that could be replayed`, {
+  throw new CommandFailed(`${where}: no recorded run that can be replayed`, {
     next: KNOWN_FORMATS,
   });
 }

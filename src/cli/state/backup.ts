@@ -18,14 +18,17 @@ interface BackupFlags extends HomeFlags {
 export function addBackup(group: Command, terminal: Terminal): void {
   const command = group
     .command("backup")
-    .description("copy the embedded home into a new folder, whether its service runs or not")
-    .argument("<folder>", "what the backup becomes; new, or empty")
-    .option("--verify", "make none: read an existing one through")
+    .description("back up the embedded home, whether its service runs or not")
+    .argument("<folder>", "where to put the backup: a new or empty folder")
+    .option("--verify", "verify an existing backup instead of making one")
     .action((folder: string, flags: BackupFlags) => backup(folder, flags, terminal));
   withExamples(withHomeOptions(command), [
-    ["agent_runtime state backup backups/monday", "of the home in .agent_runtime"],
-    ["agent_runtime state backup /mnt/b1 --data-dir /var/lib/agents", "of another one"],
-    ["agent_runtime state backup --verify backups/monday", "is it whole?"],
+    ["agent_runtime state backup backups/monday", "back up .agent_runtime"],
+    ["agent_runtime state backup /mnt/b1 --data-dir /var/lib/agents", "back up another home"],
+    [
+      "agent_runtime state backup --verify backups/monday",
+      "check that it is complete and undamaged",
+    ],
   ]);
 }
 
@@ -35,7 +38,7 @@ async function backup(name: string, flags: BackupFlags, terminal: Terminal): Pro
   const config = configOf(flags, terminal);
   if (config.supabase.main !== "" && flags.dataDir === undefined && flags.verify !== true) {
     throw new UsageError(
-      "the states are in the database that supabase.main names: back it up with its own means, or name an embedded home with --data-dir",
+      "the states are in the database that supabase.main names: back it up with its own tools, or name an embedded home with --data-dir",
     );
   }
   const { backupEmbedded, verifyEmbedded } = await import("../../runtime/backup.ts");
@@ -50,6 +53,7 @@ async function backup(name: string, flags: BackupFlags, terminal: Terminal): Pro
   }
   const servers = report.servers.map((server) => server.name).join(" and ");
   const size = `${formatCount(report.files)} files, ${formatBytes(report.bytes)}`;
-  const did = flags.verify === true ? `${folder} is whole` : `backed up to ${folder}`;
+  const did =
+    flags.verify === true ? `${folder} is complete and undamaged` : `backed up to ${folder}`;
   await writeLine(stdout, printable(`${did}: ${servers}, ${size}, of ${report.createdAt}`));
 }

@@ -48,16 +48,16 @@ const FRAME_BYTES = JSON.stringify({ text: "" }).length;
 export function addBench(group: Command, terminal: Terminal): void {
   const command = group
     .command("bench")
-    .description("measure how many updates a second the service takes")
-    .option("--callers <n>", "how many update at the same time", wholeNumber(1, 4_096), 64)
-    .option("--seconds <n>", "for how long", wholeNumber(1, 3_600), 10)
-    .option("--bytes <n>", "size of a document", wholeNumber(FRAME_BYTES, 1024 * 1024), 1024)
-    .option("--keys <n>", "how many states they update", wholeNumber(1, 1_000_000), 1_000)
-    .option("--prefix <text>", "what the ids of these states start with", "bench-")
+    .description("measure how many updates per second the service takes")
+    .option("--callers <n>", "how many concurrent callers", wholeNumber(1, 4_096), 64)
+    .option("--seconds <n>", "how long to measure", wholeNumber(1, 3_600), 10)
+    .option("--bytes <n>", "size of each document", wholeNumber(FRAME_BYTES, 1024 * 1024), 1024)
+    .option("--keys <n>", "how many states to update", wholeNumber(1, 1_000_000), 1_000)
+    .option("--prefix <text>", "prefix for the ids of these states", "bench-")
     .action((flags: BenchFlags) => bench(flags, terminal));
   withExamples(withServiceOptions(command), [
     ["agent_runtime state bench", "64 callers, 10 seconds, 1 KiB documents"],
-    ["agent_runtime state bench --callers 1 --seconds 5", "what one caller waits"],
+    ["agent_runtime state bench --callers 1 --seconds 5", "latency of a single caller"],
   ]);
 }
 
@@ -145,7 +145,7 @@ export function formatReport(report: BenchReport, which: string): string {
     `${formatCount(updatesPerSecond)} updates/s, each durable: ${formatCount(updates)} in ${seconds} s`,
     `  ${callers} callers, documents of ${formatBytes(documentBytes)}, over HTTP`,
     `  p50 ${formatDuration(report.p50Ms)}, p99 ${formatDuration(report.p99Ms)}, slowest ${formatDuration(report.maxMs)}`,
-    `  the states stay: agent_runtime state list ${which}`,
+    `  the states are kept: agent_runtime state list ${which}`,
   ].join("\n");
 }
 

@@ -9,8 +9,8 @@ import type { WriteFlags } from "../write-options.ts";
 export function addDelete(group: Command, terminal: Terminal): void {
   const command = group
     .command("delete")
-    .description("delete one state; its history stays")
-    .argument("<id>", "which state")
+    .description("delete one state; its history is kept")
+    .argument("<id>", "id of the state")
     .action(async (id: string, flags: WriteFlags) => {
       const written = await withClient(flags, (client) =>
         client.deleteState(id, writeOptions(flags, terminal)),
@@ -18,7 +18,7 @@ export function addDelete(group: Command, terminal: Terminal): void {
       await printWritten(written, "deleted", { json: flags.json, terminal });
     });
   withExamples(withServiceOptions(withWriteOptions(command)), [
-    ["agent_runtime state delete note-1", "whatever its version is"],
+    ["agent_runtime state delete note-1", "whatever its version"],
     ["agent_runtime state delete note-1 --if-version 3", "only if nobody changed it since"],
   ]);
 }

@@ -35,22 +35,24 @@ const RECORDED = "tau-airline.jsonl";
 
 /** Adds `demo lifo`: what an agent's stack of tasks does, with recorded steps of a real agent. */
 export function addDemo(group: Command, terminal: Terminal): void {
-  const demo = group.command("demo").description("stories that show what it does");
+  const demo = group.command("demo").description("run a demonstration");
   const command = demo
     .command("lifo")
     .description("an agent is interrupted twice, the service is killed, and every task ends")
-    .option("--step-ms <ms>", "how long a step takes", wholeNumber(0, 60_000), 400)
+    .option("--step-ms <ms>", "how long each step takes", wholeNumber(0, 60_000), 400)
     .optionsGroup("The service:")
-    .option("--url <url>", "one that runs, and is not killed; unsaid: one of its own")
-    .addOption(new Option("--token <token>", "who calls, with --url").env("AGENT_RUNTIME_TOKEN"))
+    .option("--url <url>", "a running service, which is not killed (default: one of its own)")
+    .addOption(new Option("--token <token>", "bearer token, with --url").env("AGENT_RUNTIME_TOKEN"))
     .addOption(
-      new Option("--namespace <name>", "whose states, with --url").env("AGENT_RUNTIME_NAMESPACE"),
+      new Option("--namespace <name>", "namespace of the states, with --url").env(
+        "AGENT_RUNTIME_NAMESPACE",
+      ),
     )
     .option("--json", "print JSON for programs")
     .action((flags: DemoFlags) => demoLifo(flags, terminal));
   withExamples(command, [
     ["agent_runtime state demo lifo", "on a service of its own, in a temporary folder"],
-    ["agent_runtime state demo lifo --url http://127.0.0.1:8080", "on one that runs"],
+    ["agent_runtime state demo lifo --url http://127.0.0.1:8080", "on a running service"],
   ]);
 }
 

@@ -21,10 +21,14 @@ interface DiffFlags extends ServiceOptions {
 export function addDiff(group: Command, terminal: Terminal): void {
   const command = group
     .command("diff")
-    .description("what changed between two versions of a state")
-    .argument("<id>", "which state")
-    .option("--from <version>", "unsaid: the version before --to", versionNumber(1n))
-    .option("--to <version>", "unsaid: the current one", versionNumber(1n))
+    .description("show what changed between two versions of a state")
+    .argument("<id>", "id of the state")
+    .option(
+      "--from <version>",
+      "version to compare from (default: the one before --to)",
+      versionNumber(1n),
+    )
+    .option("--to <version>", "version to compare to (default: the current one)", versionNumber(1n))
     .action(async (id: string, flags: DiffFlags) => {
       const { from, to, json } = flags;
       const diff = await withClient(flags, (client) =>

@@ -31,31 +31,36 @@ const WORDS = { ok: "ok", advice: "could be better", fault: "FAULT" } as const;
 const COLUMNS: readonly Column<Verdict>[] = [
   { title: "PART", cell: ({ part }) => part },
   { title: "CHECK", cell: ({ check }) => check },
-  { title: "IS", cell: ({ level }) => WORDS[level] },
+  { title: "RESULT", cell: ({ level }) => WORDS[level] },
 ];
 
 /** Adds `doctor`: a look at every part from outside. */
 export function addDoctor(group: Command, terminal: Terminal): void {
   const command = group
     .command("doctor")
-    .description("look at every part from outside, and say what to do about each finding")
-    .option("--config <file>", "of the service; unsaid: agent_runtime.yaml, where there is one")
+    .description("check every part from outside, and say what to do about each finding")
     .option(
-      "--data-dir <dir>",
-      "of the embedded servers, where the configuration names no database",
+      "--config <file>",
+      "the service's configuration file (default: agent_runtime.yaml, if there is one)",
     )
+    .option("--data-dir <dir>", "the embedded home, if the configuration names no database")
     .addOption(
-      new Option("--url <url>", "a running service, whose own view counts too").env(
+      new Option("--url <url>", "a running service, to include its own view of its parts").env(
         "AGENT_RUNTIME_URL",
       ),
     )
-    .addOption(new Option("--token <token>", "for that service").env("AGENT_RUNTIME_TOKEN"))
+    .addOption(
+      new Option("--token <token>", "bearer token for that service").env("AGENT_RUNTIME_TOKEN"),
+    )
     .option("--json", "print JSON for programs")
     .action((flags: DoctorFlags) => examine(flags, terminal));
   withExamples(command, [
-    ["agent_runtime state doctor", "what the configuration names; without one, the embedded home"],
-    ["agent_runtime state doctor --url http://127.0.0.1:8080", "and how a service sees its parts"],
-    ["agent_runtime state doctor --json", "exit code 1 where there is a fault"],
+    ["agent_runtime state doctor", "check what the configuration names, or the embedded home"],
+    [
+      "agent_runtime state doctor --url http://127.0.0.1:8080",
+      "and how a running service sees its parts",
+    ],
+    ["agent_runtime state doctor --json", "for programs; exit code 1 if there is a fault"],
   ]);
 }
 
@@ -82,7 +87,7 @@ async function examine(flags: DoctorFlags, terminal: Terminal): Promise<void> {
   );
   if (faults > 0) {
     throw new CommandFailed(`${faults} of ${verdicts.length} checks found a fault`, {
-      next: "do what stands below each, then run the doctor again",
+      next: "do what is listed for each fault above, then run the doctor again",
     });
   }
 }
@@ -94,7 +99,7 @@ function tell(verdicts: readonly Verdict[], findings: readonly Verdict[], width?
     printable(`  found: ${found}`),
     printable(`  do:    ${remedy}`),
   ]);
-  const end = findings.length === 0 ? ["", `all ${verdicts.length} checks are well`] : details;
+  const end = findings.length === 0 ? ["", `all ${verdicts.length} checks passed`] : details;
   return [...formatTable(COLUMNS, verdicts, width), ...end].join("\n");
 }
 

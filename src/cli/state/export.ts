@@ -29,9 +29,9 @@ const READS_AT_ONCE = 16;
 /** Adds `export`: states with their documents, as JSON Lines. */
 export function addExport(group: Command, terminal: Terminal): void {
   const command = withFilterOptions(
-    group.command("export").description("write states with their documents, as JSON Lines"),
+    group.command("export").description("export states with their documents as JSON Lines"),
   )
-    .option("--file <file>", "where to; unsaid: standard output")
+    .option("--file <file>", "output file (default: standard output)")
     .action((flags: ExportFlags) => exportStates(flags, terminal));
   withExamples(withServiceOptions(command), [
     ["agent_runtime state export --file states.jsonl", "everything"],

@@ -25,7 +25,7 @@ const COLUMNS: readonly Column<Finding>[] = [
   { title: "ID", cell: ({ id }) => id ?? "-", atLeast: 12 },
   { title: "VERSION", cell: ({ version }) => version?.toString() ?? "-", align: "right" },
   { title: "FOUND", cell: ({ detail }) => detail, atLeast: 20 },
-  { title: "IS", cell: stateOf },
+  { title: "STATUS", cell: stateOf },
   {
     title: "REMEDY",
     cell: ({ resolution, remedy }) => resolution ?? remedy,
@@ -37,11 +37,15 @@ const COLUMNS: readonly Column<Finding>[] = [
 export function addFsck(group: Command, terminal: Terminal): void {
   const command = group
     .command("fsck")
-    .description("look for confused states; say what to do about them, or do what is proven")
+    .description("look for confused (inconsistent) states, and repair what can be proven")
     .argument("[scope]", "only this scope")
-    .option("--checks <names>", "only these, like C3,C4", checkNames)
-    .addOption(new Option("--plan", "say what --fix would do").conflicts("fix"))
-    .addOption(new Option("--fix <how>", "repair what is proven, and no more").choices(["safe"]))
+    .option("--checks <names>", "only these checks, for example C3,C4", checkNames)
+    .addOption(new Option("--plan", "show what --fix would do").conflicts("fix"))
+    .addOption(
+      new Option("--fix <how>", "repair what the digests prove, and nothing else").choices([
+        "safe",
+      ]),
+    )
     .action(async (scope: string | undefined, flags: FsckFlags) => {
       const { checks, plan, fix } = flags;
       const report = await withClient(flags, (client) =>
@@ -54,9 +58,9 @@ export function addFsck(group: Command, terminal: Terminal): void {
     });
   withExamples(withServiceOptions(command), [
     ["agent_runtime state fsck", "look at everything"],
-    ["agent_runtime state fsck agent-1 --plan", "what could be done about one scope"],
-    ["agent_runtime state fsck agent-1 --fix safe", "do what is proven"],
-    ["agent_runtime state fsck --checks C3,C4", "rows and digests alone"],
+    ["agent_runtime state fsck agent-1 --plan", "what could be done about one agent"],
+    ["agent_runtime state fsck agent-1 --fix safe", "repair it"],
+    ["agent_runtime state fsck --checks C3,C4", "only rows and digests"],
   ]);
 }
 
@@ -85,7 +89,7 @@ async function print({ checked, checks, findings }: FsckReport, terminal: Termin
   const ran = checks.length - missed.length;
   await writeLine(
     terminal.stderr,
-    `${checked} states looked at, ${ran} of ${checks.length} checks ran, ${findings.length} findings`,
+    `${checked} states checked, ${ran} of ${checks.length} checks ran, ${findings.length} findings`,
   );
 }
 

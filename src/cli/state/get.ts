@@ -22,8 +22,8 @@ export function addGet(group: Command, terminal: Terminal): void {
   const command = group
     .command("get")
     .description("show one state")
-    .argument("<id>", "which state")
-    .option("--version <n>", "as it was at this version", versionNumber(1n))
+    .argument("<id>", "id of the state")
+    .option("--version <n>", "show it as it was at this version", versionNumber(1n))
     .action(async (id: string, options: GetOptions) => {
       const { version, json } = options;
       const state = await withClient(options, (client) =>
@@ -35,9 +35,9 @@ export function addGet(group: Command, terminal: Terminal): void {
       await writeLine(terminal.stdout, text);
     });
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state get agent-1", "as it is"],
+    ["agent_runtime state get agent-1", "its current version"],
     ["agent_runtime state get agent-1 --version 3", "as it was at version 3"],
-    ["agent_runtime state get agent-1 --json | jq .data", "its document alone"],
+    ["agent_runtime state get agent-1 --json | jq .data", "only its document"],
   ]);
 }
 

@@ -37,9 +37,9 @@ const COLUMNS: readonly Column<HistoryEntry>[] = [
 export function addHistory(group: Command, terminal: Terminal): void {
   const command = group
     .command("history")
-    .description("what happened to one state, newest first")
-    .argument("<id>", "which state")
-    .option("--limit <n>", "how many at most", wholeNumber(1, 1_000), 100)
+    .description("show what happened to one state, newest first")
+    .argument("<id>", "id of the state")
+    .option("--limit <n>", "maximum number of results", wholeNumber(1, 1_000), 100)
     .option("--before <version>", "only versions below this one", versionNumber(1n))
     .action(async (id: string, flags: HistoryFlags) => {
       const { limit, before, json } = flags;
@@ -53,11 +53,11 @@ export function addHistory(group: Command, terminal: Terminal): void {
       const lines = formatTable(COLUMNS, page.items, terminal.stdout.columns);
       await writeLine(terminal.stdout, lines.join("\n"));
       if (page.next !== undefined) {
-        await writeLine(terminal.stderr, `there is more: --before ${page.next}`);
+        await writeLine(terminal.stderr, `more results: --before ${page.next}`);
       }
     });
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state history agent-1", "its newest hundred changes"],
+    ["agent_runtime state history agent-1", "its newest 100 changes"],
     ["agent_runtime state history agent-1 --before 40", "what came before version 40"],
   ]);
 }

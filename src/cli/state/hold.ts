@@ -15,10 +15,10 @@ interface HoldFlags extends ServiceOptions {
 export function addHold(group: Command, terminal: Terminal): void {
   const command = group
     .command("hold")
-    .description("stop a scope: it takes no writes, and nothing of it is promoted")
-    .argument("<scope>", "which scope, normally an agent")
-    .option("--reason <text>", "why; kept with the hold")
-    .option("--actor <name>", "who; kept with the hold")
+    .description("refuse all writes to a scope until it is released")
+    .argument("<scope>", "id of the scope, normally an agent")
+    .option("--reason <text>", "why; recorded with the hold")
+    .option("--actor <name>", "who; recorded with the hold")
     .action(async (scope: string, flags: HoldFlags) => {
       const { reason, actor } = flags;
       await withClient(flags, async (client) => {
@@ -27,7 +27,7 @@ export function addHold(group: Command, terminal: Terminal): void {
       });
     });
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state hold agent-1 --reason 'looks wrong'", "nobody writes to it any more"],
+    ["agent_runtime state hold agent-1 --reason 'looks wrong'", "nobody can write to it now"],
   ]);
 }
 
@@ -35,8 +35,8 @@ export function addHold(group: Command, terminal: Terminal): void {
 export function addRelease(group: Command, terminal: Terminal): void {
   const command = group
     .command("release")
-    .description("let a scope that is on hold go on")
-    .argument("<scope>", "which scope, normally an agent")
+    .description("end the hold on a scope")
+    .argument("<scope>", "id of the scope, normally an agent")
     .action(async (scope: string, flags: ServiceOptions) => {
       await withClient(flags, async (client) => {
         await client.release(scope, callOptions(terminal));
@@ -44,6 +44,6 @@ export function addRelease(group: Command, terminal: Terminal): void {
       });
     });
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state release agent-1", "it goes on"],
+    ["agent_runtime state release agent-1", "accept writes again"],
   ]);
 }

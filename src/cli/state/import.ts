@@ -38,13 +38,13 @@ const MAX_REFUSALS_KEPT = 1_000;
 export function addImport(group: Command, terminal: Terminal): void {
   const command = group
     .command("import")
-    .description("take in states, as export wrote them")
+    .description("import states that export wrote")
     .argument("<file>", "JSON Lines, plain or .gz; - for standard input")
-    .option("--again <name>", "a new name imports lines anew that were imported before", "")
+    .option("--again <name>", "a new name imports again what was imported before", "")
     .action((file: string, flags: ImportFlags) => importFile(file, flags, terminal));
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state import states.jsonl", "a repeat does nothing twice"],
-    ["agent_runtime state import states.jsonl --again monday", "over what changed since"],
+    ["agent_runtime state import states.jsonl", "safe to repeat"],
+    ["agent_runtime state import states.jsonl --again monday", "import again, over later changes"],
     [`echo '{"id":"a","type":"note","data":{}}' | agent_runtime state import -`, "one state"],
   ]);
 }
@@ -69,7 +69,7 @@ async function importFile(file: string, flags: ImportFlags, terminal: Terminal):
     });
   } catch (error) {
     if (!terminal.signal.aborted) throw error;
-    const next = "the same command goes on where it stopped";
+    const next = "repeat the command to continue where it stopped";
     throw new CommandFailed(`interrupted: ${tally.sentence()}`, { next, cause: error });
   } finally {
     progress.end();

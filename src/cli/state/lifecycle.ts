@@ -19,8 +19,8 @@ import type { Terminal } from "../terminal.ts";
 export function addLifecycle(group: Command, terminal: Terminal): void {
   const command = group
     .command("lifecycle")
-    .description("show how the pod of an agent does, and what was told of it")
-    .argument("<pod-or-agent>", "the uid of a pod or of a Sandbox object, or the id of an agent")
+    .description("show the state of an agent's pod, and the facts behind it")
+    .argument("<pod-or-agent>", "id of an agent, or uid of a pod or Sandbox object")
     .action(async (name: string, options: ServiceOptions) => {
       const found = await withClient(options, (client) => find(client, name, terminal));
       const { state, agent } = found;
@@ -28,12 +28,9 @@ export function addLifecycle(group: Command, terminal: Terminal): void {
       await writeLine(terminal.stdout, lines);
     });
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state lifecycle alice", "of the pod that the agent alice runs in"],
-    [
-      "agent_runtime state lifecycle 3f5c0a6e-7f2b-4a52-9d0e-1b2c3d4e5f60",
-      "of the pod with this uid",
-    ],
-    ["agent_runtime state history pod:UID", "each change of it, and what caused it"],
+    ["agent_runtime state lifecycle alice", "the pod that agent alice runs in"],
+    ["agent_runtime state lifecycle 3f5c0a6e-7f2b-4a52-9d0e-1b2c3d4e5f60", "the pod with this uid"],
+    ["agent_runtime state history pod:UID", "each change of that pod, and its cause"],
   ]);
 }
 
@@ -68,8 +65,8 @@ async function find(
   throw new AgentRuntimeError(
     "STATE_NOT_FOUND",
     agent === null
-      ? `nothing is known of a pod with the uid ${name}, or of an agent of that id`
-      : `nothing was told of a pod of ${name}: no fact named it in the label agentruntime.dev/agent`,
+      ? `there is no pod with the uid ${name}, and no agent with that id`
+      : `no pod of ${name} is known: no fact named it in the label agentruntime.dev/agent`,
   );
 }
 

@@ -42,18 +42,18 @@ const COLUMNS: readonly Column<StateSummary>[] = [
 /** Adds `list`: states without their documents, by id. */
 export function addList(group: Command, terminal: Terminal): void {
   const command = withFilterOptions(group.command("list").description("list states"))
-    .option("--limit <n>", "how many at most", wholeNumber(1, PAGE_ITEMS), 100)
-    .option("--after <cursor>", "go on where the page before ended")
-    .option("--all", "every page; with --json, one state a line")
+    .option("--limit <n>", "maximum number of results", wholeNumber(1, PAGE_ITEMS), 100)
+    .option("--after <cursor>", "continue after the previous page")
+    .option("--all", "all pages; with --json, one state per line")
     .action(async (flags: ListFlags) => {
       if (flags.all) await listAll(flags, terminal);
       else await listPage(flags, terminal);
     });
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state list", "the first hundred"],
-    ["agent_runtime state list --type task --phase working", "what is worked on"],
-    ["agent_runtime state list --scope agent-1", "what belongs to one agent"],
-    ["agent_runtime state list --all --json", "everything, one state a line"],
+    ["agent_runtime state list", "the first 100"],
+    ["agent_runtime state list --type task --phase working", "tasks in progress"],
+    ["agent_runtime state list --scope agent-1", "everything that belongs to one agent"],
+    ["agent_runtime state list --all --json", "everything, one state per line"],
   ]);
 }
 
@@ -63,7 +63,7 @@ export function withFilterOptions(command: Command): Command {
     .option("--type <type>", "only this type")
     .option("--scope <scope>", "only this scope")
     .option("--phase <phase>", "only in this phase")
-    .option("--prefix <text>", "only ids that start so");
+    .option("--prefix <text>", "only ids that start with this");
 }
 
 /** The flags as the client takes them. */
@@ -82,7 +82,7 @@ async function listPage(flags: ListFlags, terminal: Terminal): Promise<void> {
   }
   await printRows(page.items, terminal);
   if (page.next !== undefined) {
-    await writeLine(terminal.stderr, `there are more: --after ${page.next}, or --all`);
+    await writeLine(terminal.stderr, `more results: --after ${page.next}, or --all`);
   }
 }
 

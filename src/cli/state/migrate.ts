@@ -32,19 +32,20 @@ export function addMigrate(group: Command, terminal: Terminal): void {
     .addOption(
       new Option(
         "--database-url <url>",
-        "which, as postgres://..., direct or through a session pooler; unsaid: that of the configuration",
+        "postgres://..., direct or through a session pooler (default: the one in the configuration)",
       ).conflicts(["config", "dumpSql"]),
     )
     .addOption(
-      new Option("--role <role>", "what the database is for")
+      new Option("--role <role>", "what the database is used for")
         .choices(["main", "rollback"])
         .default("main"),
     )
-    .option("--config <file>", "unsaid: agent_runtime.yaml, where there is one")
+    .option("--config <file>", "configuration file (default: agent_runtime.yaml, if there is one)")
     .addOption(
-      new Option("--dump-sql <dir>", "write files for supabase/migrations instead").conflicts(
-        "config",
-      ),
+      new Option(
+        "--dump-sql <dir>",
+        "write migration files instead, for example to supabase/migrations",
+      ).conflicts("config"),
     )
     .option("--json", "print JSON for programs")
     .action((options: MigrateOptions) =>
@@ -53,8 +54,11 @@ export function addMigrate(group: Command, terminal: Terminal): void {
         : dump(options.dumpSql, options, terminal),
     );
   withExamples(command, [
-    ["agent_runtime state migrate --database-url postgres://...", "make or upgrade the schema"],
-    ["agent_runtime state migrate --role rollback --database-url postgres://...", "the other one"],
+    ["agent_runtime state migrate --database-url postgres://...", "install or upgrade the schema"],
+    [
+      "agent_runtime state migrate --role rollback --database-url postgres://...",
+      "the schema of a rollback database",
+    ],
     ["agent_runtime state migrate --dump-sql supabase/migrations", "for `supabase db push`"],
   ]);
 }
@@ -78,7 +82,7 @@ async function dump(
   const { written, kept } = await dumpSchema(resolve(terminal.cwd, folder), role);
   if (json) return writeLine(terminal.stdout, toJson({ written, kept }));
   for (const name of written) await writeLine(terminal.stdout, printable(name));
-  if (written.length === 0) await writeLine(terminal.stderr, "all files are there already");
+  if (written.length === 0) await writeLine(terminal.stderr, "all files exist already");
   await writeLine(terminal.stderr, EXPOSE);
 }
 

@@ -33,23 +33,23 @@ const COLUMNS: readonly Column<ParkedMessage>[] = [
 export function addParked(group: Command, terminal: Terminal): void {
   const command = group
     .command("parked")
-    .description("messages that could not be applied, and changes that could not be sent");
+    .description("handle messages that could not be applied, and changes that could not be sent");
   addList(command, terminal);
   addShow(command, terminal);
   addRedrive(command, terminal);
   addDiscard(command, terminal);
   withExamples(command, [
     ["agent_runtime state parked list", "what is parked, and why"],
-    ["agent_runtime state parked redrive 7", "try number 7 again"],
+    ["agent_runtime state parked redrive 7", "apply message 7 again"],
   ]);
 }
 
 function addList(parked: Command, terminal: Terminal): void {
   const command = parked
     .command("list", { isDefault: true })
-    .description("what is parked, the oldest first")
-    .option("--limit <n>", "how many at most", wholeNumber(1, 1_000), 100)
-    .option("--after <cursor>", "go on where the page before ended")
+    .description("list parked messages, oldest first")
+    .option("--limit <n>", "maximum number of results", wholeNumber(1, 1_000), 100)
+    .option("--after <cursor>", "continue after the previous page")
     .action(async (flags: ListFlags) => {
       const { limit, after } = flags;
       const page = await withClient(flags, (client) =>
@@ -63,14 +63,16 @@ function addList(parked: Command, terminal: Terminal): void {
       const more = page.next === undefined || flags.json ? [] : [`more: --after ${page.next}`];
       await writeLine(terminal.stdout, [...lines, ...more].join("\n"));
     });
-  withExamples(withServiceOptions(command), [["agent_runtime state parked list", "all of it"]]);
+  withExamples(withServiceOptions(command), [
+    ["agent_runtime state parked list", "everything about it"],
+  ]);
 }
 
 function addShow(parked: Command, terminal: Terminal): void {
   const command = parked
     .command("show")
-    .description("one parked message with its body")
-    .argument("<number>", "which", messageNumber)
+    .description("show one parked message with its body")
+    .argument("<number>", "number of the message", messageNumber)
     .action(async (number: bigint, flags: ServiceOptions) => {
       const message = await withClient(flags, (client) =>
         client.parked.get(number, callOptions(terminal)),
@@ -87,15 +89,15 @@ function addShow(parked: Command, terminal: Terminal): void {
       );
     });
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state parked show 7", "what it says"],
+    ["agent_runtime state parked show 7", "its reason and its body"],
   ]);
 }
 
 function addRedrive(parked: Command, terminal: Terminal): void {
   const command = parked
     .command("redrive")
-    .description("try it again; where it can be applied now, it is parked no more")
-    .argument("<number>", "which", messageNumber)
+    .description("apply a parked message again; it is removed if that succeeds")
+    .argument("<number>", "number of the message", messageNumber)
     .action(async (number: bigint, flags: ServiceOptions) => {
       const done = await withClient(flags, (client) =>
         client.parked.redrive(number, callOptions(terminal)),
@@ -104,22 +106,22 @@ function addRedrive(parked: Command, terminal: Terminal): void {
       await writeLine(terminal.stdout, flags.json ? toJson(done) : text);
     });
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state parked redrive 7", "after what kept it was put right"],
+    ["agent_runtime state parked redrive 7", "once the cause was fixed"],
   ]);
 }
 
 function addDiscard(parked: Command, terminal: Terminal): void {
   const command = parked
     .command("discard")
-    .description("forget it")
-    .argument("<number>", "which", messageNumber)
+    .description("delete a parked message")
+    .argument("<number>", "number of the message", messageNumber)
     .action(async (number: bigint, flags: ServiceOptions) => {
       await withClient(flags, (client) => client.parked.discard(number, callOptions(terminal)));
       const text = flags.json ? toJson({ number }) : `discarded number ${number}`;
       await writeLine(terminal.stdout, text);
     });
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state parked discard 7", "nobody wants it any more"],
+    ["agent_runtime state parked discard 7", "give it up"],
   ]);
 }
 

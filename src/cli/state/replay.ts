@@ -50,17 +50,20 @@ export interface ReplayReport {
 export function addReplay(group: Command, terminal: Terminal): void {
   const command = group
     .command("replay")
-    .description("play recorded runs of real agents into the service")
-    .argument("<file>", "runs of tau-bench (.jsonl, .jsonl.gz) or of SWE-agent (.traj.json)")
+    .description("replay recorded runs of real agents into the service")
+    .argument("<file>", "runs of tau-bench (.jsonl, .jsonl.gz) or SWE-agent (.traj.json)")
     .option("--speed <speed>", "recorded, full, or a factor like 10x", speedArgument, 1)
-    .option("--runs <n>", "how many; unsaid: all of the file", wholeNumber(1, 10_000))
-    .option("--prefix <text>", "what all ids start with, to play the same run anew", "")
-    .option("--concurrency <n>", "how many agents at a time", wholeNumber(1, 256), 8)
+    .option("--runs <n>", "how many runs (default: all in the file)", wholeNumber(1, 10_000))
+    .option("--prefix <text>", "prefix for all ids, to replay the same run again", "")
+    .option("--concurrency <n>", "how many agents at the same time", wholeNumber(1, 256), 8)
     .action((file: string, flags: ReplayFlags) => replay(file, flags, terminal));
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state replay examples/swe-agent-marshmallow-1867.traj.json", "as it was"],
+    [
+      "agent_runtime state replay examples/swe-agent-marshmallow-1867.traj.json",
+      "at its original speed",
+    ],
     ["agent_runtime state replay examples/tau-airline.jsonl --speed 10x", "ten times faster"],
-    ["agent_runtime state replay runs.jsonl.gz --speed full --prefix load-", "at once"],
+    ["agent_runtime state replay runs.jsonl.gz --speed full --prefix load-", "as fast as possible"],
   ]);
 }
 
@@ -153,7 +156,10 @@ class Tally {
 
   interrupted(cause: unknown): CommandFailed {
     const done = `interrupted after ${formatCount(this.#steps)} steps`;
-    return new CommandFailed(done, { next: "the same command goes on where it stopped", cause });
+    return new CommandFailed(done, {
+      next: "repeat the command to continue where it stopped",
+      cause,
+    });
   }
 
   report(): ReplayReport {
@@ -180,8 +186,8 @@ function sumOf(plans: readonly RunPlan[], of: (plan: RunPlan) => number): number
 function nothingNew(report: ReplayReport, service: string): CommandFailed {
   const { agentsThereBefore, example } = report;
   const who = agentsThereBefore === 1 ? `${example.agent} was` : "all of these agents were";
-  return new CommandFailed(`${who} played before; nothing was changed`, {
-    next: `look at it: agent_runtime state list --scope ${example.agent}${service}; or play it anew: --prefix again-`,
+  return new CommandFailed(`${who} replayed before; nothing was changed`, {
+    next: `look at it: agent_runtime state list --scope ${example.agent}${service}; or replay it again: --prefix again-`,
     exitCode: EXIT.conflict,
   });
 }
@@ -202,7 +208,7 @@ export function formatReport(report: ReplayReport, service: string): string {
     .concat(`\nsent ${formatBytes(bytesSent)} in ${formatDuration(elapsedMs)}: ${rate}\n\n`)
     .concat(
       [
-        "look at what it made:",
+        "look at the result:",
         `  agent_runtime state list --scope ${agent}${service}`,
         `  agent_runtime state history ${conversation}${service}`,
         `  agent_runtime state diff ${conversation}${service}`,

@@ -21,19 +21,19 @@ export function restoreLines(report: RestoreReport, width: number | undefined): 
   const { scopes, states, changes, tasks, begunTasks, losses, movedTo } = report;
   const shown = losses.slice(0, MOST_LOSSES);
   return [
-    ...(movedTo === null ? [] : [printable(`what was left of main is in ${movedTo}`)]),
+    ...(movedTo === null ? [] : [printable(`the old main was moved to ${movedTo}`)]),
     `restored ${scopes} scopes: ${states} states, ${changes} changes, ${tasks} tasks`,
-    ...(losses.length === 0 ? ["nothing that the rollback database knows of is lost"] : []),
+    ...(losses.length === 0 ? ["nothing is lost that the rollback database knows of"] : []),
     ...(shown.length === 0 ? [] : formatTable(COLUMNS, shown, width)),
     ...(losses.length > shown.length
       ? [`and ${losses.length - shown.length} more scopes: --json lists them all`]
       : []),
     unseenLine(report),
-    "history begins with what the copies held: earlier steps are not there",
+    "history begins with the oldest step that the copies held",
     ...(begunTasks === 0
       ? []
       : [
-          `${begunTasks} tasks were begun: what they did outside is not known, see docs/rollback.md`,
+          `${begunTasks} tasks had begun: what they did outside is not known, see docs/rollback.md`,
         ]),
   ];
 }
@@ -41,16 +41,16 @@ export function restoreLines(report: RestoreReport, width: number | undefined): 
 /** What nobody can know: steps that main had and the copies had not seen. */
 function unseenLine({ copiedUntil, copiedAll }: RestoreReport): string {
   if (!copiedAll) {
-    return "the first copy of main was not complete: scopes may be missing altogether";
+    return "the first copy of main was never completed: whole scopes may be missing";
   }
   return copiedUntil === null
-    ? "how far main had gone on is not known: steps after those above may be lost"
-    : `all that main had acknowledged by ${copiedUntil.toISOString()} was copied; steps after that may be lost unseen`;
+    ? "how far main had advanced is not known: later steps may be lost"
+    : `everything acknowledged by ${copiedUntil.toISOString()} was copied; later steps may be lost without a trace`;
 }
 
 function lostSteps({ lostFrom, lostTo }: ScopeLoss): string {
   if (lostFrom === null) return "-";
-  if (lostTo === null) return `${lostFrom} and on`;
+  if (lostTo === null) return `${lostFrom} and later`;
   return lostFrom === lostTo ? String(lostFrom) : `${lostFrom} to ${lostTo}`;
 }
 

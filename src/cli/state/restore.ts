@@ -23,20 +23,25 @@ interface RestoreFlags extends HomeFlags {
 export function addRestore(group: Command, terminal: Terminal): void {
   const command = group
     .command("restore")
-    .description("rebuild main from the rollback database, or make an embedded home of a backup")
+    .description(
+      "rebuild a lost main from the rollback database, or an embedded home from a backup",
+    )
     .addOption(
-      new Option("--from <database>", "rollback: rebuild main, which was lost, in an empty one")
+      new Option("--from <database>", "rollback: rebuild main in an empty database")
         .choices(["rollback"])
         .conflicts("fromBackup"),
     )
-    .option("--promoted", "with --from: only up to the step that a rollback would restore")
-    .option("--move-main", "with --from: put a main that is there, in an embedded home, aside")
-    .option("--from-backup <folder>", "what `backup` made; it is read through first")
+    .option("--promoted", "with --from: stop at the step that a rollback would restore")
+    .option("--move-main", "with --from: set an existing embedded main aside first")
+    .option("--from-backup <folder>", "a folder made by `backup`; it is verified first")
     .action((flags: RestoreFlags) => restore(flags, terminal));
   withExamples(withHomeOptions(command), [
-    ["agent_runtime state restore --from rollback", "main was lost: rebuild it, and say what is"],
-    ["agent_runtime state restore --from-backup backups/monday --data-dir restored", "a new home"],
-    ["agent_runtime state --data-dir restored", "then serve from it"],
+    ["agent_runtime state restore --from rollback", "rebuild main, and list what is lost"],
+    [
+      "agent_runtime state restore --from-backup backups/monday --data-dir restored",
+      "make a new home",
+    ],
+    ["agent_runtime state --data-dir restored", "serve from it"],
   ]);
 }
 
@@ -44,10 +49,10 @@ async function restore(flags: RestoreFlags, terminal: Terminal): Promise<void> {
   const { from, fromBackup } = flags;
   if (from === "rollback") return await restoreMain(flags, terminal);
   if (fromBackup === undefined) {
-    throw new UsageError("say what from: --from rollback, or --from-backup FOLDER");
+    throw new UsageError("say what to restore from: --from rollback, or --from-backup FOLDER");
   }
   if (flags.promoted === true || flags.moveMain === true) {
-    throw new UsageError("--promoted and --move-main go with --from rollback");
+    throw new UsageError("--promoted and --move-main require --from rollback");
   }
   await restoreBackup(fromBackup, flags, terminal);
 }
@@ -66,9 +71,9 @@ async function restoreMain(flags: RestoreFlags, terminal: Terminal): Promise<voi
     : restoreLines(report, terminal.stdout.columns).join("\n");
   await writeLine(terminal.stdout, text);
   if (report.losses.length === 0 && report.copiedAll) return;
-  throw new CommandFailed("main is restored, and not all of it is there", {
+  throw new CommandFailed("main is restored, but some of its steps are lost", {
     exitCode: EXIT.incomplete,
-    next: "look at what is lost, release the scopes that are on hold, then start the service",
+    next: "review what is lost, release the scopes that are on hold, then start the service",
   });
 }
 

@@ -50,21 +50,25 @@ const EFFECT_COLUMNS: readonly Column<RollbackEffect>[] = [
 export function addRollback(group: Command, terminal: Terminal): void {
   const command = group
     .command("rollback")
-    .description("take a scope back one step, or to an earlier one; history only grows")
-    .argument("<scope>", "which scope, normally an agent")
-    .option("--to <step>", "the step to go back to; unsaid: the newest good one", versionNumber(0n))
+    .description("take a scope back to an earlier step, by appending a step that restores it")
+    .argument("<scope>", "id of the scope, normally an agent")
+    .option(
+      "--to <step>",
+      "the step to restore (default: the newest good one before HEAD)",
+      versionNumber(0n),
+    )
     .option("--expected-step <step>", "only if the scope is at this step", versionNumber(1n))
-    .option("--reason <text>", "why; kept with the step")
-    .option("--actor <name>", "who; kept with the step")
-    .option("--key <key>", "idempotency key: a repeat with the same one does nothing twice")
-    .option("--history", "take it from main's history, not from the rollback database")
+    .option("--reason <text>", "why; recorded with the step")
+    .option("--actor <name>", "who; recorded with the step")
+    .option("--key <key>", "idempotency key: repeating the command with it is safe")
+    .option("--history", "restore from main's history instead of the rollback database")
     .option("--plan", "only show what it would do")
-    .option("--yes", "do it without asking; needed where nobody can be asked")
+    .option("--yes", "do not ask for confirmation; required without a terminal")
     .action((scope: string, flags: RollbackFlags) => runRollback(terminal, scope, flags));
   withExamples(withServiceOptions(command), [
     ["agent_runtime state rollback agent-1 --plan", "what going back one step would do"],
-    ["agent_runtime state rollback agent-1 --reason 'bad import'", "show it, ask, and do it"],
-    ["agent_runtime state rollback agent-1 --to 17 --yes", "back to what it was at step 17"],
+    ["agent_runtime state rollback agent-1 --reason 'bad import'", "show the plan, ask, and do it"],
+    ["agent_runtime state rollback agent-1 --to 17 --yes", "restore step 17"],
   ]);
 }
 
@@ -86,7 +90,7 @@ async function consent(terminal: Terminal, flags: RollbackFlags, plan: Rollback)
   if (terminal.stdin.isTTY !== true) {
     await print(terminal, flags, plan);
     throw new CommandFailed("nothing was changed: this is only the plan", {
-      next: "look at it, then say --yes",
+      next: "review it, then repeat the command with --yes",
     });
   }
   await write(

@@ -15,8 +15,8 @@ import type { Terminal } from "../terminal.ts";
 export function addScope(group: Command, terminal: Terminal): void {
   const command = group
     .command("scope")
-    .description("where a scope stands: its step, hold, quarantine, last rollbacks")
-    .argument("<scope>", "which scope, normally an agent")
+    .description("show where a scope stands: step, hold, quarantine, recent rollbacks")
+    .argument("<scope>", "id of the scope, normally an agent")
     .action(async (scope: string, flags: ServiceOptions) => {
       const status = await withClient(flags, (client) =>
         client.scope(scope, callOptions(terminal)),

@@ -36,16 +36,19 @@ export function addServe(group: Command, terminal: Terminal): void {
   const command = group
     .command("serve")
     .description("run the service until a signal stops it (the default)")
-    .option("--config <file>", "unsaid: agent_runtime.yaml, where there is one")
-    .option("--print-config", "show every setting and where it comes from, and end")
+    .option("--config <file>", "configuration file (default: agent_runtime.yaml, if there is one)")
+    .option("--print-config", "show every setting and where it comes from, then exit")
     .option("--json", "with --print-config: as JSON");
   addConfigFlags(command);
   command.action((flags: ServeFlags) => serve(flags, terminal));
   withExamples(command, [
     ["agent_runtime state", "on embedded PostgreSQL in .agent_runtime/, nothing to install"],
-    ["agent_runtime state --listen 127.0.0.1:0 --data-dir /var/lib/agents", "elsewhere"],
+    [
+      "agent_runtime state --listen 127.0.0.1:0 --data-dir /var/lib/agents",
+      "another address and folder",
+    ],
     ["SUPABASE_DB_URL=postgres://... agent_runtime state", "on your own PostgreSQL or Supabase"],
-    ["agent_runtime state --config prod.yaml --print-config", "what would count"],
+    ["agent_runtime state --config prod.yaml --print-config", "the settings that would apply"],
   ]);
 }
 
@@ -100,7 +103,7 @@ async function untilStopped(runtime: Runtime, signal: AbortSignal): Promise<void
   });
   const isAsked = await Promise.race([asked, runtime.stopped.then(() => signal.aborted)]);
   await runtime.stop();
-  if (!isAsked) throw new CommandFailed("the service stopped by itself; its log says why");
+  if (!isAsked) throw new CommandFailed("the service stopped by itself; see its log");
 }
 
 /** People at a terminal get lines to read, unless they chose otherwise. */

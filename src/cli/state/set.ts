@@ -32,24 +32,28 @@ export function addSet(group: Command, terminal: Terminal): void {
   const command = group
     .command("set")
     .description("create or change one state")
-    .argument("<id>", "which state")
-    .option("--type <type>", "task, agent, lifecycle, shared or a word of your own; for --data")
-    .option("--data <json>", "its new document: JSON, @FILE, or - for standard input")
+    .argument("<id>", "id of the state")
+    .option("--type <type>", "with --data: task, agent, lifecycle, shared or a type of your own")
+    .option("--data <json>", "the new document: JSON, @FILE, or - for standard input")
     .addOption(
-      new Option("--merge <json>", "what to replace in it (RFC 7396; null removes)").conflicts([
-        "data",
-        "append",
-        "createOnly",
-      ]),
+      new Option(
+        "--merge <json>",
+        "merge into the document (RFC 7396; null removes a field)",
+      ).conflicts(["data", "append", "createOnly"]),
     )
     .addOption(
-      new Option("--append <pointer=json>", "one more item of an array in it; may be repeated")
+      new Option(
+        "--append <pointer=json>",
+        "append an item to an array in the document; may be repeated",
+      )
         .argParser(appendArgument)
         .conflicts(["data", "createOnly"]),
     )
-    .option("--scope <scope>", "what it steps and rolls back with; unsaid, itself")
-    .option("--phase <phase>", "the phase of its lifecycle that it enters")
-    .addOption(new Option("--create-only", "only if it does not exist").conflicts(["ifVersion"]))
+    .option("--scope <scope>", "the scope that a new state belongs to (default: its own id)")
+    .option("--phase <phase>", "the lifecycle phase that it enters")
+    .addOption(
+      new Option("--create-only", "only if the state does not exist").conflicts(["ifVersion"]),
+    )
     .action(async (id: string, flags: SetFlags) => {
       const action = await actionOf(flags, terminal);
       const options = { ...writeOptions(flags, terminal), ...placeOf(flags) };
@@ -59,9 +63,12 @@ export function addSet(group: Command, terminal: Terminal): void {
     });
   withExamples(withServiceOptions(withWriteOptions(command)), [
     [`agent_runtime state set note-1 --type note --data '{"text":"hi"}'`, "create or replace"],
-    [`agent_runtime state set note-1 --merge '{"text":"ho"}' --if-version 1`, "one field, no race"],
-    [`agent_runtime state set chat-1 --append '/messages={"role":"user"}'`, "one more item"],
-    ["agent_runtime state set task-1 --phase ready", "the next phase of its lifecycle"],
+    [
+      `agent_runtime state set note-1 --merge '{"text":"ho"}' --if-version 1`,
+      "change one field, without a race",
+    ],
+    [`agent_runtime state set chat-1 --append '/messages={"role":"user"}'`, "append one item"],
+    ["agent_runtime state set task-1 --phase ready", "move it along its lifecycle"],
     ["agent_runtime state set doc-1 --type doc --data @doc.json", "from a file"],
   ]);
 }
@@ -69,11 +76,11 @@ export function addSet(group: Command, terminal: Terminal): void {
 async function actionOf(flags: SetFlags, terminal: Terminal): Promise<Action> {
   const { type, data, merge, append, phase } = flags;
   if (data !== undefined) {
-    if (type === undefined) throw new UsageError("--data needs --type, like --type note");
+    if (type === undefined) throw new UsageError("--data needs --type, for example --type note");
     const document = await readJson(data, "--data", terminal);
     return (client, id, options) => client.updateState(id, type, document, options);
   }
-  if (type !== undefined) throw new UsageError("--type goes with --data; a type never changes");
+  if (type !== undefined) throw new UsageError("--type is only for --data; a type never changes");
   if (append !== undefined) {
     const { path, items } = append;
     return (client, id, options) => client.appendState(id, path, items, options);

@@ -18,9 +18,9 @@ export function addTopics(group: Command, terminal: Terminal): void {
   const topics = group.command("topics").description("prepare RocketMQ for the service");
   const create = topics
     .command("create")
-    .description("make the topics and the group of consumers that the configuration names")
-    .option("--config <file>", "unsaid: agent_runtime.yaml, where there is one")
-    .option("--group <name...>", "also these groups, of consumers of your own")
+    .description("create the topics and consumer groups that the configuration names")
+    .option("--config <file>", "configuration file (default: agent_runtime.yaml, if there is one)")
+    .option("--group <name...>", "also create these groups, for your own consumers")
     .option("--json", "print JSON for programs")
     .action((options: TopicsOptions) => createTopics(options, terminal));
   withExamples(create, [
@@ -28,7 +28,7 @@ export function addTopics(group: Command, terminal: Terminal): void {
       "ROCKETMQ_NAMESERVER_ADDRS=localhost:9876 agent_runtime state topics create",
       "before the first start",
     ],
-    ["agent_runtime state topics create --group billing", "for a consumer of your own"],
+    ["agent_runtime state topics create --group billing", "for your own consumer"],
   ]);
 }
 
@@ -40,6 +40,6 @@ async function createTopics(
   const { prepareTopics } = await import("../../runtime/rocketmq.ts");
   const { brokers, made, kept } = await prepareTopics(config, group);
   if (json) return writeLine(stdout, toJson({ brokers, made, kept }));
-  for (const name of made) await writeLine(stdout, `made ${name}`);
-  for (const name of kept) await writeLine(stdout, `${name} is there`);
+  for (const name of made) await writeLine(stdout, `created ${name}`);
+  for (const name of kept) await writeLine(stdout, `${name} exists already`);
 }

@@ -28,18 +28,21 @@ interface WatchFlags extends ServiceOptions {
 export function addWatch(group: Command, terminal: Terminal): void {
   const command = group
     .command("watch")
-    .description("every change as it happens, until ctrl-C")
-    .option("--scope <scope>", "only of this scope")
-    .option("--id <id>", "only of this state")
-    .option("--type <type>", "only of this type")
-    .option("--after <cursor>", "go on after this change; 0: from the oldest that is kept")
-    .option("--limit <n>", "end after so many changes", wholeNumber(1, 1e12))
-    .option("--no-data", "with --json: without the documents")
+    .description("print every change as it happens, until Ctrl-C")
+    .option("--scope <scope>", "only changes of this scope")
+    .option("--id <id>", "only changes of this state")
+    .option("--type <type>", "only changes of this type")
+    .option("--after <cursor>", "resume after this change; 0: start with the oldest one kept")
+    .option("--limit <n>", "end after this many changes", wholeNumber(1, 1e12))
+    .option("--no-data", "with --json: leave out the documents")
     .action((flags: WatchFlags) => watch(flags, terminal));
   withExamples(withServiceOptions(command), [
     ["agent_runtime state watch", "everything from now on"],
     ["agent_runtime state watch --scope agent-1", "one agent"],
-    ["agent_runtime state watch --after 0 --json", "all that is kept, then live, for programs"],
+    [
+      "agent_runtime state watch --after 0 --json",
+      "everything that is kept, then live, for programs",
+    ],
   ]);
 }
 
@@ -60,7 +63,7 @@ async function watch(flags: WatchFlags, terminal: Terminal): Promise<void> {
     }
   });
   if (!json && cursor !== undefined && terminal.stderr.isTTY === true) {
-    await writeLine(terminal.stderr, `\n${seen} changes; go on with --after ${cursor}`);
+    await writeLine(terminal.stderr, `\n${seen} changes; resume with --after ${cursor}`);
   }
 }
 

@@ -18,11 +18,12 @@ export const fsckPaths: JsonObject = {
     },
     post: {
       operationId: "runFsck",
-      summary: "Look now; say what could be done (`plan`), or do what is proven (`fix`)",
-      description: "Needs a token with the role `operator`, where there are tokens.",
+      summary:
+        "Check now; report what could be repaired (`plan`), or repair what is proven (`fix`)",
+      description: "With tokens, needs the role `operator`.",
       parameters: [NAMESPACE],
       requestBody: { ...body("FsckRequest"), required: false },
-      responses: answers({ 200: json("What is open, or was settled.", "FsckReport") }),
+      responses: answers({ 200: json("Open findings, and those settled now.", "FsckReport") }),
     },
   },
 };

@@ -6,7 +6,7 @@ export const lifecyclePaths: JsonObject = {
   "/v1/lifecycle/facts": {
     post: {
       operationId: "publishLifecycleFacts",
-      summary: "Tell what happened to pods; the same facts again change nothing",
+      summary: "Report what happened to pods; repeating a fact changes nothing",
       parameters: [NAMESPACE],
       requestBody: body("LifecycleFacts"),
       responses: answers({ 202: json("How many were taken: all.", "AcceptedFacts") }),

@@ -14,7 +14,7 @@ export const parkedPaths: JsonObject = {
   "/v1/parked": {
     get: {
       operationId: "listParked",
-      summary: "Messages that came in and could never be applied, the oldest first",
+      summary: "Messages that could not be applied or sent, oldest first",
       parameters: [LIMIT, AFTER, NAMESPACE],
       responses: answers({ 200: json("One page.", "ParkedPage") }),
     },
@@ -29,18 +29,18 @@ export const parkedPaths: JsonObject = {
     },
     delete: {
       operationId: "discardParked",
-      summary: "Forget a parked message",
+      summary: "Discard a parked message",
       parameters: [NAMESPACE],
-      responses: answers({ 200: json("Its number: it is forgotten.", "Discarded") }),
+      responses: answers({ 200: json("Its number: it is discarded.", "Discarded") }),
     },
   },
   "/v1/parked/{number}/redrive": {
     parameters: [NUMBER],
     post: {
       operationId: "redriveParked",
-      summary: "Try it again, as if it had come now",
+      summary: "Apply a parked message again, as if it had just arrived",
       parameters: [NAMESPACE],
-      responses: answers({ 200: json("What it committed; it is parked no more.", "Committed") }),
+      responses: answers({ 200: json("What it committed; it is no longer parked.", "Committed") }),
     },
   },
 };

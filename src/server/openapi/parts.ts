@@ -28,16 +28,16 @@ export function path(name: string, description: string): JsonObject {
 
 export const NAMESPACE = header(
   "Agent-Namespace",
-  "The tenant; the token's where it has one, else `default`.",
+  "The tenant; default: the token's namespace, otherwise `default`.",
 );
-export const SESSION = header("Session-Token", "The last one you got: reads are never older.");
-export const CONSISTENCY = query("consistency", "How fresh it must be.", {
+export const SESSION = header("Session-Token", "The latest one received: reads are never older.");
+export const CONSISTENCY = query("consistency", "How fresh the answer must be.", {
   enum: ["strong", "session", "eventual"],
   default: "session",
 });
 export const IDEMPOTENCY = header(
   "Idempotency-Key",
-  "The same key with the same content answers the first result.",
+  "The same key with the same content returns the first result.",
 );
 export const IF_MATCH = header("If-Match", 'Only at this version, like `"7"`; `*`: must exist.');
 export const IF_NONE_MATCH = header("If-None-Match", "`*`: only create.");
@@ -101,7 +101,7 @@ export function writtenAnswers(): JsonObject {
     200: json("Updated.", "Written", headers),
     201: json("Created.", "Written", headers),
     412: {
-      description: "The condition in If-Match or If-None-Match does not hold.",
+      description: "The condition in If-Match or If-None-Match is not met.",
       content: { "application/problem+json": { schema: schemaRef("Problem") } },
     },
   });

@@ -116,9 +116,9 @@ export const schemas = {
       status: { type: "integer" },
       detail: text,
       code: { enum: Object.keys(ERROR_STATUS) },
-      current: { description: "The state as it is." },
+      current: { description: "The current state." },
       diff: { description: "JSON Patch from the current document to the refused one." },
-      plan: { description: "What the rollback that was refused would have done." },
+      plan: { description: "What the refused rollback would have done." },
       mayHaveHappened: flag,
       retryAfterMs: { type: "number" },
       field: text,
@@ -220,7 +220,7 @@ export const schemas = {
   }),
   RollbackRequest: request(
     {
-      toStep: { ...count, description: "Unsaid: the newest good step before HEAD." },
+      toStep: { ...count, description: "Default: the newest good step before HEAD." },
       expectedStep: writeFields.expectedStep,
       reason: writeFields.cause,
       actor: writeFields.actor,

@@ -62,7 +62,7 @@ export const scopePaths: JsonObject = {
       parameters: [IDEMPOTENCY, SESSION, NAMESPACE],
       requestBody: { ...body("RollbackRequest"), required: false },
       responses: answers({
-        200: json("What was done, or would be.", "Rollback", ["Session-Token"]),
+        200: json("What was done, or would be done.", "Rollback", ["Session-Token"]),
       }),
     },
   },
@@ -70,7 +70,7 @@ export const scopePaths: JsonObject = {
     parameters: [SCOPE],
     post: {
       operationId: "holdScope",
-      summary: "Stop a scope: it takes no writes until it is released",
+      summary: "Put a scope on hold: no writes until it is released",
       parameters: [NAMESPACE],
       requestBody: { ...body("HoldRequest"), required: false },
       responses: answers({ 200: json("Where it stands.", "ScopeStatus") }),
@@ -80,7 +80,7 @@ export const scopePaths: JsonObject = {
     parameters: [SCOPE],
     post: {
       operationId: "releaseScope",
-      summary: "Let a held scope go on",
+      summary: "Release a scope that is on hold",
       parameters: [NAMESPACE],
       requestBody: { ...body("HoldRequest"), required: false },
       responses: answers({ 200: json("Where it stands.", "ScopeStatus") }),

@@ -13,7 +13,7 @@ export const servicePaths: JsonObject = {
   "/healthz": {
     get: {
       operationId: "getHealth",
-      summary: "Whether the process lives",
+      summary: "Whether the process is alive",
       security: [],
       responses: { 200: json("It does.", "Health") },
     },
@@ -21,7 +21,7 @@ export const servicePaths: JsonObject = {
   "/readyz": {
     get: {
       operationId: "getReadiness",
-      summary: "Whether requests are welcome",
+      summary: "Whether the service is ready for requests",
       security: [],
       responses: { 200: json("They are.", "Readiness"), 503: json("Not now.", "Readiness") },
     },
@@ -29,10 +29,10 @@ export const servicePaths: JsonObject = {
   "/metrics": {
     get: {
       operationId: "getMetrics",
-      summary: "Figures for Prometheus",
+      summary: "Metrics for Prometheus",
       responses: answers({
         200: {
-          description: "Prometheus text form.",
+          description: "Prometheus text format.",
           content: { "text/plain": { schema: { type: "string" } } },
         },
       }),
@@ -61,7 +61,7 @@ export const servicePaths: JsonObject = {
   "/dashboard/{file}": {
     get: {
       operationId: "getDashboardFile",
-      summary: "What the dashboard is made of",
+      summary: "The dashboard's files",
       security: [],
       parameters: [
         { name: "file", in: "path", required: true, schema: { type: "string", maxLength: 200 } },

@@ -33,7 +33,7 @@ export const statePaths: JsonObject = {
         query("type", "Only this type."),
         query("scope", "Only this scope."),
         query("phase", "Only in this phase."),
-        query("idPrefix", "Only ids that begin so."),
+        query("idPrefix", "Only ids that start with this."),
         LIMIT,
         AFTER,
         CONSISTENCY,
@@ -111,7 +111,7 @@ export const statePaths: JsonObject = {
       operationId: "getDiff",
       summary: "What changed between two versions",
       parameters: [
-        countQuery("from", "Unsaid: the one before `to`."),
+        countQuery("from", "Default: the one before `to`."),
         countQuery("to", "Unsaid: the current one."),
         CONSISTENCY,
         SESSION,
@@ -127,7 +127,7 @@ export const statePaths: JsonObject = {
       parameters: [SESSION, NAMESPACE],
       requestBody: body("BatchRequest"),
       responses: answers({
-        200: json("The fate of each, in order.", "BatchAnswer", ["Session-Token"]),
+        200: json("The outcome of each, in order.", "BatchAnswer", ["Session-Token"]),
       }),
     },
   },

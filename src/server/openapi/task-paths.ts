@@ -22,7 +22,7 @@ export const taskPaths: JsonObject = {
     parameters: [STACK],
     get: {
       operationId: "getStack",
-      summary: "The living tasks of a stack in the order in which they run, the working one first",
+      summary: "A stack's living tasks in the order they will run, the working one first",
       parameters: [LIMIT, NAMESPACE],
       responses: answers({ 200: json("Its tasks.", "Stack") }),
     },
@@ -30,7 +30,7 @@ export const taskPaths: JsonObject = {
   "/v1/tasks:claim": {
     post: {
       operationId: "claimTasks",
-      summary: "Claim the next tasks, one a stack; wait for the first",
+      summary: "Claim the next tasks, one per stack; wait for the first",
       parameters: [NAMESPACE],
       requestBody: body("ClaimRequest"),
       responses: answers({ 200: json("What was claimed.", "Claimed") }),
@@ -40,10 +40,12 @@ export const taskPaths: JsonObject = {
     parameters: [WORKER],
     post: {
       operationId: "heartbeat",
-      summary: "Go on with a worker's lease, for all that it holds",
+      summary: "Extend a worker's lease, for everything it holds",
       parameters: [NAMESPACE],
       requestBody: body("HeartbeatRequest"),
-      responses: answers({ 200: json("Until when, and what it is to do.", "Heartbeat") }),
+      responses: answers({
+        200: json("Until when the lease lasts, and what the worker should do.", "Heartbeat"),
+      }),
     },
   },
   "/v1/tasks/{id}": {
@@ -66,7 +68,7 @@ export const taskPaths: JsonObject = {
     parameters: [ID],
     post: {
       operationId: "recordEffect",
-      summary: "Tell what it does outside, before (without receipt) and after",
+      summary: "Record an effect, before it is done (without receipt) and after",
       parameters: [NAMESPACE],
       requestBody: body("EffectReport"),
       responses: answers({ 200: json("Whether to do it.", "EffectState") }),

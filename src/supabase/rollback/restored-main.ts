@@ -191,7 +191,7 @@ export class RestoredMain {
       if (sqlState(error) !== "PT409") throw failureOf(error, false);
       throw new AgentRuntimeError(
         "RESTORE_REFUSED",
-        `What main holds is not what was put in: ${(error as pg.DatabaseError).detail}. Begin again with an empty database, and with nobody else on it.`,
+        `What main holds is not what was put in: ${(error as pg.DatabaseError).detail}. Start over with an empty database that nobody else uses.`,
       );
     }
   }

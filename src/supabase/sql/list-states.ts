@@ -1,7 +1,7 @@
 import type { ListOptions } from "../../state/request.ts";
 import type { StateSummary } from "../../state/state.ts";
 import type { Caller, Operation } from "../caller.ts";
-import { bigint, date, digest, optional, text } from "../rows.ts";
+import { STATE_SUMMARY, stateSummary } from "../stored-state.ts";
 
 const LIST_STATES = {
   fn: "list_states",
@@ -14,19 +14,7 @@ const LIST_STATES = {
     after: "text",
     limit: "integer",
   },
-  columns: [
-    "namespace",
-    "id",
-    "type",
-    "scope",
-    "version",
-    "step",
-    "phase",
-    "digest",
-    "created_at",
-    "updated_at",
-    "expires_at",
-  ],
+  columns: STATE_SUMMARY,
   writes: false,
 } as const satisfies Operation;
 
@@ -45,17 +33,5 @@ export async function listStates(
     after: after ?? null,
     limit,
   });
-  return rows.map((row) => ({
-    namespace: text(row, 0),
-    id: text(row, 1),
-    type: text(row, 2),
-    scope: text(row, 3),
-    version: bigint(row, 4),
-    step: bigint(row, 5),
-    phase: row[6] ?? null,
-    digest: digest(row, 7),
-    createdAt: date(row, 8),
-    updatedAt: date(row, 9),
-    expiresAt: optional(row, 10, date),
-  }));
+  return rows.map(stateSummary);
 }

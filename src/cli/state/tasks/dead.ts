@@ -29,22 +29,22 @@ const COLUMNS: readonly Column<StateSummary>[] = [
 
 /** Adds `dead`: tasks that failed for good, and another try of them. */
 export function addDead(group: Command, terminal: Terminal): void {
-  const command = group.command("dead").description("tasks that failed for good");
+  const command = group.command("dead").description("list and redrive tasks that failed for good");
   addList(command, terminal);
   addRedrive(command, terminal);
   withExamples(command, [
-    ["agent_runtime state dead list", "which failed"],
-    ["agent_runtime state dead redrive task-1", "push it anew"],
+    ["agent_runtime state dead list", "list them"],
+    ["agent_runtime state dead redrive task-1", "push it again"],
   ]);
 }
 
 function addList(dead: Command, terminal: Terminal): void {
   const command = dead
     .command("list", { isDefault: true })
-    .description("tasks that failed, and tried as often as they may")
-    .option("--stack <agent>", "only of this stack")
-    .option("--limit <n>", "how many at most", wholeNumber(1, 1_000), 100)
-    .option("--after <cursor>", "go on where the page before ended")
+    .description("list tasks that failed after their last attempt")
+    .option("--stack <agent>", "only tasks of this stack")
+    .option("--limit <n>", "maximum number of results", wholeNumber(1, 1_000), 100)
+    .option("--after <cursor>", "continue after the previous page")
     .action(async (flags: ListFlags) => {
       const { stack: scope, limit, after } = flags;
       const page = await withClient(flags, (client) =>
@@ -65,15 +65,15 @@ function addList(dead: Command, terminal: Terminal): void {
       await writeLine(terminal.stdout, [...lines, ...more].join("\n"));
     });
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state dead list --stack agent-1", "of one agent"],
+    ["agent_runtime state dead list --stack agent-1", "those of one agent"],
   ]);
 }
 
 function addRedrive(dead: Command, terminal: Terminal): void {
   const command = dead
     .command("redrive")
-    .description("push a task that failed anew: another task takes its place, once")
-    .argument("<id>", "which task")
+    .description("push a failed task again, as a new task; at most once")
+    .argument("<id>", "id of the task")
     .action(async (id: string, flags: ServiceOptions) => {
       const call = callOptions(terminal);
       const task = await withClient(flags, async (client) => {
@@ -93,6 +93,6 @@ function addRedrive(dead: Command, terminal: Terminal): void {
       await writeLine(terminal.stdout, flags.json ? toJson(task) : printable(text));
     });
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state dead redrive task-1", "after what failed it was put right"],
+    ["agent_runtime state dead redrive task-1", "once the cause was fixed"],
   ]);
 }

@@ -35,21 +35,23 @@ const MAX_PRIORITY = 1_000_000;
 export function addPush(group: Command, terminal: Terminal): void {
   const command = group
     .command("push")
-    .description("push a task on an agent's stack: the newest runs first")
-    .argument("<agent>", "which stack, normally an agent")
-    .option("--input <json>", "what it is about: JSON, @FILE, or - for standard input")
-    .option("--id <id>", "its id; unsaid, one is made")
-    .option("--kind <kind>", "what sort of work it is; workers claim by it")
-    .option("--priority <n>", "higher goes first", wholeNumber(-MAX_PRIORITY, MAX_PRIORITY))
+    .description("push a task onto an agent's stack; the newest runs first")
+    .argument("<agent>", "id of the stack, normally an agent")
+    .option("--input <json>", "the task's input: JSON, @FILE, or - for standard input")
+    .option("--id <id>", "id of the task (default: a generated one)")
+    .option("--kind <kind>", "kind of work; workers may claim by kind")
+    .option("--priority <n>", "higher runs first", wholeNumber(-MAX_PRIORITY, MAX_PRIORITY))
     .addOption(
-      new Option("--preempt <how>", "when it interrupts what it arrives above").choices(PREEMPTS),
+      new Option("--preempt <how>", "when it interrupts the task in progress below it").choices(
+        PREEMPTS,
+      ),
     )
-    .option("--delay-ms <n>", "it arrives so many milliseconds from now", wholeNumber(0, 2 ** 47))
-    .option("--parent <id>", "the task that is told how it ended")
-    .option("--deadline <time>", "it fails when this passes before it has ended")
-    .option("--attempts <n>", "how often it is tried at most", wholeNumber(1, 1_000))
-    .option("--actor <name>", "who pushes it")
-    .option("--key <key>", "with the same key it is pushed once")
+    .option("--delay-ms <n>", "let it arrive only after this time", wholeNumber(0, 2 ** 47))
+    .option("--parent <id>", "the parent task, which receives its result")
+    .option("--deadline <time>", "time by which it must have ended, or else it fails")
+    .option("--attempts <n>", "maximum number of attempts", wholeNumber(1, 1_000))
+    .option("--actor <name>", "who pushed it; recorded in the history")
+    .option("--key <key>", "idempotency key: with the same key it is pushed only once")
     .action(async (stack: string, flags: PushFlags) => {
       const { id, kind, priority, preempt, delayMs, parent, actor } = flags;
       const retry = flags.attempts === undefined ? undefined : { maxAttempts: flags.attempts };
@@ -67,7 +69,7 @@ export function addPush(group: Command, terminal: Terminal): void {
       await writeLine(terminal.stdout, flags.json ? toJson(task) : printable(text));
     });
   withExamples(withServiceOptions(command), [
-    [`agent_runtime state push agent-1 --input '{"goal":"book a flight"}'`, "one more task"],
+    [`agent_runtime state push agent-1 --input '{"goal":"book a flight"}'`, "push one task"],
     ["agent_runtime state push agent-1 --preempt now --input @urgent.json", "interrupt at once"],
   ]);
 }
@@ -75,5 +77,5 @@ export function addPush(group: Command, terminal: Terminal): void {
 function timeOf(text: string): Date {
   const time = parseTime(text);
   if (time !== undefined) return time;
-  throw new UsageError("--deadline is a time like 2030-01-31T12:00:00Z");
+  throw new UsageError("--deadline takes a time like 2030-01-31T12:00:00Z");
 }

@@ -21,10 +21,10 @@ interface StackFlags extends ServiceOptions {
 export function addStack(group: Command, terminal: Terminal): void {
   const command = group
     .command("stack")
-    .description("the tasks of an agent in the order in which they run, and who works on what")
-    .argument("<agent>", "which stack, normally an agent")
-    .option("--limit <n>", "how many at most", wholeNumber(1, 1_000), 100)
-    .option("--follow", "again whenever it changes, until ctrl-C")
+    .description("list an agent's tasks in the order they will run, and who works on them")
+    .argument("<agent>", "id of the stack, normally an agent")
+    .option("--limit <n>", "maximum number of results", wholeNumber(1, 1_000), 100)
+    .option("--follow", "redraw it at every change, until Ctrl-C")
     .action(async (stack: string, flags: StackFlags) => {
       await withClient(flags, async (client) => {
         await print(client, stack, { flags, terminal });
@@ -32,7 +32,7 @@ export function addStack(group: Command, terminal: Terminal): void {
       });
     });
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state stack agent-1", "the working one first"],
+    ["agent_runtime state stack agent-1", "the task in progress first"],
     ["agent_runtime state stack agent-1 --follow", "live"],
   ]);
 }

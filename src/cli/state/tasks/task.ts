@@ -26,13 +26,15 @@ interface AnswerFlags extends ServiceOptions {
 export function addTask(group: Command, terminal: Terminal): void {
   const command = group
     .command("task")
-    .description("one task, with its children and effects")
-    .argument("<id>", "which task")
+    .description("show one task, with its children and effects")
+    .argument("<id>", "id of the task")
     .action(async (id: string, flags: ServiceOptions) => {
       const task = await withClient(flags, (client) => client.tasks.get(id, callOptions(terminal)));
       await writeLine(terminal.stdout, flags.json ? toJson(task) : taskLines(task).join("\n"));
     });
-  withExamples(withServiceOptions(command), [["agent_runtime state task task-1", "all of it"]]);
+  withExamples(withServiceOptions(command), [
+    ["agent_runtime state task task-1", "everything about it"],
+  ]);
 }
 
 /** Adds `cancel`: a task and all that it pushed. */
@@ -40,8 +42,8 @@ export function addCancel(group: Command, terminal: Terminal): void {
   const command = withOrderOptions(
     group
       .command("cancel")
-      .description("cancel a task and all that it pushed")
-      .argument("<id>", "which task"),
+      .description("cancel a task and all its descendants")
+      .argument("<id>", "id of the task"),
   ).action(async (id: string, flags: OrderFlags) => {
     const items = await withClient(flags, (client) =>
       client.tasks.cancel(id, orderOf(flags, terminal)),
@@ -50,7 +52,7 @@ export function addCancel(group: Command, terminal: Terminal): void {
     await writeLine(terminal.stdout, flags.json ? toJson({ items }) : text);
   });
   withExamples(withServiceOptions(command), [
-    ["agent_runtime state cancel task-1 --reason 'not needed'", "its children too"],
+    ["agent_runtime state cancel task-1 --reason 'not needed'", "it and its children"],
   ]);
 }
 
@@ -59,8 +61,8 @@ export function addRetry(group: Command, terminal: Terminal): void {
   const command = withOrderOptions(
     group
       .command("retry")
-      .description("try a task now that is confused, or waits for its next attempt")
-      .argument("<id>", "which task"),
+      .description("retry a task now that is confused or waits for its next attempt")
+      .argument("<id>", "id of the task"),
   ).action(async (id: string, flags: OrderFlags) => {
     const done = await withClient(flags, (client) =>
       client.tasks.retry(id, orderOf(flags, terminal)),
@@ -74,11 +76,11 @@ export function addRetry(group: Command, terminal: Terminal): void {
 export function addInput(group: Command, terminal: Terminal): void {
   const command = group
     .command("input")
-    .description("give a task the input, or the event, that it waits for")
-    .argument("<id>", "which task")
+    .description("send a task the input or event that it waits for")
+    .argument("<id>", "id of the task")
     .requiredOption("--data <json>", "JSON, @FILE, or - for standard input")
-    .option("--event <name>", "the event that it waits for; unsaid, the input")
-    .option("--actor <name>", "who answers")
+    .option("--event <name>", "name of the event it waits for (default: it waits for input)")
+    .option("--actor <name>", "who answers; recorded in the history")
     .action(async (id: string, flags: AnswerFlags) => {
       const data = await readJson(flags.data, "--data", terminal);
       const { event, actor } = flags;
@@ -87,7 +89,7 @@ export function addInput(group: Command, terminal: Terminal): void {
       await printReported(done, flags, terminal);
     });
   withExamples(withServiceOptions(command), [
-    [`agent_runtime state input task-1 --data '"yes"'`, "the answer that it asked for"],
+    [`agent_runtime state input task-1 --data '"yes"'`, "answer its question"],
   ]);
 }
 
