@@ -1,35 +1,64 @@
 import type { FastifyInstance } from "fastify";
+import { Server } from "node:net";
 import type { Socket } from "node:net";
 
-/** How often a closing server looks for connections whose last answer is out. */
+/** How often a closing server looks whether idle connections may go. */
 const SWEEP_MS = 20;
 
+/** A request that was on its way has come after so long without any. */
+const QUIET_MS = 250;
+
 /**
- * Lets a closing server go once its requests are answered, or after `closeMs` in any case.
+ * Lets a closing server go once its requests are answered, those on their way as well, or after `closeMs` in any case.
  *
- * A kept-alive connection would hold it open until the client gives up.
+ * A client may just have sent a request on a connection that looks idle here: so the listener goes first, every
+ * answer from then on says `Connection: close`, and what is idle is closed when no more requests come.
+ *
+ * @returns a hook for after those that end long answers: it waits until no connection is left.
  */
-export function drainConnections(app: FastifyInstance, closeMs: number): void {
+export function drainConnections(app: FastifyInstance, closeMs: number): () => Promise<void> {
   const { server } = app;
+  const traffic = watchTraffic(app);
+  let drained = Promise.resolve();
+
+  app.addHook("preClose", (done) => {
+    if (server.listening) drained = drain();
+    done();
+  });
+  return () => drained;
+
+  async function drain(): Promise<void> {
+    const closed = new Promise((resolve) => server.once("close", resolve));
+    // Not its own `close`, which cuts off what looks idle.
+    Server.prototype.close.call(server);
+    // An immediate comes after the sockets were read: nothing that has arrived is taken for silence.
+    const sweep = setInterval(() => setImmediate(traffic.closeIdle), SWEEP_MS);
+    const cut = setTimeout(() => server.closeAllConnections(), closeMs);
+    await closed;
+    clearInterval(sweep);
+    clearTimeout(cut);
+  }
+}
+
+function watchTraffic({ server }: FastifyInstance): { readonly closeIdle: () => void } {
   // Node counts a connection that never asked anything as busy: clients open some in advance.
   const unused = new Set<Socket>();
+  let lastMs = -QUIET_MS;
+  const note = (): void => void (lastMs = performance.now());
   server.on("connection", (socket: Socket) => {
+    note();
     unused.add(socket);
     socket.once("close", () => unused.delete(socket));
   });
-  server.on("request", ({ socket }) => void unused.delete(socket));
-
-  app.addHook("preClose", (done) => {
-    if (!server.listening) return done();
-    const sweep = setInterval(() => {
-      server.closeIdleConnections();
-      for (const socket of unused) socket.destroy();
-    }, SWEEP_MS);
-    const cut = setTimeout(() => server.closeAllConnections(), closeMs);
-    server.once("close", () => {
-      clearInterval(sweep);
-      clearTimeout(cut);
-    });
-    done();
+  server.on("request", ({ socket }, response) => {
+    note();
+    unused.delete(socket);
+    response.once("finish", note);
   });
+  const closeIdle = (): void => {
+    if (performance.now() - lastMs < QUIET_MS) return;
+    server.closeIdleConnections();
+    for (const socket of unused) socket.destroy();
+  };
+  return { closeIdle };
 }

@@ -9,8 +9,13 @@ export function healthRoutes(app: FastifyInstance, context: RouteContext): void 
   const { ready, renderMetrics } = context;
   app.get("/healthz", async (_request, reply) => sendJson(reply, { status: "ok" }));
 
+  let isStopping = false;
+  app.addHook("preClose", (done) => {
+    isStopping = true;
+    done();
+  });
   app.get("/readyz", async (_request, reply) => {
-    const readiness = await ready();
+    const readiness = isStopping ? { ready: false, service: "stopping" } : await ready();
     if (!readiness.ready) reply.code(503).header("retry-after", "1");
     return sendJson(reply, readiness);
   });

@@ -21,8 +21,8 @@ const REQUEST_ID = /^[\w.:-]{1,100}$/;
 /**
  * The HTTP API over a state manager, ready to listen or to be injected requests.
  *
- * `close()` stops accepting, ends the watches, lets requests in flight finish for `limits.closeMs`
- * and then cuts their connections. It does not close the state manager.
+ * `close()` stops accepting, ends the watches, answers what is in flight or on its way, each with
+ * `Connection: close`, and cuts what is left after `limits.closeMs`. It does not close the state manager.
  *
  * @see docs/http.md
  */
@@ -54,8 +54,9 @@ export function createServer(options: ServerOptions): FastifyInstance {
       `there is no ${request.method} ${pathOf(request)}; /openapi.json lists what there is`,
     );
   });
-  drainConnections(app, limits.closeMs);
+  const untilDrained = drainConnections(app, limits.closeMs);
   addRoutes(app, context);
+  app.addHook("preClose", untilDrained);
   log.debug({ limits }, "HTTP API built");
   return app;
 }
@@ -69,14 +70,12 @@ function addHooks(app: FastifyInstance, context: RouteContext): void {
   });
   app.addHook("onRequest", (request, reply, done) => {
     reply.header("x-request-id", request.id);
-    if (isClosing) {
-      reply.header("connection", "close");
-      throw new AgentRuntimeError("UNAVAILABLE", "this service is stopping; try again", {
-        mayHaveHappened: false,
-      });
-    }
     gate(request);
     done();
+  });
+  app.addHook("onSend", (_request, reply, payload, done) => {
+    if (isClosing) reply.header("connection", "close");
+    done(null, payload);
   });
   const { observe } = context;
   if (observe === undefined) return;

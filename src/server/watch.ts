@@ -17,7 +17,9 @@ export function watchRoutes(app: FastifyInstance, context: RouteContext): void {
   }, limits.watchCommentMs);
   comments.unref();
 
+  let isStopping = false;
   app.addHook("preClose", async () => {
+    isStopping = true;
     clearInterval(comments);
     const ends = Promise.all(Array.from(watchers, (watcher) => watcher.stop()));
     await Promise.race([ends, sleep(limits.closeMs, undefined, { ref: false })]);
@@ -26,6 +28,8 @@ export function watchRoutes(app: FastifyInstance, context: RouteContext): void {
   // A HEAD request would open a stream that nobody reads.
   app.get("/v1/watch", { exposeHeadRoute: false }, async (request, reply) => {
     const options = watchOptionsOf(request);
+    if (isStopping)
+      throw new AgentRuntimeError("UNAVAILABLE", "this service is stopping; try again");
     if (watchers.size >= limits.watchClients) throw tooMany(limits.watchClients);
     const watcher = new Watcher(context, reply, options);
     watchers.add(watcher);

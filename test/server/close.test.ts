@@ -1,5 +1,8 @@
 import { once } from "node:events";
 import { connect } from "node:net";
+import type { Socket } from "node:net";
+import { text } from "node:stream/consumers";
+import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { deferred, faceThat, writtenLike } from "./faces.ts";
 import { serve } from "./serve.ts";
@@ -29,6 +32,46 @@ test("a stop lets the requests in flight finish, and takes no more", async () =>
   expect((await answer).status).toBe(201);
   await closed;
   expect(await refused(served.url)).toBe(true);
+});
+
+test("a request that a kept-alive connection brings once a stop has begun is answered, and told to be the last", async () => {
+  const served = await serve(faceThat({ updateState: async () => writtenLike() }));
+  const port = Number(new URL(served.url).port);
+  const [writer, probe, watcher] = await Promise.all([
+    keptAlive(port),
+    keptAlive(port),
+    keptAlive(port),
+  ]);
+  const closed = served.close();
+  while (served.app.server.listening) await setImmediate();
+  const { body, method } = PUT;
+  const head = `content-type: application/json\r\ncontent-length: ${body.length}`;
+  expect(await last(writer, `${method} /v1/states/a HTTP/1.1\r\n${head}`, body)).toMatch(
+    /^HTTP\/1.1 201 [^]*\r\nconnection: close\r\n/i,
+  );
+  expect(await last(probe, "GET /readyz HTTP/1.1")).toMatch(/^HTTP\/1.1 503 [^]*"ready":false/);
+  expect(await last(watcher, "GET /v1/watch HTTP/1.1")).toMatch(
+    /^HTTP\/1.1 503 [^]*\r\nretry-after: 1\r\n[^]*is stopping/,
+  );
+  await closed;
+});
+
+test("an answer that was under way when a stop began says that its connection closes", async () => {
+  const begun = deferred();
+  const finish = deferred();
+  const updateState = async () => {
+    begun.resolve();
+    await finish.promise;
+    return writtenLike();
+  };
+  const served = await serve(faceThat({ updateState }));
+  const answer = fetch(`${served.url}/v1/states/a`, PUT);
+  await begun.promise;
+  const closed = served.close();
+  while (served.app.server.listening) await setImmediate();
+  finish.resolve();
+  expect((await answer).headers.get("connection")).toBe("close");
+  await closed;
 });
 
 test("a stop does not wait for connections that ask nothing, or never did", async () => {
@@ -62,6 +105,20 @@ test("a stop cuts a request that never ends, after its bound", async () => {
   await served.close();
   expect(await answer).toBe("cut");
 });
+
+/** A connection that was used once, and is kept. */
+async function keptAlive(port: number): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1");
+  socket.write("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n");
+  await once(socket, "data");
+  return socket;
+}
+
+/** All that a connection answers to one more request, until the service ends it; throws where it is reset. */
+async function last(socket: Socket, head: string, body = ""): Promise<string> {
+  socket.write(`${head}\r\nhost: localhost\r\n\r\n${body}`);
+  return await text(socket);
+}
 
 /** Whether a new request is not served: not connected, or told to come later. */
 async function refused(url: string): Promise<boolean> {
