@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
-import { createClient } from "@redis/client";
+import { crc32 } from "node:zlib";
+import { ErrorReply, createClient } from "@redis/client";
 import { withDeadline } from "../service/deadline.ts";
 import type { Logger } from "../service/log-port.ts";
 import { Loop } from "../service/loop.ts";
@@ -23,7 +24,7 @@ export interface DragonflyOptions {
 }
 
 /** Of the keys' form and the entries'. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** So many calls in a row without an answer, and the connection is given up. */
 const MAX_FAILURES = 3;
@@ -32,7 +33,7 @@ const MAX_WRITES = 1_000;
 const MAX_COMMANDS = 20_000;
 const CHECK_EVERY_MS = 1_000;
 
-const ENTRY = /^(\d{1,19}) (\d{1,16}) /;
+const ENTRY = /^(\d{1,19}) (\d{1,16}) (\d{1,10}) /;
 
 type Client = ReturnType<typeof createClient>;
 
@@ -52,6 +53,7 @@ export class DragonflyCache implements SharedCache {
   #writes = 0;
   /** This connection answers no MGET. */
   #isOneByOne = false;
+  #hasRefused = false;
   #isClosed = false;
 
   constructor(options: DragonflyOptions) {
@@ -106,7 +108,8 @@ export class DragonflyCache implements SharedCache {
     if (client === null || this.#writes >= MAX_WRITES) return;
     this.#writes++;
     const send = (command: readonly string[]): Promise<unknown> => client.sendCommand([...command]);
-    const values = [`${version}`, `${settled}`, text, `${ttlMs}`] as const;
+    const summed = `${sumOf(version, settled, text)} ${text}`;
+    const values = [`${version}`, `${settled}`, summed, `${ttlMs}`] as const;
     this.#inTime(() => guardedWrite(send, this.#keyOf(key), values))
       .catch((error: unknown) => this.#failed(client, error))
       .finally(() => this.#writes--);
@@ -166,6 +169,7 @@ export class DragonflyCache implements SharedCache {
     if (this.#isClosed) return client.destroy();
     this.#client = client;
     this.#isOneByOne = false;
+    this.#hasRefused = false;
     this.#failures = 0;
     this.#trouble = null;
     this.#options.log.info({}, "the shared cache serves reads");
@@ -175,14 +179,23 @@ export class DragonflyCache implements SharedCache {
     try {
       await this.#inTime(() => client.sendCommand(["PING"]));
     } catch (error) {
-      this.#failed(client, error);
+      if (error instanceof ErrorReply) this.#lost(client, error);
+      else this.#failed(client, error);
     }
   }
 
   #failed(client: Client, error: unknown): void {
     this.#errors++;
+    // It answered: that one command is refused, as where it is full or somebody keeps a list there, is no fault of the connection.
+    if (error instanceof ErrorReply) return this.#refused(error);
     this.#failures++;
     if (client === this.#client && this.#failures >= MAX_FAILURES) this.#lost(client, error);
+  }
+
+  /** Told once a connection: with a full cache it is every write. */
+  #refused({ message: reason }: ErrorReply): void {
+    if (!this.#hasRefused) this.#options.log.warn({ reason }, "the shared cache refuses a command");
+    this.#hasRefused = true;
   }
 
   #lost(client: Client, error: unknown): void {
@@ -236,11 +249,19 @@ function isRefused(error: unknown): boolean {
   return error instanceof Error && /^(CROSSSLOT|NOPERM) /.test(error.message);
 }
 
-/** Undefined where there is nothing, or what this program did not write. */
+/** Of all that an entry says: what was cut short or written over by somebody else does not have it. */
+function sumOf(version: bigint, settled: number, text: string): number {
+  return crc32(text, crc32(`${version} ${settled}`));
+}
+
+/** Undefined where there is nothing, or not what this program wrote. */
 function entryOf(answer: unknown): SharedEntry | undefined {
   const found = typeof answer === "string" ? ENTRY.exec(answer) : null;
   if (found === null) return undefined;
-  const [place, version, settled] = found;
+  const [place] = found;
+  const [version, settled] = [BigInt(found[1]!), Number(found[2])];
   const text = (answer as string).slice(place.length);
-  return { version: BigInt(version!), settled: Number(settled), text };
+  return sumOf(version, settled, text) === Number(found[3])
+    ? { version, settled, text }
+    : undefined;
 }

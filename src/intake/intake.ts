@@ -115,7 +115,8 @@ export class Intake {
     const { parked, log } = this.#options;
     const { messageId, namespace, error } = why;
     const { code, message: detail } = error;
-    const order = { topic, messageId, namespace, group: group ?? null, code, detail, body };
+    const named = group?.replaceAll("\u0000", "\uFFFD") ?? null; // PostgreSQL keeps no NUL; a sender may say one
+    const order = { topic, messageId, namespace, group: named, code, detail, body };
     if (await parked.park(order)) {
       log.warn({ topic, messageId, code, detail }, "a message can never be applied and is parked");
       this.#parked += 1;

@@ -4,6 +4,7 @@ import { definedOnly } from "../state/defined.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { parseEvent } from "../state/event.ts";
 import type { CloudEvent } from "../state/event.ts";
+import { checkNamespace } from "../state/identifiers.ts";
 import { parseJsonText } from "../state/json-text.ts";
 import type { Json } from "../state/json.ts";
 import type { ReadMessage } from "../state/message-kind.ts";
@@ -37,8 +38,12 @@ export function readEvent(
   let known: Known = { messageId: brokerId, namespace: "default" };
   try {
     const event = parseEvent(parseBody(body, limits));
-    const { namespace = known.namespace, traceparent } = event;
-    known = { messageId: nameOf(event), namespace, ...definedOnly({ traceparent }) };
+    const { traceparent } = event;
+    known = { ...known, messageId: nameOf(event), ...definedOnly({ traceparent }) };
+    // One that none can be is refused here: parked under that name, nobody could ask for the message.
+    if (event.namespace !== undefined) {
+      known = { ...known, namespace: checkNamespace(event.namespace) };
+    }
     return { ...known, work: workOf(event, known) };
   } catch (error) {
     if (error instanceof AgentRuntimeError) return { ...known, work: error };

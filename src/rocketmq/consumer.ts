@@ -1,16 +1,14 @@
-import { gunzipSync } from "node:zlib";
 import { randomUUID } from "node:crypto";
 import type { ConsumerOptions, IncomingMessage, MessageConsumer } from "../state/message-bus.ts";
 import { Client } from "./client.ts";
 import { originalsOf } from "./names.ts";
 import type { Session } from "./session.ts";
+import { unzipped } from "./unzipped.ts";
 import type { ConnectionSettings } from "./settings.ts";
 import { ANSWER, RocketmqError, checkAnswer } from "./wire/answer.ts";
 import { METHODS } from "./wire/methods.ts";
 import { CLIENT_TYPE, ENCODING, FILTER_BY_TAG, READABLE, durationOf } from "./wire/types.ts";
 import type { MessageQueue, Status, WireMessage } from "./wire/types.ts";
-
-const MAX_BODY_BYTES = 16 * 1024 * 1024; // a broker takes 4 MiB
 
 export interface ConsumerSettings extends ConnectionSettings, ConsumerOptions {}
 
@@ -163,13 +161,4 @@ function incoming(message: WireMessage, session: Session): ReceivedMessage {
     attempt: system.deliveryAttempt || 1,
     receipt: { handle: system.receiptHandle ?? "", session },
   };
-}
-
-/** As it came where it is none: whoever reads it will say so. */
-function unzipped(body: Uint8Array): Uint8Array {
-  try {
-    return gunzipSync(body, { maxOutputLength: MAX_BODY_BYTES });
-  } catch {
-    return body;
-  }
 }

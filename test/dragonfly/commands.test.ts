@@ -77,6 +77,56 @@ test("a user who may not give MGET is served all the same", async (context) => {
   expect(cache.errors).toBe(0);
 });
 
+test.for(STAND_INS)(
+  "what somebody else wrote over an entry, or cut off it, is not there, on a %s",
+  async (server, context) => {
+    const { address } = await redisOf(context, [], server);
+    const admin = await quietAdmin(address.adminUrl);
+    const cache = await cacheOn(address.url);
+    const entry = { version: 7n, settled: 40, text: '["note","s","1"]\n{"paid":false}' };
+    cache.put("one", entry, 60_000);
+    const found = async (): Promise<unknown> => (await cache.get(["one"]))[0];
+    await until(async () => (await found()) !== undefined);
+    const [key] = await admin.sendCommand<string[]>(["KEYS", "*one"]);
+    const whole = await admin.sendCommand<string>(["GET", key!]);
+    const spoilt = [
+      "",
+      "garbage",
+      whole.slice(0, -1),
+      whole.replace("false", "true"),
+      whole.replace(/^7/, "8"),
+      whole.replace(/^7 40/, "7 99"),
+      whole.replace(/^\S+/, "9999999999999999999"),
+    ];
+    for (const value of spoilt) {
+      await admin.sendCommand(["SET", key!, value]);
+      expect(await found(), value).toBeUndefined();
+    }
+    await admin.sendCommand(["SET", key!, whole]);
+    expect(await found()).toEqual(entry);
+  },
+);
+
+test.for(STAND_INS)(
+  "a full cache, and a key that holds something else, cost no connection, on a %s",
+  async (server, context) => {
+    const { address } = await redisOf(context, [], server);
+    const admin = await quietAdmin(address.adminUrl);
+    const cache = await cacheOn(address.url);
+    const entry = { version: 1n, settled: 1, text: "text" };
+    cache.put("one", entry, 60_000);
+    await until(async () => (await cache.get(["one"]))[0] !== undefined);
+    await admin.sendCommand(["RPUSH", "test:2:list", "x"]);
+    for (let n = 0; n < 5; n++) expect(await cache.get(["list"])).toEqual([undefined]);
+    expect([cache.trouble, cache.errors]).toEqual([null, 5]);
+    await admin.sendCommand(["CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "1"]);
+    for (let n = 0; n < 5; n++) cache.put(`more-${n}`, entry, 60_000);
+    await until(() => cache.errors === 10);
+    expect(cache.trouble).toBeNull();
+    expect(await cache.get(["one"])).toEqual([entry]);
+  },
+);
+
 /** What was called since it was started, in scripts too; without what asking costs. */
 async function commandsOf({ address }: Redis): Promise<string[]> {
   const admin = await quietAdmin(address.adminUrl);

@@ -113,6 +113,14 @@ test("what can never be applied is parked with its reason, and holds nobody back
   expect(await store.parked.figures()).toMatchObject({ messages: POISON.length });
 });
 
+test("a group with a name that the database cannot keep holds nothing up either", async () => {
+  const intake = startIntake();
+  await send(Buffer.from("{"), "a\u0000b");
+  await until(() => intake.figures.parked === 1);
+  expect(await parked()).toMatchObject([{ group: "a\uFFFDb", attempts: 1 }]);
+  expect(intake.figures).toMatchObject({ health: "ok", retried: 0 });
+});
+
 test("a scope on hold makes its messages wait, not those of others; on release they apply", async () => {
   await manager.updateState("held", "note", 0);
   await manager.hold("held");

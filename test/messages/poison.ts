@@ -20,6 +20,11 @@ export const POISON: readonly (readonly [string, string, unknown])[] = [
   ["no JSON", "INVALID_JSON", Buffer.from("{")],
   ["no UTF-8", "INVALID_JSON", Buffer.from([0xff, 0xfe])],
   ["no event", "INVALID_REQUEST", { id: "a" }],
+  [
+    "no namespace that can be",
+    "INVALID_NAMESPACE",
+    eventOf({ id: "p", type: "note", data: 1 }, { namespace: "a/b" }),
+  ],
   ["an unknown type", "INVALID_REQUEST", eventOf({}, { type: "com.example.else" })],
   ["no type of state", "INVALID_TYPE", eventOf({ id: "p", type: "", data: 1 })],
   ["an unknown field", "UNKNOWN_FIELD", eventOf({ id: "p", type: "note", data: 1, dat: 2 })],
