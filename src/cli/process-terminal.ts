@@ -30,6 +30,7 @@ export function processTerminal(): Terminal {
 function leaveWithTheReader(stream: NodeJS.WriteStream): void {
   stream.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(EXIT.done);
-    throw error;
+    process.stderr.write(`agent_runtime: what it prints cannot be written (${error.code})\n`);
+    process.exit(EXIT.failed);
   });
 }

@@ -1,6 +1,13 @@
 import { Command, CommanderError } from "commander";
 import { packageVersion } from "../service/package-root.ts";
-import { CommandFailed, EXIT, describeError, errorToJson, exitCodeOf } from "./failure.ts";
+import {
+  CommandFailed,
+  EXIT,
+  UsageError,
+  describeError,
+  errorToJson,
+  exitCodeOf,
+} from "./failure.ts";
 import type { ExitCode } from "./failure.ts";
 import { withExamples } from "./help.ts";
 import { addBackup } from "./state/backup.ts";
@@ -45,21 +52,29 @@ Exit codes:
 
 /** Runs one command line, without the program's name, to its end; never throws. */
 export async function runProgram(args: readonly string[], terminal: Terminal): Promise<ExitCode> {
-  const program = buildProgram(terminal);
+  const isJson = args.includes("--json");
+  const program = buildProgram(terminal, isJson);
   try {
     await program.parseAsync(withDefaultCommand(args), { from: "user" });
     return EXIT.done;
   } catch (error) {
-    // Commander has said itself what was wrong, or printed the help that was asked for.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    // Commander has said itself what was wrong, where that is for people, or printed the help that was asked for.
+    if (error instanceof CommanderError) {
+      if (error.exitCode === 0) return EXIT.done;
+      if (isJson) await writeLine(terminal.stderr, errorToJson(usageError(error)));
+      return EXIT.usage;
+    }
     if (terminal.signal.aborted && !(error instanceof CommandFailed)) {
       await writeLine(terminal.stderr, "agent_runtime: interrupted");
       return EXIT.failed;
     }
-    const isJson = args.includes("--json");
     await writeLine(terminal.stderr, isJson ? errorToJson(error) : describeError(error));
     return exitCodeOf(error);
   }
+}
+
+function usageError({ message }: CommanderError): UsageError {
+  return new UsageError(message.replace(/^error: /, ""));
 }
 
 /** `state` alone, or with options only, serves. */
@@ -71,7 +86,7 @@ export function withDefaultCommand(args: readonly string[]): string[] {
   return isOption && !isHelp ? ["state", "serve", ...args.slice(1)] : [...args];
 }
 
-function buildProgram(terminal: Terminal): Command {
+function buildProgram(terminal: Terminal, isJson: boolean): Command {
   const { stdout, stderr } = terminal;
   const program = new Command("agent_runtime")
     .description("Runtime services for AI agents.")
@@ -81,7 +96,7 @@ function buildProgram(terminal: Terminal): Command {
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void stdout.write(text),
-      writeErr: (text) => void stderr.write(text),
+      writeErr: (text) => void (isJson || stderr.write(text)),
       getOutHelpWidth: () => stdout.columns ?? 100,
       getErrHelpWidth: () => stderr.columns ?? 100,
     })

@@ -15,9 +15,13 @@ export const MAX_LINE_BYTES = 65 * 1024 * 1024;
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
 
-/** The JSON of `--data`: as typed, of a file (`@file`), or of standard input (`-`). */
-export async function readJson(argument: string, terminal: Terminal): Promise<Json> {
-  const { text, where } = await readArgument(argument, terminal);
+/** The JSON of an option: as typed, of a file (`@file`), or of standard input (`-`). */
+export async function readJson(
+  argument: string,
+  option: string,
+  terminal: Terminal,
+): Promise<Json> {
+  const { text, where } = await readArgument(argument, option, terminal);
   try {
     return JSON.parse(text) as Json;
   } catch (error) {
@@ -28,12 +32,13 @@ export async function readJson(argument: string, terminal: Terminal): Promise<Js
 
 async function readArgument(
   argument: string,
+  option: string,
   terminal: Terminal,
 ): Promise<{ readonly text: string; readonly where: string }> {
   if (argument === "-") {
     return { text: await readAll(terminal.stdin), where: "standard input" };
   }
-  if (!argument.startsWith("@")) return { text: argument, where: "--data" };
+  if (!argument.startsWith("@")) return { text: argument, where: option };
   const file = argument.slice(1);
   const text = decodeText(await readWhole(resolve(terminal.cwd, file), file), file);
   return { text, where: quote(file) };

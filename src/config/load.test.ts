@@ -53,6 +53,13 @@ test("without anything said, every option has its default", () => {
   expect(warnings).toEqual([]);
 });
 
+test("a RocketMQ that is named and not used is worth a word", () => {
+  const env = { ROCKETMQ_ENDPOINTS: "mq:8081" };
+  const { warnings } = load({ env });
+  expect(warnings).toEqual([expect.stringContaining("set messages to rocketmq")]);
+  expect(load({ env: { ...env, AGENT_RUNTIME_MESSAGES: "rocketmq" } }).warnings).toEqual([]);
+});
+
 test("the result is frozen, all the way down", () => {
   const tokens = [{ name: "a", token: "t".repeat(20), role: "reader" }];
   const config = loadConfig({ cwd, env: { AGENT_RUNTIME_AUTH_TOKENS: JSON.stringify(tokens) } });

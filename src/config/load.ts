@@ -105,7 +105,7 @@ class Loading {
     const config = treeOf(values);
     this.#checkRelations(config, origins);
     this.#throwIfFaulty();
-    const warnings = weakTokens(config);
+    const warnings = [...weakTokens(config), ...idleRocketmq(config)];
     return { config: deepFreeze(config), origins: deepFreeze(origins), warnings };
   }
 
@@ -247,6 +247,13 @@ function weakTokens(config: Config): string[] {
       ({ name }) =>
         `The token of ${quote(name)} has fewer than ${STRONG_TOKEN_CHARACTERS} characters: it can be guessed.`,
     );
+}
+
+/** Naming one alone switches nothing on, and who forgot the other half would never hear of it. */
+function idleRocketmq({ messages, rocketmq }: Config): string[] {
+  return messages === "none" && rocketmq.endpoints.length > 0
+    ? ["rocketmq.endpoints names a RocketMQ, and nothing is sent to it: set messages to rocketmq."]
+    : [];
 }
 
 function deepFreeze<T>(value: T): T {

@@ -2,6 +2,7 @@ import { describePatch, diffJson } from "../state/diff.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import {
   checkId,
+  checkIdPart,
   checkNamespace,
   checkPhase,
   checkScope,
@@ -128,6 +129,8 @@ export class Queries {
     if (options.type !== undefined) checkType(options.type);
     if (options.scope !== undefined) checkScope(options.scope);
     if (options.phase !== undefined) checkPhase(options.phase);
+    if (options.idPrefix !== undefined) checkIdPart(options.idPrefix, "INVALID_ID");
+    if (options.after !== undefined) checkIdPart(options.after, "INVALID_CURSOR");
     const namespace = checkNamespace(options.namespace ?? "default");
     const items = await this.#store.list({ ...options, namespace, limit }, needOf(options));
     return page(items, limit, (last) => last.id);
@@ -177,6 +180,7 @@ export class Queries {
       );
     }
     const { step = null, after = null } = options;
+    if (after !== null) checkIdPart(after, "INVALID_CURSOR");
     const rows = { step, after, limit };
     const states = await this.#store.scopeStates({ namespace, scope }, rows, needOf(options));
     const texts = states.map(({ text }) => text);
@@ -227,9 +231,10 @@ function needOf({ consistency = "session", session = [] }: FreshnessOptions): Re
 function living(key: StateKey, stored: StoredState | null, atVersion = false): State {
   if (stored === null) throw notFound(key);
   if (stored.deleted || (!atVersion && isExpired(stored))) {
+    const what = stored.deleted ? "was deleted at" : "has expired after";
     throw new AgentRuntimeError(
       "GONE",
-      `${quote(key.id)} was deleted at version ${stored.version}. History has what it was.`,
+      `${quote(key.id)} ${what} version ${stored.version}. History has what it was.`,
     );
   }
   return stateFrom(stored);

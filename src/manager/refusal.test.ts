@@ -48,8 +48,8 @@ test.each([
   ["INVALID_SCOPE", /belongs to scope "theirs".*"team"/],
   ["STEP_CONFLICT", /at step 9, not 4/],
   ["SCOPE_ON_HOLD", /"theirs" is on hold/],
-  ["ILLEGAL_TRANSITION", /from phase submitted to "working"/],
-  ["INVALID_PHASE", /no phase "working"/],
+  ["ILLEGAL_TRANSITION", /from phase submitted to "working"; it may be ready, .*canceled/],
+  ["INVALID_PHASE", /no phase "working"; did you mean "working"\?$/],
   ["INVALID_PATCH", /no reason given/],
   ["PAYLOAD_TOO_LARGE", /beyond its limit/],
   ["IDEMPOTENCY_KEY_REUSED", /"key" was used for another write/],
@@ -59,6 +59,13 @@ test.each([
   expect(Object.keys(ERROR_STATUS)).toContain(code);
   expect(error.message).toMatch(message);
   expect(error.facts.mayHaveHappened).toBe(false);
+});
+
+test("who may go nowhere from here, or begins wrongly, is told so", () => {
+  const message = (phase: string | null): string =>
+    refusal(unit, 0, { ...row("ILLEGAL_TRANSITION"), phase }, null).message;
+  expect(message("failed")).toContain("nothing leads on from there");
+  expect(message(null)).toContain('may not begin in phase "working"; it may be submitted, ready');
 });
 
 test("a conflict carries the state as it is, and what the refused write would have changed", () => {

@@ -1,9 +1,14 @@
+import { definedOnly } from "../state/defined.ts";
+import { applyDelta } from "../state/delta.ts";
+import type { Delta } from "../state/delta.ts";
 import { diffJson } from "../state/diff.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { ErrorCode, ErrorFacts } from "../state/errors.ts";
 import type { Json } from "../state/json.ts";
+import { nextPhases, phaseAdvice } from "../state/lifecycle.ts";
 import type { ChangeRow, PreparedChange, PreparedUnit, StoredState } from "../state/ports.ts";
 import { quote } from "../state/quote.ts";
+import type { PatchOperation } from "../state/state.ts";
 
 /** Codes after which the caller wants to see the state as it is. */
 const WITH_CURRENT = new Set([
@@ -56,9 +61,9 @@ function sentence(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): s
     case "SCOPE_ON_HOLD":
       return `Scope ${quote(row.scope)} is on hold and takes no writes until an operator releases it.`;
     case "ILLEGAL_TRANSITION":
-      return `A state of type ${quote(row.type)} may not go from phase ${row.phase ?? "(none)"} to ${quote(change.phase ?? "")}; docs/lifecycle.md has the legal moves.`;
+      return illegalTransition(row, change.phase ?? "");
     case "INVALID_PHASE":
-      return `A state of type ${quote(row.type)} has no phase ${quote(change.phase ?? "")}; docs/lifecycle.md names the phases of each type.`;
+      return `A state of type ${quote(row.type)} has no phase ${quote(change.phase ?? "")}; ${phaseAdvice(row.type, change.phase ?? "")}`;
     case "INVALID_PATCH":
       return `The patch does not apply to ${id}: ${row.detail ?? "no reason given"}. Nothing was changed.`;
     case "INVALID_DATA":
@@ -70,6 +75,14 @@ function sentence(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): s
     default:
       return `The database refused ${id} (${row.code}).`;
   }
+}
+
+function illegalTransition({ type, phase }: ChangeRow, to: string): string {
+  const next = nextPhases(type, phase);
+  const move =
+    phase === null ? `begin in phase ${quote(to)}` : `go from phase ${phase} to ${quote(to)}`;
+  const may = next.length === 0 ? "nothing leads on from there" : `it may be ${next.join(", ")}`;
+  return `A state of type ${quote(type)} may not ${move}; ${may}.`;
 }
 
 function factsOf(change: PreparedChange, current: StoredState | null): ErrorFacts {
@@ -87,8 +100,19 @@ function factsOf(change: PreparedChange, current: StoredState | null): ErrorFact
       updatedAt: current.updatedAt.toISOString(),
       data,
     },
-    ...(change.op === "update" && change.body !== null
-      ? { diff: diffJson(data, JSON.parse(change.body) as Json) }
-      : {}),
+    ...definedOnly({ diff: diffOf(change, data) }),
   };
+}
+
+/** What the write would have changed of the state as it is now; nothing where it would not apply to it. */
+function diffOf({ op, body }: PreparedChange, data: Json): PatchOperation[] | undefined {
+  if (body === null) return undefined;
+  const wanted = JSON.parse(body) as Json;
+  if (op === "update") return diffJson(data, wanted);
+  try {
+    return diffJson(data, applyDelta(data, wanted as Delta));
+  } catch (error) {
+    if (error instanceof AgentRuntimeError) return undefined;
+    throw error;
+  }
 }

@@ -1,10 +1,11 @@
 import { AgentRuntimeError } from "../state/errors.ts";
+import { checkId, checkNamespace, checkScope, checkType } from "../state/identifiers.ts";
 import type { FeedPosition, FeedRow, StateStore } from "../state/ports.ts";
 import type { WatchOptions } from "../state/request.ts";
 import type { Change } from "../state/state.ts";
 import type { ChangeReader } from "./change-reader.ts";
 import type { FeedTail } from "./change-feed.ts";
-import { comparePositions, formatCursor, parseCursor } from "../state/cursor.ts";
+import { checkCursor, comparePositions, formatCursor, parseCursor } from "../state/cursor.ts";
 
 const PAGE = 1_000;
 
@@ -26,6 +27,7 @@ export async function* watchChanges(
   sources: WatchSources,
   options: WatchOptions,
 ): AsyncGenerator<Change, void, undefined> {
+  checkOptions(options);
   const { store, tail, changes } = sources;
   const signal = AbortSignal.any([sources.closed, ...(options.signal ? [options.signal] : [])]);
   const leave = tail.join();
@@ -51,6 +53,15 @@ export async function* watchChanges(
   } finally {
     leave();
   }
+}
+
+/** Told before anything is asked of the database: so a request for a watch is refused, not its stream cut. */
+function checkOptions({ namespace, scope, id, type, after }: WatchOptions): void {
+  if (namespace !== undefined) checkNamespace(namespace);
+  if (scope !== undefined) checkScope(scope);
+  if (id !== undefined) checkId(id);
+  if (type !== undefined) checkType(type);
+  if (after !== undefined) checkCursor(after);
 }
 
 /** The changes of a page, until the caller wants no more. */

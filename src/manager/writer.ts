@@ -96,7 +96,7 @@ export class Writer {
         sent = unit;
         rows = await this.#send(sent, way);
       }
-      if (!rows.every(isCommitted)) return await this.#otherAnswer(sent, rows, way);
+      if (!rows.every(isCommitted)) return await this.#otherAnswer(unit, rows, way);
       this.#options.ownWrites.remember(sent, rows);
       this.#options.onCommitted(rows.length);
       return way.answer(sent, rows, false);

@@ -2,7 +2,8 @@ import { isUtf8 } from "node:buffer";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { parseJsonText } from "../state/json-text.ts";
-import type { Json } from "../state/json.ts";
+import { toObject } from "../state/fields.ts";
+import type { Json, JsonObject } from "../state/json.ts";
 import type { ServerLimits } from "./options.ts";
 
 /** Levels that an envelope adds around a document: the body, `writes`, one of them, `changes`, one. */
@@ -37,6 +38,13 @@ export function readBody(request: FastifyRequest, limits: ServerLimits): Json {
   });
 }
 
+/** The fields of a request that may leave out all of them, and its body too. */
+export function readFields(request: FastifyRequest, limits: ServerLimits): JsonObject {
+  if (request.headers["content-length"] === "0" || request.body === undefined) return {};
+  mediaTypeOf(request, [JSON_TYPE]);
+  return toObject(readBody(request, limits), "the body");
+}
+
 /** The media type of the body, one of those that the route takes. */
 export function mediaTypeOf<Type extends string>(
   request: FastifyRequest,
@@ -50,10 +58,11 @@ export function mediaTypeOf<Type extends string>(
   const type = accepted.find((one) => one === essence);
   const isUtf = parameters.every((one) => !one.startsWith("charset=") || /utf-?8"?$/.test(one));
   if (type !== undefined && isUtf && encoding === "identity") return type;
-  const sent = type === undefined ? (essence === "" ? "nothing" : essence) : header;
+  const packed = encoding === "identity" ? "" : `, compressed by ${encoding}`;
+  const sent = (type === undefined ? essence : header) || "nothing";
   throw new AgentRuntimeError(
     "UNSUPPORTED_MEDIA_TYPE",
-    `this takes Content-Type ${accepted.join(" or ")}, in UTF-8 and not compressed; it was sent ${sent}`,
+    `this takes Content-Type ${accepted.join(" or ")}, in UTF-8 and not compressed; it was sent ${sent}${packed}`,
     { field: "Content-Type" },
   );
 }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { onGone } from "./gone.ts";
 
 /** How one stream of server-sent events is written. */
 export interface EventStreamOptions {
@@ -18,11 +19,17 @@ export class EventStream {
   readonly #response: ServerResponse;
   readonly #stallMs: number;
   #isFull = false;
+  #isGone = false;
+  #goOn: () => void = () => undefined;
 
   constructor(response: ServerResponse, options: EventStreamOptions) {
     this.#response = response;
     this.#stallMs = options.stallMs;
-    response.once("close", options.onClosed);
+    onGone(response, () => {
+      this.#isGone = true;
+      this.#goOn();
+      options.onClosed();
+    });
     // Without a listener, a reader that breaks off would end the process.
     response.on("error", options.onClosed);
   }
@@ -45,9 +52,10 @@ export class EventStream {
     if (!this.#response.write(text)) await this.#drained();
   }
 
-  /** A comment, for whoever waits behind a proxy; not where there is something to read anyway. */
+  /** A comment, for whoever waits behind a proxy; not where there is something to read anyway, nor before the head. */
   comment(): void {
-    if (!this.#isFull && !this.isOver) this.#response.write(": still here\n\n");
+    const isOpen = this.#response.headersSent && !this.isOver;
+    if (isOpen && !this.#isFull) this.#response.write(": still here\n\n");
   }
 
   /** Ends the stream; what was written before still arrives. */
@@ -56,23 +64,22 @@ export class EventStream {
   }
 
   get isOver(): boolean {
-    return this.#response.writableEnded || this.#response.destroyed;
+    return this.#isGone || this.#response.writableEnded || this.#response.destroyed;
   }
 
   #drained(): Promise<void> {
     const response = this.#response;
     this.#isFull = true;
     return new Promise((resolve) => {
-      const settle = () => {
+      // Not the response: one that waits behind another has nothing to cut yet.
+      const timer = setTimeout(() => response.req.socket.destroy(), this.#stallMs);
+      this.#goOn = () => {
         clearTimeout(timer);
-        response.off("drain", settle);
-        response.off("close", settle);
+        response.off("drain", this.#goOn);
         this.#isFull = false;
         resolve();
       };
-      const timer = setTimeout(() => response.destroy(), this.#stallMs);
-      response.once("drain", settle);
-      response.once("close", settle);
+      response.once("drain", this.#goOn);
     });
   }
 }

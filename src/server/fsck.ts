@@ -2,20 +2,10 @@ import type { FastifyInstance } from "fastify";
 import { checkFields } from "../state/nearest.ts";
 import { CHECK_NAMES } from "../state/fsck.ts";
 import type { CheckName, FsckOptions } from "../state/fsck.ts";
-import type { Json } from "../state/json.ts";
-import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
+import { readFields } from "./body.ts";
 import { definedOnly } from "../state/defined.ts";
 import { findingJson, findingsJson } from "./encode.ts";
-import {
-  arrayIn,
-  countIn,
-  flagIn,
-  limitIn,
-  refused,
-  textIn,
-  toObject,
-  wordIn,
-} from "../state/fields.ts";
+import { arrayIn, countIn, flagIn, limitIn, refused, textIn, wordIn } from "../state/fields.ts";
 import type { Given } from "../state/fields.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";
@@ -40,16 +30,14 @@ export function fsckRoutes(app: FastifyInstance, { face, limits }: RouteContext)
   });
 
   app.post("/v1/fsck", { config: { forOperators: true } }, async (request, reply) => {
-    mediaTypeOf(request, [JSON_TYPE]);
     queryOf(request, []);
-    const options = parseFsck(readBody(request, limits));
+    const options = parseFsck(readFields(request, limits));
     const report = await face.fsck(definedOnly({ ...options, namespace: request.namespace }));
     return sendJson(reply, { ...report, findings: report.findings.map(findingJson) });
   });
 }
 
-function parseFsck(body: Json): FsckOptions {
-  const given: Given = toObject(body, "the body");
+function parseFsck(given: Given): FsckOptions {
   checkFields(given, FIELDS, "the body");
   const plan = given["plan"];
   if (plan !== undefined && typeof plan !== "boolean") {

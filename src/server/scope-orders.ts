@@ -1,10 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { JsonObject } from "../state/json.ts";
 import { rollbackJson } from "../state/rollback.ts";
-import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
+import { readFields } from "./body.ts";
 import { definedOnly } from "../state/defined.ts";
 import { scopeJson } from "./encode.ts";
-import { toObject } from "../state/fields.ts";
 import { idempotencyKeyOf } from "./headers.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";
@@ -53,8 +52,6 @@ export function scopeOrderRoutes(app: FastifyInstance, { face, limits }: RouteCo
   /** An order's fields; one without any may come without a body. */
   function bodyOf(request: FastifyRequest): JsonObject {
     queryOf(request, []);
-    if (request.headers["content-length"] === "0" || request.body === undefined) return {};
-    mediaTypeOf(request, [JSON_TYPE]);
-    return toObject(readBody(request, limits), "the body");
+    return readFields(request, limits);
   }
 }

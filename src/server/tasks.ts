@@ -3,11 +3,12 @@ import type { JsonObject } from "../state/json.ts";
 import type { ClaimRequest, HolderReport, Reported } from "../state/task-face.ts";
 import { heartbeatJson, reportedJson, taskDetailsJson, taskJson } from "../state/task-json.ts";
 import type { Task } from "../state/task.ts";
-import { JSON_TYPE, mediaTypeOf, readBody } from "./body.ts";
+import { JSON_TYPE, mediaTypeOf, readBody, readFields } from "./body.ts";
 import { definedOnly } from "../state/defined.ts";
 import { limitIn, refused, toObject } from "../state/fields.ts";
 import type { Given } from "../state/fields.ts";
 import { idempotencyKeyOf, traceOf } from "./headers.ts";
+import { onGone } from "./gone.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";
 import { sendJson } from "./respond.ts";
@@ -75,7 +76,7 @@ function workerRoutes(app: FastifyInstance, { face, limits }: RouteContext): voi
       );
     }
     const gone = new AbortController();
-    reply.raw.once("close", () => gone.abort());
+    onGone(reply.raw, () => gone.abort());
     const signal = AbortSignal.any([gone.signal, closing.signal]);
     const claim: ClaimRequest = { ...asked, ...inNamespace(request), signal };
     const tasks = await face.tasks.claim(claim);
@@ -153,8 +154,7 @@ function bodyOf(
   { limits, mayBeEmpty = false }: Pick<RouteContext, "limits"> & { readonly mayBeEmpty?: boolean },
 ): JsonObject {
   queryOf(request, []);
-  const isEmpty = request.body === undefined || request.headers["content-length"] === "0";
-  if (mayBeEmpty && isEmpty) return {};
+  if (mayBeEmpty) return readFields(request, limits);
   mediaTypeOf(request, [JSON_TYPE]);
   return toObject(readBody(request, limits), "the body");
 }

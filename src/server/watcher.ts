@@ -8,7 +8,7 @@ import { EventStream, eventText, positionText } from "./event-stream.ts";
 import type { RouteContext } from "./options.ts";
 import { problemOf, toRuntimeError } from "./problem.ts";
 
-/** Within this time a cursor that cannot be right is refused with a status instead of an event. */
+/** Within this time what cannot be right is refused with a status instead of an event. */
 const REFUSAL_MS = 20;
 
 /** One client that watches: from its request to the end of its stream. */
@@ -39,7 +39,6 @@ export class Watcher {
     const head = this.#options.after === undefined ? await feedHead?.() : undefined;
     if (head !== undefined) this.#options = { ...this.#options, after: head };
     this.#read();
-    if (this.#options.after === undefined) return;
     try {
       await Promise.race([this.#next, sleep(REFUSAL_MS)]);
     } catch (error) {

@@ -1,5 +1,9 @@
+/** What `fetch` says of a port that it never connects to, without a code. */
+const BAD_PORT = "bad port";
+
 /** Failures that come before the first byte of a request. */
 const NEVER_SENT: ReadonlySet<string> = new Set([
+  BAD_PORT,
   "ECONNREFUSED",
   "ENOTFOUND",
   "EAI_AGAIN",
@@ -19,11 +23,16 @@ export function networkFailure(error: unknown): {
   readonly why: string;
   readonly neverSent: boolean;
 } {
-  const code = causeCode(error);
+  const code = causeCode(error) ?? refusedPort(error);
   return {
     why: code ?? (error instanceof Error ? error.message : String(error)),
     neverSent: code !== undefined && NEVER_SENT.has(code),
   };
+}
+
+function refusedPort(error: unknown): string | undefined {
+  const cause: unknown = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && cause.message === BAD_PORT ? BAD_PORT : undefined;
 }
 
 /** `fetch` itself only says that it failed; its causes know. */

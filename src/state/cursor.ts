@@ -1,5 +1,6 @@
 import { AgentRuntimeError } from "./errors.ts";
 import type { FeedPosition } from "./ports.ts";
+import { quote } from "./quote.ts";
 
 /** Before every change. */
 export const FEED_START: FeedPosition = { xid: 0n, scopeNo: 0n, step: 0n, position: 0 };
@@ -7,7 +8,7 @@ export const FEED_START: FeedPosition = { xid: 0n, scopeNo: 0n, step: 0n, positi
 /** Enough of a lineage to tell two apart. */
 const LINEAGE_CHARACTERS = 8;
 
-const CURSOR = /^([0-9a-f]{8})-([0-9a-z]+)-([0-9a-z]+)-([0-9a-z]+)-([0-9a-z]+)$/;
+const CURSOR = /^([0-9a-f]{8})-([0-9a-z]{1,16})-([0-9a-z]{1,16})-([0-9a-z]{1,16})-([0-9a-z]{1,8})$/;
 
 /** Whether the first comes before, at (0) or after the second in the feed. */
 export function comparePositions(left: FeedPosition, right: FeedPosition): number {
@@ -30,22 +31,30 @@ export function formatCursor(
 
 /** A cursor's position; null where it belongs to another history. "0" is before every change. */
 export function parseCursor(lineage: string, cursor: string): FeedPosition | null {
-  if (cursor === "0") return FEED_START;
-  const parts = CURSOR.exec(cursor);
-  if (parts === null || cursor.length > 80) {
-    throw new AgentRuntimeError(
-      "INVALID_CURSOR",
-      `"${cursor.slice(0, 80)}" is not a cursor. Pass one that came with a change, or "0" for everything that is kept.`,
-    );
+  const { of, at } = checkCursor(cursor);
+  return of === null || of === shortLineage(lineage) ? at : null;
+}
+
+/**
+ * The position of a cursor, and the history that it is of; null: of any.
+ *
+ * @throws {AgentRuntimeError} INVALID_CURSOR: no service gave it.
+ */
+export function checkCursor(cursor: string): {
+  readonly of: string | null;
+  readonly at: FeedPosition;
+} {
+  if (cursor === "0") return { of: null, at: FEED_START };
+  const [of, ...parts] = CURSOR.exec(cursor)?.slice(1) ?? [];
+  const [xid = -1n, scopeNo = -1n, step = -1n, position = -1n] = parts.map(parse36);
+  const isGiven = of !== undefined && [xid, scopeNo, step].every((part) => part < 2n ** 63n);
+  if (isGiven && position < 2n ** 31n) {
+    return { of, at: { xid, scopeNo, step, position: Number(position) } };
   }
-  const [, of, xid, scopeNo, step, position] = parts;
-  if (of !== shortLineage(lineage)) return null;
-  return {
-    xid: parse36(xid!),
-    scopeNo: parse36(scopeNo!),
-    step: parse36(step!),
-    position: Number(parse36(position!)),
-  };
+  throw new AgentRuntimeError(
+    "INVALID_CURSOR",
+    `${quote(cursor)} is not a cursor. Pass one that came with a change, or "0" for everything that is kept.`,
+  );
 }
 
 function shortLineage(lineage: string): string {

@@ -34,13 +34,19 @@ export function limitIn(given: Given): number | undefined {
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:\d\d)$/;
 
+/** An ISO 8601 time with its zone; undefined where the text is none. */
+export function parseTime(text: string): Date | undefined {
+  const date = new Date(TIME.test(text) ? text : NaN);
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
+
 /** A time, or null where an earlier one is taken back (`null` in a body, `null` in a query). */
 export function timeIn(given: Given, field: string): Date | null | undefined {
   const value = given[field];
   if (value === undefined) return undefined;
   if (value === null || value === "null") return null;
-  const date = typeof value === "string" && TIME.test(value) ? new Date(value) : undefined;
-  if (date !== undefined && !Number.isNaN(date.getTime())) return date;
+  const date = typeof value === "string" ? parseTime(value) : undefined;
+  if (date !== undefined) return date;
   throw refused("INVALID_REQUEST", field, "must be a time like 2030-01-31T12:00:00Z, or null");
 }
 

@@ -89,18 +89,8 @@ test("what is wrong with a type is said together with what is allowed", () => {
   );
 });
 
-test("a phase is one that the type's lifecycle has", () => {
+test("a phase is a word", () => {
   expect(checkPhase("anything")).toBe("anything");
-  expect(checkPhase("working", "task")).toBe("working");
-  expect(() => checkPhase("wroking", "task")).toThrow(
-    expect.objectContaining({
-      code: "INVALID_PHASE",
-      message: 'task has no phase "wroking"; did you mean "working"?',
-      facts: { field: "phase", nearest: "working" },
-    }),
-  );
-  expect(() => checkPhase("purple", "agent")).toThrow("it may be registered, starting, idle");
-  expect(() => checkPhase("working", "note")).toThrow('a state of type "note" has no phase');
   expect(() => checkPhase("")).toThrow(expect.objectContaining({ code: "INVALID_PHASE" }));
 });
 

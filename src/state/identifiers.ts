@@ -1,7 +1,5 @@
 import { AgentRuntimeError } from "./errors.ts";
 import type { ErrorCode } from "./errors.ts";
-import { LIFECYCLES, lifecycleOf } from "./lifecycle.ts";
-import { nearest } from "./nearest.ts";
 import { quote } from "./quote.ts";
 
 /** What an id may have where no setting says otherwise. */
@@ -44,28 +42,22 @@ export function checkNamespace(namespace: unknown): string {
   return checkWord(namespace, rule);
 }
 
-/** A phase; where the type is known and has a lifecycle, one that this lifecycle has. */
-export function checkPhase(phase: unknown, type?: string): string {
-  const word = checkWord(phase, { code: "INVALID_PHASE", name: "the phase", field: "phase" });
-  if (type === undefined) return word;
-  const lifecycle = lifecycleOf(type);
-  if (lifecycle?.phases.includes(word)) return word;
-  if (lifecycle === null) {
-    const types = Object.keys(LIFECYCLES).join(", ");
-    const why = `a state of type ${quote(type)} has no phase; leave it out (only ${types} have phases)`;
-    throw new AgentRuntimeError("INVALID_PHASE", why, { field: "phase" });
-  }
-  const near = nearest(word, lifecycle.phases);
-  const advice =
-    near === undefined
-      ? `it may be ${lifecycle.phases.join(", ")}`
-      : `did you mean ${quote(near)}?`;
-  const facts = near === undefined ? { field: "phase" } : { field: "phase", nearest: near };
-  throw new AgentRuntimeError(
-    "INVALID_PHASE",
-    `${type} has no phase ${quote(word)}; ${advice}`,
-    facts,
+/** A phase: as a type. Which of them a lifecycle has, the database says. */
+export function checkPhase(phase: unknown): string {
+  return checkWord(phase, { code: "INVALID_PHASE", name: "the phase", field: "phase" });
+}
+
+/** The beginning of ids, or the id after which a page begins: what no id holds is refused, not looked for. */
+export function checkIdPart(text: unknown, code: "INVALID_ID" | "INVALID_CURSOR"): void {
+  const isInvalid = code === "INVALID_ID";
+  const rule = isInvalid
+    ? { name: "the prefix", field: "idPrefix" }
+    : { name: "the cursor", field: "after" };
+  if (text === "") return;
+  const bad = /[\p{Cc}\p{Cs}]/u.exec(
+    checkLength(text, { code, ...rule, maxLength: ID_CHARACTERS }),
   );
+  if (bad !== null) throw refused({ code, ...rule }, String(text), `it holds ${named(bad[0])}`);
 }
 
 /** Who writes: 1 to 200 characters on one line. */

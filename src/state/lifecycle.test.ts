@@ -1,5 +1,13 @@
 import { expect, test } from "vitest";
-import { LIFECYCLES, lifecycleOf, lifecycleRows, mayCreateAs, mayMove } from "./lifecycle.ts";
+import {
+  LIFECYCLES,
+  lifecycleOf,
+  lifecycleRows,
+  mayCreateAs,
+  mayMove,
+  nextPhases,
+  phaseAdvice,
+} from "./lifecycle.ts";
 
 const types = Object.keys(LIFECYCLES) as (keyof typeof LIFECYCLES)[];
 
@@ -151,4 +159,13 @@ test("the rows for the database are the legal moves, each once", () => {
     }
   }
   expect(rows).toHaveLength(legal);
+});
+
+test("what may be written instead is said: the nearest phase, or all there are, or that there are none", () => {
+  expect(phaseAdvice("task", "wroking")).toBe('did you mean "working"?');
+  expect(phaseAdvice("agent", "purple")).toMatch(/^it may be registered, starting, idle/);
+  expect(phaseAdvice("note", "working")).toContain("only task, agent, lifecycle have phases");
+  expect(nextPhases("task", null)).toEqual(["submitted", "ready"]);
+  expect(nextPhases("agent", "registered")).toContain("starting");
+  expect(nextPhases("task", "completed")).toEqual([]);
 });

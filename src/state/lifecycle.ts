@@ -7,6 +7,7 @@ import {
   taskTable,
 } from "./lifecycle-tables.ts";
 import type { Cell } from "./lifecycle-tables.ts";
+import { nearest } from "./nearest.ts";
 
 /** Who may make a move: any change, or only a rollback or repair. */
 export type Via = "change" | "repair";
@@ -57,6 +58,25 @@ export const LIFECYCLES: Readonly<Record<"task" | "agent" | "lifecycle", Lifecyc
 /** The lifecycle of a type, or null where it has none: then its states have no phase. */
 export function lifecycleOf(type: string): Lifecycle | null {
   return Object.hasOwn(LIFECYCLES, type) ? LIFECYCLES[type as keyof typeof LIFECYCLES] : null;
+}
+
+/** The phases that a change may take a state of this type to; from null: in which it may be created. */
+export function nextPhases(type: string, from: string | null): readonly string[] {
+  const lifecycle = lifecycleOf(type);
+  if (lifecycle === null || from === null) return lifecycle?.initial ?? [];
+  const row = lifecycle.transitions[from] ?? {};
+  return Object.keys(row).filter((to) => row[to] === "change");
+}
+
+/** The end of a sentence: what to write in place of a phase that states of this type do not have. */
+export function phaseAdvice(type: string, phase: string): string {
+  const lifecycle = lifecycleOf(type);
+  if (lifecycle === null)
+    return `leave it out: only ${Object.keys(LIFECYCLES).join(", ")} have phases.`;
+  const near = nearest(phase, lifecycle.phases);
+  return near === undefined
+    ? `it may be ${lifecycle.phases.join(", ")}.`
+    : `did you mean "${near}"?`;
 }
 
 /** Whether a state of this type may be created in this phase; null: without one. */

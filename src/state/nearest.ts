@@ -34,8 +34,8 @@ export function checkFields(object: object, known: readonly string[], where: str
   for (const field of Object.keys(object)) {
     if (known.includes(field)) continue;
     const near = nearest(field, known);
-    const advice =
-      near === undefined ? `it may have: ${known.join(", ")}` : `did you mean ${quote(near)}?`;
+    const fields = known.length === 0 ? "it takes none" : `it may have: ${known.join(", ")}`;
+    const advice = near === undefined ? fields : `did you mean ${quote(near)}?`;
     throw new AgentRuntimeError(
       "UNKNOWN_FIELD",
       `${where} has an unknown field ${quote(field)}; ${advice}`,

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { AgentRuntimeError } from "../state/errors.ts";
 import { clientConfig, destroy, FAREWELL_MS } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { failureOf, sqlState } from "./failure.ts";
@@ -85,6 +86,7 @@ export class ReadPool {
   }
 
   async #once(statement: string, values: readonly unknown[], onSent?: () => void): Promise<Row[]> {
+    if (this.#pool.ending) throw closed();
     const client = await this.#pool.connect();
     onSent?.();
     let broken = true;
@@ -104,6 +106,11 @@ export class ReadPool {
       client.release(broken);
     }
   }
+}
+
+function closed(): AgentRuntimeError {
+  const why = "The connection to the database was closed here. Nothing happened.";
+  return new AgentRuntimeError("UNAVAILABLE", why, { mayHaveHappened: false });
 }
 
 function isTimeout(error: unknown): boolean {

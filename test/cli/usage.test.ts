@@ -16,6 +16,12 @@ const COMMANDS = [
   "list",
   "history",
   "diff",
+  "scope",
+  "rollback",
+  "stack",
+  "push",
+  "fsck",
+  "doctor",
   "watch",
   "export",
   "import",
@@ -69,6 +75,9 @@ test.each<[string[], string]>([
   [["state", "set", "a", "--data", "1"], "--data needs --type"],
   [["state", "set", "a", "--type", "note"], "--type is only for --data"],
   [["state", "set", "a", "--type", "note", "--data", "{"], "--data is not JSON"],
+  [["state", "set", "a", "--merge", "{"], "--merge is not JSON"],
+  [["state", "push", "a", "--input", "{"], "--input is not JSON"],
+  [["state", "push", "a", "--deadline", "1"], "--deadline is a time like"],
   [["state", "set", "a", "--type", "note", "--data", "@missing.json"], "no such file"],
   [["state", "set", "a", "--type", "note", "--data", "@."], "is a folder"],
   [["state", "set", "a", "--merge", "{}", "--data", "{}"], "cannot be used with"],
@@ -88,6 +97,20 @@ test.each<[string[], string]>([
   const { code, stdout, stderr } = await run(args, { cwd: folder });
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
   expect(stderr).toContain(says);
+});
+
+test.each([
+  [["state", "get"], "missing required argument 'id'"],
+  [["state", "gett", "a"], "unknown command 'gett'"],
+  [["state", "get", "a", "--version", "zero"], "whole number"],
+])("for programs %j is told as JSON", async (args, says) => {
+  const { code, stdout, stderr } = await run([...args, "--json"]);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(JSON.parse(stderr)).toEqual({
+    code: "UsageError",
+    message: expect.stringContaining(says),
+    next: "see --help",
+  });
 });
 
 test("standard input that is not JSON is refused before anything is sent", async () => {
@@ -131,10 +154,20 @@ test("the variables of the client are no fault of the service's configuration", 
   expect(await run(["state", "--print-config"], { cwd: folder, env })).toMatchObject({ code: 0 });
 });
 
-test("without a service, a command says how to start one", async () => {
-  const { code, stdout, stderr } = await run(["state", "get", "a", ...nowhere]);
-  expect({ code, stdout }).toEqual({ code: 5, stdout: "" });
-  expect(stderr).toMatch(/\nnext: start a service \(agent_runtime state\), or .*--url URL\n$/);
+test.each([["get", "a"], ["watch"]])(
+  "without a service, %s says how to start one",
+  async (...args) => {
+    const { code, stdout, stderr } = await run(["state", ...args, ...nowhere]);
+    expect({ code, stdout }).toEqual({ code: 5, stdout: "" });
+    expect(stderr).toMatch(/\nnext: start a service \(agent_runtime state\), or .*--url URL\n$/);
+  },
+);
+
+test("a port that nothing can be asked on is named, and no write is in doubt", async () => {
+  const set = ["state", "set", "a", "--merge", "{}", "--url", "http://127.0.0.1:1"];
+  const { code, stderr } = await run(set);
+  expect(code).toBe(5);
+  expect(stderr).toMatch(/\(bad port\).*\nnext: start a service/);
 });
 
 test("with --json, an error is one JSON document", async () => {

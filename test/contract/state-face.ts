@@ -89,6 +89,10 @@ function closeContract(open: () => Promise<OpenedFace>): void {
       code: "UNAVAILABLE",
       facts: { mayHaveHappened: false },
     });
+    await expect(face.history(id)).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      message: expect.stringContaining("closed"),
+    });
     await opened.close();
   });
 }

@@ -182,6 +182,25 @@ async function deafClient(url: string): Promise<Socket> {
   return socket;
 }
 
+test("a watch that waits behind another of its connection ends with it", async () => {
+  let watching = 0;
+  const { url } = await serveWatch(async function* (options) {
+    watching++;
+    try {
+      while (options?.signal?.aborted !== true) {
+        yield changeLike({ data: { text: "x".repeat(100_000) } });
+      }
+    } finally {
+      watching--;
+    }
+  });
+  const socket = connect(Number(new URL(url).port), "127.0.0.1");
+  socket.write("GET /v1/watch HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(3));
+  await until(() => watching === 3, { what: "all three watches" });
+  socket.destroy();
+  await until(() => watching === 0, { what: "that all three have ended" });
+});
+
 test("a client that does not read holds the feed back only for itself, and is cut off", async () => {
   let given = 0;
   let isOver = false;

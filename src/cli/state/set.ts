@@ -77,7 +77,7 @@ async function actionOf(flags: SetFlags, terminal: Terminal): Promise<Action> {
   const { type, data, merge, append, phase } = flags;
   if (data !== undefined) {
     if (type === undefined) throw new UsageError("--data needs --type, for example --type note");
-    const document = await readJson(data, terminal);
+    const document = await readJson(data, "--data", terminal);
     return (client, id, options) => client.updateState(id, type, document, options);
   }
   if (type !== undefined) throw new UsageError("--type is only for --data; a type never changes");
@@ -88,7 +88,7 @@ async function actionOf(flags: SetFlags, terminal: Terminal): Promise<Action> {
   if (merge === undefined && phase === undefined) {
     throw new UsageError("say what to write: --data, --merge, --append or --phase");
   }
-  const patch = merge === undefined ? {} : await readJson(merge, terminal);
+  const patch = merge === undefined ? {} : await readJson(merge, "--merge", terminal);
   return (client, id, options) => client.mergeState(id, patch, options);
 }
 

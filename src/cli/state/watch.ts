@@ -9,7 +9,7 @@ import type { Color, Paint } from "../print/color.ts";
 import { toJson } from "../print/json.ts";
 import { formatTime } from "../print/numbers.ts";
 import { pad, printable, truncate } from "../print/text.ts";
-import { withClient, withServiceOptions } from "../service-options.ts";
+import { callOptions, withClient, withServiceOptions } from "../service-options.ts";
 import type { ServiceOptions } from "../service-options.ts";
 import { writeLine } from "../terminal.ts";
 import type { Terminal } from "../terminal.ts";
@@ -52,6 +52,8 @@ async function watch(flags: WatchFlags, terminal: Terminal): Promise<void> {
   let seen = 0;
   let cursor = flags.after;
   await withClient(flags, async (client) => {
+    // A watch waits for a service that went away, but not for one that was never there.
+    await client.list({ ...callOptions(terminal), limit: 1 });
     for await (const change of client.watch(watchOptions(flags, terminal))) {
       const width = terminal.stdout.columns;
       await writeLine(terminal.stdout, json ? toJson(change) : formatChange(change, paint, width));

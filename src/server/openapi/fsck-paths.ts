@@ -22,7 +22,7 @@ export const fsckPaths: JsonObject = {
         "Check now; report what could be repaired (`plan`), or repair what is proven (`fix`)",
       description: "With tokens, needs the role `operator`.",
       parameters: [NAMESPACE],
-      requestBody: body("FsckRequest"),
+      requestBody: { ...body("FsckRequest"), required: false },
       responses: answers({ 200: json("Open findings, and those settled now.", "FsckReport") }),
     },
   },

@@ -36,21 +36,39 @@ export function conditionContract(face: Face): void {
     expect((await face().getState(id)).data).toEqual({ n: 2 });
   });
 
+  test("how a large document differs is told too, though little of it would have been sent", async () => {
+    const id = uniqueId();
+    const list = Array.from({ length: 500 }, (_, n) => `line ${n}`);
+    for (const n of [1, 2]) await face().updateState(id, "shared", { n, list });
+    await face().getState(id);
+    const late = face().updateState(id, "shared", { n: 3, list }, { expectedVersion: 1n });
+    expect((await refusalOf(late)).facts.diff).toEqual([{ op: "replace", path: "/n", value: 3 }]);
+  });
+
   test("each kind of write has the condition", async () => {
     const id = uniqueId();
     await face().updateState(id, "shared", { list: [] });
     const late = { expectedVersion: 7n };
-    for (const error of await refusalsOf([
+    const errors = await refusalsOf([
       face().updateState(id, "shared", {}, late),
-      face().mergeState(id, {}, late),
+      face().mergeState(id, { m: 1 }, late),
       face().patchState(id, [{ op: "add", path: "/a", value: 1 }], late),
       face().appendState(id, "/list", [1], late),
       face().deleteState(id, late),
       face().commit({ changes: [{ op: "delete", id, ...late }] }),
-    ])) {
+    ]);
+    for (const error of errors) {
       expect(error.code).toBe("VERSION_CONFLICT");
       expect(error.facts.current).toMatchObject({ version: "1", data: { list: [] } });
     }
+    expect(errors.map(({ facts }) => facts.diff)).toEqual([
+      [{ op: "remove", path: "/list" }],
+      [{ op: "add", path: "/m", value: 1 }],
+      [{ op: "add", path: "/a", value: 1 }],
+      [{ op: "add", path: "/list/0", value: 1 }],
+      undefined,
+      undefined,
+    ]);
     expect((await face().getState(id)).version).toBe(1n);
   });
 

@@ -1,5 +1,6 @@
 import { Option } from "commander";
 import type { Command } from "commander";
+import { parseTime } from "../../../state/fields.ts";
 import { PREEMPTS } from "../../../state/task.ts";
 import type { Preempt } from "../../../state/task.ts";
 import { wholeNumber } from "../../arguments.ts";
@@ -54,7 +55,8 @@ export function addPush(group: Command, terminal: Terminal): void {
     .action(async (stack: string, flags: PushFlags) => {
       const { id, kind, priority, preempt, delayMs, parent, actor } = flags;
       const retry = flags.attempts === undefined ? undefined : { maxAttempts: flags.attempts };
-      const input = flags.input === undefined ? undefined : await readJson(flags.input, terminal);
+      const input =
+        flags.input === undefined ? undefined : await readJson(flags.input, "--input", terminal);
       const deadline = flags.deadline === undefined ? undefined : timeOf(flags.deadline);
       const task = await withClient(flags, (client) =>
         client.tasks.push(stack, {
@@ -73,7 +75,7 @@ export function addPush(group: Command, terminal: Terminal): void {
 }
 
 function timeOf(text: string): Date {
-  const time = new Date(text);
-  if (!Number.isNaN(time.getTime())) return time;
+  const time = parseTime(text);
+  if (time !== undefined) return time;
   throw new UsageError("--deadline takes a time like 2030-01-31T12:00:00Z");
 }

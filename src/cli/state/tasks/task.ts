@@ -82,7 +82,7 @@ export function addInput(group: Command, terminal: Terminal): void {
     .option("--event <name>", "name of the event it waits for (default: it waits for input)")
     .option("--actor <name>", "who answers; recorded in the history")
     .action(async (id: string, flags: AnswerFlags) => {
-      const data = await readJson(flags.data, terminal);
+      const data = await readJson(flags.data, "--data", terminal);
       const { event, actor } = flags;
       const answer = { ...callOptions(terminal), data, ...given({ event, actor }) };
       const done = await withClient(flags, (client) => client.tasks.answer(id, answer));
