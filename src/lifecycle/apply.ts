@@ -10,6 +10,9 @@ const MAX_LATE = 16;
 /** Which source is believed where two tell an end differently: the runtime that saw it, before who was told. */
 const TRUST = { kata: 0, pod: 1, hook: 2, sandbox: 3 } as const;
 
+/** What is told of a pod by those who do not see it. */
+const UNSEEN: readonly LifecycleFact["fact"][] = ["preStop", "nodeLost", "deleted", "evicted"];
+
 /** Which field of a run a fact is about. */
 const FIELD = {
   create: "created",
@@ -65,11 +68,12 @@ const TELL: Readonly<Record<LifecycleFact["fact"], Tell>> = {
   }),
   start: started,
   postStart: started,
-  ready: (pod, { at }) => ({ ...pod, readyAt: earliest(pod.readyAt, at) }),
+  ready: (pod, { at }) => ({ ...pod, readyAt: greatest(pod.readyAt, at) }),
   // A hook without a container speaks of one that goes; the API server says that the pod is to go.
-  preStop: (pod, { at, source }) => ({
+  preStop: (pod, { at, source, reason = null }) => ({
     ...pod,
     stopping: earliest(pod.stopping, at),
+    evictedFor: greatest(pod.evictedFor, reason),
     desired: source === "pod" ? "deleted" : pod.desired,
   }),
   exit: (pod, fact) => ({ ...pod, exit: better(pod.exit, exitOf(fact)) }),
@@ -185,7 +189,7 @@ function compareExits(a: Exit, b: Exit): number {
 /** Where it is, what it is for, and that somebody saw it. */
 function identify(pod: Pod, fact: LifecycleFact): Pod {
   const { labels, node, source, at } = fact;
-  const isSeen = source !== "hook" && !["nodeLost", "deleted", "evicted"].includes(fact.fact);
+  const isSeen = source !== "hook" && !UNSEEN.includes(fact.fact);
   return {
     ...pod,
     node: pod.node ?? node,

@@ -69,10 +69,16 @@ function observe(pod: Pod): Observation {
     return { observed: "failed", reason: pod.evictedFor ?? "Evicted", endedAt: pod.evicted };
   }
   const runs = mainOf(pod).map((container) => runOf(pod, container));
-  const whole = together(pod, runs);
+  const whole = because(pod, together(pod, runs));
   const isLost = pod.nodeLost !== null && pod.nodeLost > (pod.seen ?? "");
   const isOver = ["stopped", "failed"].includes(whole.observed);
   return isLost && !isOver ? { observed: "unknown", reason: "NodeLost" } : whole;
+}
+
+/** One that stops, or did as it was told to, does so for the reason that was given. */
+function because({ stopping, evictedFor }: Pod, whole: Observation): Observation {
+  const isStop = stopping !== null && ["stopping", "stopped"].includes(whole.observed);
+  return isStop && evictedFor !== null ? { ...whole, reason: evictedFor } : whole;
 }
 
 /** How it had ended before it was deleted, for people to read. */

@@ -1,7 +1,13 @@
 import { definedOnly } from "../state/defined.ts";
 import type { Fact, LifecycleFact } from "../state/lifecycle-fact.ts";
 import { isOver } from "./pod-object.ts";
-import type { Condition, ContainerStatus, PodObject, Terminated } from "./pod-object.ts";
+import type {
+  Condition,
+  ContainerStatus,
+  ObjectMetadata,
+  PodObject,
+  Terminated,
+} from "./pod-object.ts";
 
 /** What every fact about a pod says of it. */
 export type PodIdentity = Pick<
@@ -24,6 +30,13 @@ const USUAL_WAITS: readonly (string | undefined)[] = [
   undefined,
   "ContainerCreating",
   "PodInitializing",
+];
+
+/** Why somebody deletes a pod: its node then stops it as it stops any. */
+const DELETED_FOR: readonly (string | undefined)[] = [
+  "EvictionByEvictionAPI",
+  "PreemptionByScheduler",
+  "DeletionByTaintManager",
 ];
 
 type Labels = Readonly<Record<string, string>>;
@@ -82,33 +95,70 @@ function beginning(pod: PodObject): Told[] {
 
 function readiness(pod: PodObject): Told[] {
   const ready = conditionOf(pod, "Ready");
-  return ready?.status === "True" ? [ofPod("ready", timeOf(pod, ready))] : [];
+  if (ready?.status !== "True") return [];
+  const since = timeOf(pod, ready);
+  const said = readySaidAt(pod.metadata);
+  return [ofPod("ready", said !== undefined && said > since ? said : since)];
+}
+
+/** When somebody said last that it is ready. A node that was lost and comes back gives the time of before as that of the condition. */
+function readySaidAt({ managedFields = [] }: ObjectMetadata): string | undefined {
+  const path = ["f:status", "f:conditions", 'k:{"type":"Ready"}', "f:status"];
+  const isOf = (fields: unknown): boolean =>
+    path.reduce<unknown>(
+      (at, name) => (at as Record<string, unknown> | undefined)?.[name],
+      fields,
+    ) !== undefined;
+  return managedFields.find(({ fieldsV1 }) => isOf(fieldsV1))?.time ?? undefined;
 }
 
 function ending(pod: PodObject): Told[] {
   const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata;
-  const { phase, reason, containerStatuses = [] } = pod.status ?? {};
-  const disrupted = conditionOf(pod, "DisruptionTarget");
-  const ready = conditionOf(pod, "Ready");
+  const { phase, reason } = pod.status ?? {};
   const told: Told[] = [];
   if (deletionTimestamp !== undefined) {
     // It says when the patience ends.
     const since = Date.parse(deletionTimestamp) - deletionGracePeriodSeconds * 1000;
-    told.push(ofPod("preStop", new Date(since).toISOString()));
+    told.push(ofPod("preStop", new Date(since).toISOString(), disruptionOf(pod)?.reason));
   }
-  if (disrupted?.status === "True") {
-    told.push(ofPod("evicted", timeOf(pod, disrupted), disrupted.reason));
-  } else if (phase === "Failed" && (reason === "Evicted" || containerStatuses.length === 0)) {
-    // Put away, or never let in, by its node.
-    told.push(ofPod("evicted", timeOf(pod, ready), reason));
-  }
-  if (phase === "Unknown" || reason === "NodeLost") {
-    told.push(ofPod("nodeLost", timeOf(pod, ready), reason));
+  told.push(...eviction(pod));
+  if (phase === "Unknown" || reason === "NodeLost" || isOnLostNode(pod)) {
+    told.push(ofPod("nodeLost", timeOf(pod, conditionOf(pod, "Ready")), reason));
   }
   // It goes as soon as this is known.
   if (isOver(pod) && deletionTimestamp !== undefined)
     told.push(ofPod("deleted", deletionTimestamp));
   return told;
+}
+
+/**
+ * That a pod was put away, or never let in, by its node. One that is about to be, because of a drain, of another pod or of its
+ * node's taints, is deleted like any other: until it has ended, it may stop in good order.
+ */
+function eviction(pod: PodObject): Told[] {
+  const { phase, reason, containerStatuses = [] } = pod.status ?? {};
+  if (phase !== "Failed") return [];
+  const disruption = disruptionOf(pod);
+  if (disruption !== undefined && !DELETED_FOR.includes(disruption.reason)) {
+    return [ofPod("evicted", timeOf(pod, disruption), reason || disruption.reason)];
+  }
+  if (reason !== "Evicted" && containerStatuses.length > 0) return [];
+  return [ofPod("evicted", timeOf(pod, conditionOf(pod, "Ready")), reason)];
+}
+
+function disruptionOf(pod: PodObject): Condition | undefined {
+  const disruption = conditionOf(pod, "DisruptionTarget");
+  return disruption?.status === "True" ? disruption : undefined;
+}
+
+/**
+ * Whether its node is heard of no more: the controller of nodes then takes `Ready` from the pod and leaves everything else, while
+ * a kubelet gives a reason with it.
+ */
+function isOnLostNode(pod: PodObject): boolean {
+  const ready = conditionOf(pod, "Ready");
+  const isOurs = ready?.status === "False" && (ready.reason ?? "") === "";
+  return isOurs && conditionOf(pod, "ContainersReady")?.status === "True";
 }
 
 function ofContainer(
@@ -162,7 +212,8 @@ function run(pod: PodObject, container: string, ended: Terminated, id?: string):
 /** Nobody tells when a container began to wait: after the run before it, or when its pod came to the node. */
 function waitsSince(pod: PodObject, before: Terminated | undefined): string {
   const end = Date.parse(before?.finishedAt ?? "");
-  if (end > 0) return new Date(end + 1).toISOString();
+  // That is the second in which it ended. Who waits does so for a second at least.
+  if (end > 0) return new Date(end + 1_000).toISOString();
   return timeOf(pod, conditionOf(pod, "PodScheduled"));
 }
 

@@ -20,8 +20,14 @@ export interface ObjectMetadata {
   readonly labels?: Readonly<Record<string, string>>;
   readonly finalizers?: readonly string[];
   readonly annotations?: Readonly<Record<string, string>>;
-  /** Who wrote it, and when. */
-  readonly managedFields?: readonly { readonly time?: string | null }[];
+  /** Who wrote which of its fields last, and when. */
+  readonly managedFields?: readonly ManagedFields[];
+}
+
+export interface ManagedFields {
+  readonly time?: string | null;
+  /** A tree of the fields by their names. */
+  readonly fieldsV1?: object;
 }
 
 export interface PodStatus {

@@ -154,8 +154,8 @@ await describeOnCluster("reflector", (cluster) => {
       metadata: { name, namespace },
     });
     await untilIs(watching, evicted, "deleted");
-    const eviction = watching.book.facts.find(({ fact }) => fact === "evicted");
-    expect(eviction).toMatchObject({ podName: name, reason: "EvictionByEvictionAPI" });
+    const stops = watching.book.facts.find(({ reason }) => reason === "EvictionByEvictionAPI");
+    expect(stops).toMatchObject({ podName: name, fact: "preStop" });
     await remove(forced, "?gracePeriodSeconds=0");
     const again = await create(forced.metadata.name);
     await untilIs(watching, forced, "deleted");

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import {
   inState,
   newPod,
+  saidReady,
   scheduled,
   second,
   terminated,
@@ -69,7 +70,7 @@ describe("what the form of a pod tells", () => {
       ["scheduled", "01.000"],
       ["start", "02.000"],
       ["exit", "03.000"],
-      ["create", "03.001"],
+      ["create", "04.000"],
     ]);
     expect(told(loop, "create")).toMatchObject({ reason: "CrashLoopBackOff", container: "main" });
   });
@@ -100,19 +101,43 @@ describe("what the form of a pod tells", () => {
     expect(told(byOthers, "deleted")).toBeUndefined();
   });
 
-  test("an eviction by the API, and one by the node", () => {
-    const byApi = withCondition(running, "DisruptionTarget", 9, "EvictionByEvictionAPI");
-    expect(told(byApi, "evicted")).toMatchObject({ reason: "EvictionByEvictionAPI" });
-    const byNode = {
-      ...running,
-      status: { ...running.status, phase: "Failed", reason: "Evicted" },
-    };
-    expect(told(byNode, "evicted")).toMatchObject({ reason: "Evicted" });
+  test("a drain of its node is a deletion for a reason; the pod may stop in good order", () => {
+    const asked = withCondition(running, "DisruptionTarget", 9, {
+      reason: "EvictionByEvictionAPI",
+    });
+    expect(told(asked, "evicted")).toBeUndefined();
+    const stops = withMetadata(asked, {
+      deletionTimestamp: second(40),
+      deletionGracePeriodSeconds: 30,
+    });
+    expect(told(stops, "preStop")).toMatchObject({ reason: "EvictionByEvictionAPI" });
+    const stopped = { ...stops, status: { ...stops.status, phase: "Failed" } };
+    expect(told(stopped, "evicted")).toBeUndefined();
   });
 
-  test("a node that is lost", () => {
-    const lost = { ...running, status: { ...running.status, reason: "NodeLost" } };
-    expect(told(lost, "nodeLost")).toMatchObject({ reason: "NodeLost" });
+  test("an eviction by its node, and one of a node that was deleted", () => {
+    const status = { ...running.status, phase: "Failed", reason: "Evicted" };
+    expect(told({ ...running, status }, "evicted")).toMatchObject({ reason: "Evicted" });
+    const byKubelet = withCondition({ ...running, status }, "DisruptionTarget", 9, {
+      reason: "TerminationByKubelet",
+    });
+    expect(told(byKubelet, "evicted")).toMatchObject({ reason: "Evicted" });
+    const failed = { ...running, status: { ...status, reason: "" } };
+    const left = withCondition(failed, "DisruptionTarget", 9, { reason: "DeletionByPodGC" });
+    expect(told(left, "evicted")).toMatchObject({ reason: "DeletionByPodGC" });
+  });
+
+  test("a node that is lost takes Ready from its pods, and gives no reason", () => {
+    const ready = withCondition(withCondition(running, "ContainersReady", 5), "Ready", 5);
+    expect(told(ready, "nodeLost")).toBeUndefined();
+    const lost = withCondition(ready, "Ready", 59, { status: "False" });
+    expect(told(lost, "nodeLost")).toMatchObject({ at: "2026-01-01T00:00:59.000Z" });
+    const gate = { status: "False", reason: "ReadinessGatesNotReady" };
+    expect(told(withCondition(ready, "Ready", 59, gate), "nodeLost")).toBeUndefined();
+    const back = saidReady(ready, 70);
+    expect(told(back, "ready")).toMatchObject({ at: "2026-01-01T00:01:10.000Z" });
+    const older = { ...running, status: { ...running.status, reason: "NodeLost" } };
+    expect(told(older, "nodeLost")).toMatchObject({ reason: "NodeLost" });
   });
 
   test("an init container that failed is told when its pod has failed for it", () => {

@@ -50,10 +50,23 @@ export function terminated(
   return { terminated: { exitCode, reason: why, startedAt, finishedAt, containerID: idOf(run) } };
 }
 
-export function withCondition(pod: PodObject, type: string, at: number, reason = ""): PodObject {
+export function withCondition(
+  pod: PodObject,
+  type: string,
+  at: number,
+  { reason = "", status = "True" } = {},
+): PodObject {
   const others = (pod.status?.conditions ?? []).filter((condition) => condition.type !== type);
-  const condition = { type, status: "True", reason, lastTransitionTime: second(at) };
+  const condition = { type, status, reason, lastTransitionTime: second(at) };
   return { ...pod, status: { ...pod.status, conditions: [...others, condition] } };
+}
+
+/** Somebody said at that time that it is ready, as the API server notes it. */
+export function saidReady(pod: PodObject, at: number): PodObject {
+  const fields = { "f:conditions": { 'k:{"type":"Ready"}': { "f:status": {} } } };
+  return withMetadata(pod, {
+    managedFields: [{ time: second(0) }, { time: second(at), fieldsV1: { "f:status": fields } }],
+  });
 }
 
 export function withMetadata(pod: PodObject, metadata: Partial<ObjectMetadata>): PodObject {

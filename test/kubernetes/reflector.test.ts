@@ -11,12 +11,31 @@ import { proofLength } from "../support/length.ts";
 import { Book } from "./book.ts";
 import { FAULTS, FaultyApiServer } from "./faulty-api-server.ts";
 import type { Fault } from "./faulty-api-server.ts";
-import { inState, newPod, scheduled, second, terminated, withCondition } from "./pods.ts";
+import {
+  inState,
+  newPod,
+  saidReady,
+  scheduled,
+  second,
+  terminated,
+  withCondition,
+} from "./pods.ts";
 
 const RUNS = proofLength({ short: 8, full: 300 });
 const SILENT = { debug() {}, info() {}, warn() {}, error() {} };
 const NAMES = ["a", "b", "c"] as const;
-const ACTS = ["create", "run", "crash", "finish", "evict", "delete", "replace", "unlabel"] as const;
+const ACTS = [
+  "create",
+  "run",
+  "crash",
+  "finish",
+  "evict",
+  "lose",
+  "return",
+  "delete",
+  "replace",
+  "unlabel",
+] as const;
 type Act = (typeof ACTS)[number];
 type Step =
   | { readonly act: Act; readonly name: (typeof NAMES)[number] }
@@ -54,8 +73,26 @@ class World {
       this.#put(inState(placed, terminated(3, { run, from, to }), { phase: "Failed" }), "failed");
     if (act === "finish")
       this.#put(inState(placed, terminated(0, { run, from, to }), { run }), "stopped");
-    if (act === "evict")
-      this.#put(withCondition(placed, "DisruptionTarget", at, "Taint"), "failed");
+    if (act === "evict") {
+      const failed = { ...placed, status: { ...placed.status, phase: "Failed" } };
+      const reason = "TerminationByKubelet";
+      this.#put(withCondition(failed, "DisruptionTarget", at, { reason }), "failed");
+    }
+    if (act === "lose") this.#lose(placed, at);
+    if (act === "return") this.#return(placed, at);
+  }
+
+  /** Its node is heard of no more. */
+  #lose(pod: PodObject, at: number): void {
+    if (this.truth.get(pod.metadata.uid) !== "running") return;
+    const known = withCondition(pod, "ContainersReady", at);
+    this.#put(withCondition(known, "Ready", at, { status: "False" }), "unknown");
+  }
+
+  /** It is heard of again, and tells since when the pod has been ready as it did before. */
+  #return(pod: PodObject, at: number): void {
+    if (this.truth.get(pod.metadata.uid) !== "unknown") return;
+    this.#put(saidReady(withCondition(pod, "Ready", 0), at), "running");
   }
 
   #put(pod: PodObject, phase: string): void {

@@ -212,6 +212,25 @@ export const POD_STORIES: Readonly<Record<string, PodStory>> = {
     ends: { observed: "deleted", reason: "Evicted" },
     decisive: [NEXT, NEXT + 2],
   },
+  "a drain of its node": {
+    facts: [
+      ...BEGINNING,
+      tell("pod", ["preStop", 80], { reason: "EvictionByEvictionAPI" }),
+      tell("hook", ["preStop", 81], { container: "main" }),
+      tell("kata", ["exit", 95], { ...MAIN, exitCode: 0 }),
+    ],
+    ends: { observed: "stopped", reason: "EvictionByEvictionAPI", exitCode: 0 },
+    decisive: [NEXT, NEXT + 2],
+  },
+  "a node that is lost, and whose pods are to go": {
+    facts: [
+      ...BEGINNING,
+      tell("pod", ["nodeLost", 400]),
+      tell("pod", ["preStop", 700], { reason: "DeletionByTaintManager" }),
+    ],
+    ends: { observed: "unknown", reason: "NodeLost" },
+    decisive: [NEXT],
+  },
   "a node that is lost": {
     facts: [...BEGINNING, tell("pod", ["nodeLost", 400])],
     ends: { observed: "unknown", reason: "NodeLost" },
