@@ -16,7 +16,8 @@ const SERVICE_URL = /^(?:tcp|udp|sctp):\/\//;
 
 /** The variables that give an option its value, the one that counts first; empty ones are unset. */
 export function variablesFor(key: OptionKey, env: Environment): string[] {
-  return [variableOf(key), ...(optionOf(key).aliases ?? [])].filter((name) => isSet(env, name));
+  const names = [variableOf(key), ...(optionOf(key).aliases ?? [])];
+  return names.filter((name) => isSet(env, name) && !isServiceLink(name, env[name]!));
 }
 
 /**

@@ -182,8 +182,10 @@ test("what Kubernetes puts into a pod for the service's own Service is not ours"
     AGENT_RUNTIME_PORT_8080_TCP_PROTO: "tcp",
     AGENT_RUNTIME_STATE_SERVICE_HOST: "10.0.0.1",
     AGENT_RUNTIME_STATE_PORT: "tcp://10.0.0.1:8080",
+    // Of the webhook's Service, and by chance a setting of ours.
+    AGENT_RUNTIME_WEBHOOK_PORT: "tcp://10.0.0.2:443",
   };
-  expect(load({ env }).config.listen.port).toBe(8080);
+  expect(load({ env }).config).toMatchObject({ listen: { port: 8080 }, webhook: { port: 8087 } });
   expect(faultsOf({ env: { AGENT_RUNTIME_PORT: "9090" } })).toHaveLength(1);
 });
 

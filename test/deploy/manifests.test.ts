@@ -53,7 +53,7 @@ test("there is what a cluster needs of all parts", () => {
       "NetworkPolicy agent-runtime-reflector",
       "NetworkPolicy agent-runtime-webhook",
       "RuntimeClass kata",
-      "Pod agent-runtime-example-agent",
+      "StatefulSet agent-runtime-example-agent",
     ]),
   );
 });
@@ -83,6 +83,8 @@ test.each(workloads.map((each) => [each.metadata.name, each] as const))(
     const pod = workload.spec.template.spec as Record<string, unknown>;
     for (const field of ["hostNetwork", "hostPID", "hostIPC"])
       expect(pod).not.toHaveProperty(field);
+    // They would come as variables whose names begin like those of settings.
+    expect(pod).toMatchObject({ enableServiceLinks: false });
     const [container] = containersOf(workload);
     expect(container).toMatchObject({
       resources: {

@@ -38,6 +38,24 @@ export function plainObjects(): KubernetesObject[] {
     .flatMap((file) => objectsIn(readFileSync(join(folder, file), "utf8")));
 }
 
+/** A pod as the agent of the example has it. */
+export interface ExamplePod {
+  readonly metadata: {
+    readonly name: string;
+    readonly labels: Readonly<Record<string, string>>;
+  };
+  readonly spec: {
+    readonly containers: readonly [{ readonly env: readonly { readonly name: string }[] }];
+  };
+}
+
+/** The pod that the manifests make for the agent of the example. */
+export function examplePod(): ExamplePod {
+  const { metadata, spec } = plainObjects().find(({ kind }) => kind === "StatefulSet")!;
+  const { template } = spec as { readonly template: ExamplePod };
+  return { ...template, metadata: { ...template.metadata, name: `${metadata.name}-0` } };
+}
+
 /** What `helm` says; `--set` and `--values` among the arguments. */
 export function helm(...args: readonly string[]): string {
   const found = findHelm();
