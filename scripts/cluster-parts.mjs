@@ -1,4 +1,4 @@
-// A Kubernetes API server, its store and KWOK, built by the Go toolchain as a Go module proxy has them: no registry that
+// A Kubernetes API server, its store, a kubelet, the controllers and KWOK, built by the Go toolchain as a Go module proxy has them: no registry that
 // the tests may use has them as programs. They are kept outside the tree, and built once for each set of versions: about
 // half an hour of one core.
 //
@@ -15,22 +15,18 @@ const oldestGo = 26; // of 1.x: what those modules ask for
 const programs = [
   { name: "etcd", module: "go.etcd.io/etcd/server/v3", version: "v3.6.13", main: "" },
   { name: "kwok", module: "sigs.k8s.io/kwok", version: "v0.8.0", main: "/cmd/kwok" },
-  {
-    name: "kube-apiserver",
-    module: "k8s.io/kubernetes",
-    version: `v${kubernetes}`,
-    main: "/cmd/kube-apiserver",
-    // Else it calls itself v0.0.0, and refuses what depends on its version.
-    link: `-X k8s.io/component-base/version.gitVersion=v${kubernetes}`,
-  },
+  ...["kube-apiserver", "kube-controller-manager", "kube-scheduler"].map(ofKubernetes),
+  ...["kubelet", "kube-proxy"].map(ofKubernetes),
+  { name: "coredns", module: "github.com/coredns/coredns", version: "v1.12.4", main: "" },
 ];
 const folder = cacheFolder();
 
 /** Where each program is, or why it is not there. */
 export function findCluster() {
-  const [etcd, kwok, apiserver] = programs.map(fileOf);
-  if ([etcd, kwok, apiserver].every((file) => fs.existsSync(file))) {
-    return { etcd, kwok, apiserver };
+  const files = programs.map(fileOf);
+  const [etcd, kwok, apiserver, controllers, scheduler, kubelet, proxy, dns] = files;
+  if (files.every((file) => fs.existsSync(file))) {
+    return { etcd, kwok, apiserver, controllers, scheduler, kubelet, proxy, dns };
   }
   return { missing: whyNot() ?? "the programs of a cluster (node scripts/cluster-parts.mjs)" };
 }
@@ -76,6 +72,13 @@ function build({ name, module, version, main, link = "" }) {
   }
 }
 
+function ofKubernetes(name) {
+  const version = `v${kubernetes}`;
+  // Else it calls itself v0.0.0, and refuses what depends on its version.
+  const link = `-X k8s.io/component-base/version.gitVersion=${version}`;
+  return { name, module: "k8s.io/kubernetes", version, main: `/cmd/${name}`, link };
+}
+
 /** Kubernetes names its own parts as version 0.0.0, and has them in folders; the proxy has them under versions. */
 function replacements(source, module, version) {
   if (module !== "k8s.io/kubernetes") return [];
@@ -99,7 +102,9 @@ function fileOf({ name }) {
 }
 
 function cacheFolder() {
-  const versions = programs.map(({ module, version }) => `${module}@${version}`).join();
+  const versions = [
+    ...new Set(programs.map(({ module, version }) => `${module}@${version}`)),
+  ].join();
   const content = createHash("sha256").update(versions).digest("hex").slice(0, 12);
   const cache = process.env.XDG_CACHE_HOME || path.join(homedir(), ".cache");
   return path.join(cache, "agent-runtime-state", `cluster-${content}`);

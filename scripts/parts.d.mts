@@ -60,6 +60,13 @@ export interface ContainerdTools {
   readonly busybox: string;
 }
 
+/** What a whole node needs beside its containerd. */
+export interface NodeTools {
+  readonly missing?: never;
+  /** The folder of the programs that give pods an address (CNI). */
+  readonly plugins: string;
+}
+
 export interface Parts {
   readonly postgres: PostgresBinaries | Missing;
   readonly pgbouncer: PgbouncerBinary | Missing;
@@ -73,3 +80,5 @@ export interface Parts {
 
 export function findParts(): Parts;
 export function provideParts(): Parts;
+export function findNode(): NodeTools | Missing;
+export function provideNode(): NodeTools | Missing;

@@ -11,6 +11,8 @@ import { root } from "./setup.mjs";
 const preferredMajors = [15, 18, 17, 16]; // the oldest that is supported first: it is the strictest
 const installations = "/usr/lib/postgresql";
 const containerPackages = ["containerd", "runc", "busybox-static"];
+const pluginsFolder = "/usr/lib/cni";
+const nodePackages = ["containernetworking-plugins", "iproute2", "buildah", "debootstrap"];
 const luaPackages = ["lua5.1", "lua5.4"];
 const policyFile = "/usr/sbin/policy-rc.d";
 
@@ -121,6 +123,25 @@ function findContainerd() {
   const found = { daemon, shim, ctr, runc, busybox };
   if (!Object.values(found).includes(undefined)) return found;
   return { missing: `a containerd (apt-get install ${containerPackages.join(" ")})` };
+}
+
+/** What a node of Kubernetes needs beside its containerd, and what makes an image for it. */
+export function findNode() {
+  const { missing } = findContainerd();
+  if (missing !== undefined) return { missing };
+  const programs = ["ip", "buildah", "debootstrap"].map(onPath);
+  if (!programs.includes(undefined) && fs.existsSync(path.join(pluginsFolder, "ptp"))) {
+    return { plugins: pluginsFolder };
+  }
+  return { missing: `a node's programs (apt-get install ${nodePackages.join(" ")})` };
+}
+
+/** Installs those, once the other parts are there. */
+export function provideNode() {
+  if (findNode().missing === undefined || !mayInstall()) return findNode();
+  console.error(`installing ${nodePackages.join(", ")} (apt-get) ...`);
+  withoutServices(() => install(...nodePackages));
+  return findNode();
 }
 
 function onPath(name) {

@@ -7,7 +7,7 @@ import { spawnSync } from "node:child_process";
 import * as path from "node:path";
 import { provideCluster } from "./cluster-parts.mjs";
 import { findHelm, findKubernetesSchema, provideDeployTools } from "./deploy-tools.mjs";
-import { provideParts } from "./parts.mjs";
+import { provideNode, provideParts } from "./parts.mjs";
 import { explain, root, setUp } from "./setup.mjs";
 
 const args = process.argv.slice(2);
@@ -25,7 +25,7 @@ process.exitCode = runTests(
 function provideForCluster() {
   const cluster = provideCluster();
   if (cluster.missing === undefined) provideDeployTools();
-  return { cluster, helm: findHelm(), schema: findKubernetesSchema() };
+  return { cluster, node: provideNode(), helm: findHelm(), schema: findKubernetesSchema() };
 }
 
 /** A missing part skips its suites on a developer's machine; where CI=true it fails. */

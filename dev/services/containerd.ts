@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import type { ContainerdTools } from "../../scripts/parts.d.mts";
 import { Guard } from "./guard.ts";
+import { joinNetwork, podsNetwork } from "./node-network.ts";
+import type { NodeNetwork } from "./node-network.ts";
 import { ociImage } from "./oci-image.ts";
 import { Program } from "./program.ts";
 
@@ -22,27 +24,22 @@ const NAMESPACE = "k8s.io";
  * It, its shims and all containers are in a process and mount namespace of their own. That ends with this
  * process, however that ends, and everything in it goes at once.
  */
-export async function startContainerd(tools: ContainerdTools): Promise<OwnContainerd> {
+export async function startContainerd(
+  tools: ContainerdTools,
+  { plugins }: NodeOptions = {},
+): Promise<OwnContainerd> {
   const folder = await mkdtemp(join(tmpdir(), "art-containerd-"));
   const guard = new Guard(folder, "KILL");
   try {
     const holder = Program.start("unshare", {
-      args: [
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-        "sh",
-        "-c",
-        "echo ready; while sleep 0.2; do :; done",
-      ],
+      args: holderArguments(plugins !== undefined),
       detached: true,
       name: "unshare",
     });
     guard.watch(holder.child);
     await holder.says(/ready/);
-    const own = new OwnContainerd(folder, { tools, guard, holder });
+    const network = plugins === undefined ? undefined : joinNetwork(childOf(holder.pid));
+    const own = new OwnContainerd(folder, { tools, guard, holder, network, plugins });
     await own.prepare();
     await own.start();
     await own.loadImages();
@@ -53,11 +50,38 @@ export async function startContainerd(tools: ContainerdTools): Promise<OwnContai
   }
 }
 
+/** Of what keeps the namespaces; a whole node has a network, and folders of the machine, of its own. */
+function holderArguments(isNode: boolean): readonly string[] {
+  const namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+  const stay = "echo ready; while sleep 0.2; do :; done";
+  if (!isNode) return [...namespaces, "sh", "-c", stay];
+  return [...namespaces, "--net", "sh", "-e", "-c", KEEP_MACHINE + stay];
+}
+
+/** What else a whole node needs. */
+export interface NodeOptions {
+  /** The folder of the programs that give pods an address (CNI). With it the node has a network of its own. */
+  readonly plugins?: string;
+}
+
 interface Place {
   readonly tools: ContainerdTools;
   readonly guard: Guard;
   readonly holder: Program;
+  readonly network?: NodeNetwork | undefined;
+  readonly plugins?: string | undefined;
 }
+
+/** A kubelet writes these settings and folders, which are the whole machine's: it gets copies, and folders of its own. */
+const KEEP_MACHINE = `
+  mkdir -p /run/netns
+  for folder in /var/lib /var/log /run/netns; do mount -t tmpfs own $folder; done
+  for name in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes; do
+    copy=/var/log/$(basename $name)
+    cat /proc/sys/$name >$copy
+    mount --bind $copy /proc/sys/$name
+  done
+`;
 
 /** A containerd that runs, and what may happen to it. */
 export class OwnContainerd {
@@ -81,27 +105,38 @@ export class OwnContainerd {
     // The runtime `io.containerd.kata.v2` is the program of this name.
     await symlink(this.#place.tools.shim, join(bin, "containerd-shim-kata-v2"));
     await writeFile(this.#configFile, this.#config());
+    const { network } = this.#place;
+    await mkdir(join(this.#folder, "cni"));
+    if (network !== undefined) {
+      const given = podsNetwork(network, join(this.#folder, "addresses"));
+      await writeFile(join(this.#folder, "cni", "pods.conflist"), JSON.stringify(given));
+    }
+  }
+
+  /** The addresses of a whole node. */
+  get network(): NodeNetwork {
+    const { network } = this.#place;
+    if (network === undefined) throw new Error("this containerd has the network of the machine");
+    return network;
   }
 
   /** Starts it where it was before; its containers have gone on. Resolves when it serves pods. */
   async start(): Promise<void> {
     const { daemon } = this.#place.tools;
-    const program = this.#inside([daemon, "--config", this.#configFile], "containerd");
+    const program = this.run([daemon, "--config", this.#configFile], "containerd");
     this.#program = program;
     await program.says(/containerd successfully booted/);
   }
 
   /** Ends it as a crash does; containers go on. */
   async kill(): Promise<void> {
-    for (const pid of await this.#pidsOf(["--config", this.#configFile])) signal(pid, "SIGKILL");
+    await this.signal(["--config", this.#configFile], "SIGKILL");
     await this.#program?.ended;
   }
 
   /** Ends the shim of a sandbox, as the crash of its virtual machine would. */
   async killShim(sandboxId: string): Promise<void> {
-    const pids = await this.#pidsOf(["-id", sandboxId]);
-    if (pids.length === 0) throw new Error(`sandbox ${sandboxId} has no shim`);
-    for (const pid of pids) signal(pid, "SIGKILL");
+    await this.signal(["-id", sandboxId], "SIGKILL");
   }
 
   async loadImages(): Promise<void> {
@@ -113,15 +148,27 @@ export class OwnContainerd {
     for (const image of images) {
       const file = join(this.#folder, "image.tar");
       await writeFile(file, ociImage({ ...image, busybox }));
-      await this.ctr("image", "import", "--snapshotter", "native", file);
+      await this.loadImage(file);
     }
+  }
+
+  /** @param file an archive as `docker save` or `podman save` write it. */
+  async loadImage(file: string): Promise<void> {
+    await this.ctr("image", "import", "--snapshotter", "native", file);
+  }
+
+  /** Sends a signal to what runs in there with these words, one after the other, in its command line. */
+  async signal(words: readonly string[], name: NodeJS.Signals): Promise<void> {
+    const pids = await this.#pidsOf(words);
+    if (pids.length === 0) throw new Error(`nothing runs with ${words.join(" ")}`);
+    for (const pid of pids) kill(pid, name);
   }
 
   /** What its own command says. */
   async ctr(...args: readonly string[]): Promise<string> {
     const { ctr } = this.#place.tools;
     const line = [ctr, "--address", this.socket, "--namespace", NAMESPACE, ...args] as const;
-    return await this.#inside([...line], "ctr").output();
+    return await this.run([...line], "ctr").output();
   }
 
   async stop(): Promise<void> {
@@ -133,12 +180,13 @@ export class OwnContainerd {
     return join(this.#folder, "config.toml");
   }
 
-  #inside([file, ...args]: readonly string[], name: string): Program {
+  /** Starts a program beside it, with what it sees of files, processes and networks. */
+  run([file, ...args]: readonly string[], name: string): Program {
     const { holder, tools } = this.#place;
     const inner = childOf(holder.pid);
     const path = [join(this.#folder, "bin"), dirname(tools.runc), process.env["PATH"]];
     const program = Program.start("nsenter", {
-      args: ["--target", String(inner), "--mount", "--pid", file!, ...args],
+      args: ["--target", String(inner), "--mount", "--pid", "--net", file!, ...args],
       env: { PATH: path.join(delimiter) },
       detached: true,
       name,
@@ -175,6 +223,7 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
   stream_server_address = "127.0.0.1"
   [${cri}.cni]
     conf_dir = "${folder}/cni"
+    bin_dir = "${this.#place.plugins ?? ""}"
   [${cri}.containerd]
     snapshotter = "native"
     [${cri}.containerd.runtimes.runc]
@@ -191,7 +240,7 @@ function childOf(pid: number): number {
   return Number(child);
 }
 
-function signal(pid: number, name: NodeJS.Signals): void {
+function kill(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
   } catch {

@@ -21,12 +21,15 @@ export const NODE = "node-1";
  * Starts a Kubernetes API server of our own, with its store, and KWOK, on free ports. They end with this process, however
  * that ends. There is no scheduler and no controller: a pod says its node itself.
  */
-export async function startCluster(tools: ClusterTools): Promise<OwnCluster> {
+export async function startCluster(
+  tools: ClusterTools,
+  { address = "127.0.0.1", isForPods = false }: ClusterOptions = {},
+): Promise<OwnCluster> {
   const folder = await mkdtemp(join(tmpdir(), "art-cluster-"));
   const guard = new Guard(folder, "KILL");
   try {
     const ports = { store: await freePort(), peers: await freePort(), api: await freePort() };
-    const cluster = new OwnCluster(folder, { tools, guard, ports });
+    const cluster = new OwnCluster(folder, { tools, guard, ports, address, isForPods });
     await cluster.prepare();
     await cluster.start();
     await cluster.startNodes();
@@ -37,8 +40,17 @@ export async function startCluster(tools: ClusterTools): Promise<OwnCluster> {
   }
 }
 
+interface ClusterOptions {
+  /** Where the API server is. */
+  readonly address?: string;
+  /** Whether pods that really run may ask it: it is a Service, and they get the tokens of their accounts. */
+  readonly isForPods?: boolean;
+}
+
 interface Place {
   readonly tools: ClusterTools;
+  readonly address: string;
+  readonly isForPods: boolean;
   readonly guard: Guard;
   readonly ports: { readonly store: number; readonly peers: number; readonly api: number };
 }
@@ -54,7 +66,7 @@ export class OwnCluster {
   constructor(folder: string, place: Place) {
     this.folder = folder;
     this.#place = place;
-    this.server = new URL(`https://127.0.0.1:${place.ports.api}`);
+    this.server = new URL(`https://${place.address}:${place.ports.api}`);
   }
 
   /** Who vouches for the API server: PEM. */
@@ -64,6 +76,11 @@ export class OwnCluster {
 
   get authorityFile(): string {
     return this.#file("certs/apiserver.crt");
+  }
+
+  /** Of an administrator. */
+  get kubeconfigFile(): string {
+    return this.#file("admin.kubeconfig");
   }
 
   async api(): Promise<ClusterApi> {
@@ -83,6 +100,7 @@ export class OwnCluster {
     await writeFile(this.#file("tokens.csv"), `${this.#token},admin,1,"system:masters"\n`);
     await writeFile(this.#file("stages.yaml"), STAGES);
     await writeFile(this.#file("audit.yaml"), AUDIT_POLICY);
+    await writeFile(this.kubeconfigFile, this.#kubeconfig(), { mode: 0o600 });
     const subject = ["-subj", "/CN=art-clients", "-days", "2"];
     this.#openssl("req", "-x509", ...NEW_KEY, ...subject, "-keyout", "ca.key", "-out", "ca.crt");
   }
@@ -112,7 +130,7 @@ export class OwnCluster {
     const { store, peers } = this.#place.ports;
     const at = `http://127.0.0.1:${store}`;
     const peer = `http://127.0.0.1:${peers}`;
-    this.#run("etcd", [
+    this.run("etcd", [
       `--data-dir=${this.#file("etcd")}`,
       `--listen-client-urls=${at}`,
       `--advertise-client-urls=${at}`,
@@ -127,10 +145,10 @@ export class OwnCluster {
 
   /** Starts the API server where it was before; resolves when it serves. */
   async startServer(): Promise<void> {
-    const { ports } = this.#place;
-    this.#apiserver = this.#run("apiserver", [
+    const { ports, address, isForPods } = this.#place;
+    this.#apiserver = this.run("apiserver", [
       `--etcd-servers=http://127.0.0.1:${ports.store}`,
-      "--bind-address=127.0.0.1",
+      `--bind-address=${address}`,
       `--secure-port=${ports.api}`,
       `--cert-dir=${this.#file("certs")}`,
       `--token-auth-file=${this.#file("tokens.csv")}`,
@@ -142,8 +160,9 @@ export class OwnCluster {
       "--service-cluster-ip-range=10.96.0.0/24",
       // Nobody routes addresses of services here: it asks those behind a service itself.
       "--enable-aggregator-routing=true",
-      "--endpoint-reconciler-type=none",
-      "--disable-admission-plugins=ServiceAccount",
+      ...(isForPods
+        ? [`--advertise-address=${address}`]
+        : ["--endpoint-reconciler-type=none", "--disable-admission-plugins=ServiceAccount"]),
       "--profiling=false",
       `--audit-policy-file=${this.#file("audit.yaml")}`,
       `--audit-log-path=${this.#file("audit.log")}`,
@@ -165,15 +184,33 @@ export class OwnCluster {
 
   /** Starts KWOK, and makes its node. */
   async startNodes(): Promise<void> {
-    await writeFile(this.#file("admin.kubeconfig"), this.#kubeconfig(), { mode: 0o600 });
     const api = await this.api();
     const labels = { "kubernetes.io/hostname": NODE };
     await api.make("/api/v1/nodes", { metadata: { name: NODE, labels } });
-    this.#run("kwok", [
-      `--kubeconfig=${this.#file("admin.kubeconfig")}`,
+    this.run("kwok", [
+      `--kubeconfig=${this.kubeconfigFile}`,
       `--config=${this.#file("stages.yaml")}`,
-      "--manage-all-nodes=true",
+      `--manage-nodes-with-label-selector=kubernetes.io/hostname=${NODE}`,
       "--node-port=0",
+      "--node-lease-duration-seconds=8", // well within the patience of the controllers
+    ]);
+  }
+
+  /** Starts what makes pods of Deployments, takes them from nodes that are lost, and says which node they are for. */
+  startControllers(): void {
+    this.run("scheduler", [
+      `--kubeconfig=${this.kubeconfigFile}`,
+      "--leader-elect=false",
+      "--secure-port=0",
+    ]);
+    this.run("controllers", [
+      `--kubeconfig=${this.kubeconfigFile}`,
+      `--service-account-private-key-file=${this.#file("sa.key")}`,
+      `--root-ca-file=${this.authorityFile}`,
+      "--leader-elect=false",
+      "--secure-port=0",
+      "--node-monitor-period=1s",
+      "--node-monitor-grace-period=6s",
     ]);
   }
 
@@ -191,7 +228,8 @@ export class OwnCluster {
     return join(this.folder, name);
   }
 
-  #run(tool: "etcd" | "apiserver" | "kwok", args: readonly string[]): Program {
+  /** Starts one of the programs of a cluster; it ends with it. */
+  run(tool: Exclude<keyof ClusterTools, "missing" | "kubelet">, args: readonly string[]): Program {
     const { tools, guard } = this.#place;
     const program = Program.start(tools[tool], {
       args,

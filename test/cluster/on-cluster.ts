@@ -8,7 +8,7 @@ import { startCluster } from "./cluster.ts";
 import type { OwnCluster } from "./cluster.ts";
 
 // Loaded by its path: it is plain JavaScript.
-const { findCluster } = (await import(
+export const { findCluster } = (await import(
   pathToFileURL(join(packageRoot(), "scripts", "cluster-parts.mjs")).href
 )) as { readonly findCluster: () => ClusterTools | Missing };
 

@@ -4,7 +4,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { parse } from "yaml";
 import { packageRoot } from "../../src/service/package-root.ts";
-import { findHelm, plainObjects, renderChart } from "../deploy/objects.ts";
+import { findHelm, examplePod, plainObjects, renderChart } from "../deploy/objects.ts";
 import { Authority } from "../support/certificates.ts";
 import type { CertificateFiles } from "../support/certificates.ts";
 import { until } from "../support/until.ts";
@@ -39,7 +39,7 @@ const NAMESPACE = "agent-runtime";
 const PODS = "/api/v1/namespaces/agents/pods";
 const DRY_RUN = `${PODS}?dryRun=All`;
 const PLAIN = plainObjects();
-const EXAMPLE = PLAIN.find(({ kind }) => kind === "Pod")!;
+const EXAMPLE = examplePod();
 const INJECT = { "agentruntime.dev/inject": "true" };
 const ASKED = { ...INJECT, "agentruntime.dev/agent": "alice" };
 /** What the Pod Security Standard wants of each container of a pod that does not say it for all of them. */

@@ -39,11 +39,14 @@ export class Proxy extends EventEmitter<ProxyEvents> {
     this.#server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
   }
 
-  /** A proxy that listens: on a free port of 127.0.0.1, or on the unix socket at `listen.path`. */
-  static async open(target: Endpoint, listen?: { readonly path: string }): Promise<Proxy> {
+  /** A proxy that listens: on a free port of 127.0.0.1 or another host, or on the unix socket at `listen.path`. */
+  static async open(
+    target: Endpoint,
+    listen: { readonly path: string } | { readonly host: string } = { host: "127.0.0.1" },
+  ): Promise<Proxy> {
     const proxy = new Proxy(target);
-    if (listen) rmSync(listen.path, { force: true });
-    proxy.#server.listen(listen ?? { host: "127.0.0.1", port: 0 });
+    if ("path" in listen) rmSync(listen.path, { force: true });
+    proxy.#server.listen("path" in listen ? listen : { ...listen, port: 0 });
     await once(proxy.#server, "listening");
     return proxy;
   }
