@@ -297,7 +297,7 @@ async function describeMain(store: StateStore, config: Config): Promise<string> 
 }
 
 async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
-  const health = await readinessOf(parts.manager);
+  const trouble = await troubleOf(parts.manager);
   const servers = parts.home?.status() ?? [];
   return {
     name: "agent-runtime-state",
@@ -308,7 +308,9 @@ async function infoOf(parts: Parts, startedAt: number): Promise<JsonObject> {
     parts: {
       main: {
         runsOn: parts.runsOn,
-        health: health.ready ? "ok" : "unavailable",
+        ...(trouble === null
+          ? { health: "ok" }
+          : { health: "unavailable", reason: trouble.message }),
         ...(servers[0] === undefined ? {} : { restarts: servers[0].restarts }),
       },
       ...Object.fromEntries(
@@ -352,12 +354,18 @@ function infoOfServer({ state, restarts, reason }: ServerStatus, runsOn: string)
 }
 
 async function readinessOf(manager: StateManager): Promise<{ ready: boolean; main: string }> {
+  const trouble = await troubleOf(manager);
+  return { ready: trouble === null, main: trouble?.code ?? "ok" };
+}
+
+/** Why main does not answer; null: it does. */
+async function troubleOf(manager: StateManager): Promise<AgentRuntimeError | null> {
   try {
     await manager.describe();
-    return { ready: true, main: "ok" };
+    return null;
   } catch (error) {
-    const reason = error instanceof AgentRuntimeError ? error.code : "INTERNAL";
-    return { ready: false, main: reason };
+    if (error instanceof AgentRuntimeError) return error;
+    return new AgentRuntimeError("INTERNAL", String(error), { cause: error });
   }
 }
 

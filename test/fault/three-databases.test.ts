@@ -93,7 +93,10 @@ describe("three databases, of which one fails", () => {
     return load;
   }
 
-  async function healthOf({ url }: RunningService, part: "rollback" | "readonly"): Promise<Health> {
+  async function healthOf(
+    { url }: RunningService,
+    part: "main" | "rollback" | "readonly",
+  ): Promise<Health> {
     const response = await fetch(`${url}/v1/info`);
     const info = (await response.json()) as { parts: Record<string, Health> };
     return info.parts[part]!;
@@ -101,7 +104,7 @@ describe("three databases, of which one fails", () => {
 
   async function untilHealth(
     service: RunningService,
-    part: "rollback" | "readonly",
+    part: "main" | "rollback" | "readonly",
     is: (health: Health) => boolean,
   ): Promise<Health> {
     const told = async (): Promise<Health | null> => {
@@ -169,6 +172,7 @@ describe("three databases, of which one fails", () => {
       const load = write(clientOf(service));
       await trio.main.end("SIGKILL", () => ledger.more(SOME));
       await untilHealth(service, "rollback", isAway);
+      expect((await untilHealth(service, "main", isAway)).reason).toContain("cannot be reached");
       await trio.main.start();
       await ledger.more(SOME);
       await load.stop();
