@@ -38,6 +38,7 @@ test("what is appended stands behind the first =, and may be repeated", () => {
 
 test("what cannot be appended is refused", () => {
   expect(() => appendArgument("/messages")).toThrow("POINTER=JSON");
-  expect(() => appendArgument("/messages=hello")).toThrow("not JSON");
+  expect(() => appendArgument("/messages=hello")).toThrow("not valid JSON");
+  expect(() => appendArgument('/messages={"a":1,"a":2}')).toThrow('"a"');
   expect(() => appendArgument("/b=1", { path: "/a", items: [1] })).toThrow("same array");
 });

@@ -1,6 +1,9 @@
 import { InvalidArgumentError } from "commander";
+import { AgentRuntimeError } from "../state/errors.ts";
 import type { Json } from "../state/json.ts";
+import { parseJsonText } from "../state/json-text.ts";
 import { quote } from "../state/quote.ts";
+import { JSON_LIMITS } from "./read-input.ts";
 
 const MAX_BIGINT = 2n ** 63n - 1n;
 
@@ -44,9 +47,12 @@ export function appendArgument(text: string, before?: AppendArgument): AppendArg
 /** JSON typed as an argument. */
 export function jsonArgument(text: string): Json {
   try {
-    return JSON.parse(text) as Json;
-  } catch {
-    throw new InvalidArgumentError(`${quote(text)} is not JSON; texts stand in double quotes.`);
+    return parseJsonText(text, JSON_LIMITS);
+  } catch (error) {
+    if (!(error instanceof AgentRuntimeError)) throw error;
+    throw new InvalidArgumentError(
+      `${quote(text)}: ${error.message}; texts stand in double quotes.`,
+    );
   }
 }
 

@@ -4,6 +4,9 @@ import { resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { createGunzip, gunzip } from "node:zlib";
+import { AgentRuntimeError } from "../state/errors.ts";
+import type { DataLimits } from "../state/json-check.ts";
+import { parseJsonText } from "../state/json-text.ts";
 import type { Json } from "../state/json.ts";
 import { quote } from "../state/quote.ts";
 import { CommandFailed, UsageError } from "./failure.ts";
@@ -11,6 +14,9 @@ import type { Terminal } from "./terminal.ts";
 
 /** One document is at most 64 MiB in any configuration; a line holds one, and a little around it. */
 export const MAX_LINE_BYTES = 65 * 1024 * 1024;
+
+/** What a parser would bend in silence is refused here; how large a document may be, the service knows. */
+export const JSON_LIMITS: DataLimits = { dataBytes: MAX_LINE_BYTES, dataDepth: 1_000 };
 
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
 const GZIP_MAGIC = Buffer.from([0x1f, 0x8b]);
@@ -23,10 +29,10 @@ export async function readJson(
 ): Promise<Json> {
   const { text, where } = await readArgument(argument, option, terminal);
   try {
-    return JSON.parse(text) as Json;
+    return parseJsonText(text, JSON_LIMITS);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`${where} is not JSON: ${why}`, { cause: error });
+    if (!(error instanceof AgentRuntimeError)) throw error;
+    throw new UsageError(`${where}: ${error.message}`, { cause: error });
   }
 }
 

@@ -1,5 +1,7 @@
 import { afterTime } from "../service/after-time.ts";
+import { callFault } from "../service/deadline.ts";
 import { networkFailure } from "../service/network-error.ts";
+import { onAbort } from "../service/on-abort.ts";
 import { AgentRuntimeError, ERROR_STATUS } from "../state/errors.ts";
 import type { ErrorCode, ErrorFacts } from "../state/errors.ts";
 import { checkNamespace } from "../state/identifiers.ts";
@@ -203,17 +205,20 @@ class CallLimit {
   readonly #controller = new AbortController();
   readonly #caller: AbortSignal | undefined;
   readonly #callOff: () => void;
+  readonly #unhear: () => void;
   readonly #timeoutMs: number;
   readonly #onAbort = () => this.#controller.abort();
   readonly #sent: boolean;
 
   constructor(call: CallOptions, defaultTimeoutMs: number) {
+    const fault = callFault(call);
+    if (fault !== undefined) throw fault;
     this.#timeoutMs = call.timeoutMs ?? defaultTimeoutMs;
     this.#callOff = afterTime(this.#timeoutMs, this.#onAbort);
     this.#caller = call.signal;
     this.#sent = call.signal?.aborted !== true;
     if (!this.#sent) this.#controller.abort();
-    call.signal?.addEventListener("abort", this.#onAbort, { once: true });
+    this.#unhear = onAbort(call.signal, this.#onAbort);
   }
 
   get signal(): AbortSignal {
@@ -231,6 +236,6 @@ class CallLimit {
 
   release(): void {
     this.#callOff();
-    this.#caller?.removeEventListener("abort", this.#onAbort);
+    this.#unhear();
   }
 }

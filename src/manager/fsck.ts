@@ -12,6 +12,7 @@ import { quote } from "../state/quote.ts";
 import type { Directory } from "./directory.ts";
 import type { Limits } from "./limits.ts";
 import { memoryCopyOf } from "./memory-copy.ts";
+import { scopeNotFound } from "./roll-back-refusal.ts";
 import type { StateCache } from "./state-cache.ts";
 
 /** How long a replica is not read that was found to differ, where no sweep says so anew. */
@@ -27,7 +28,7 @@ export interface FsckSettings {
 }
 
 interface FsckParts {
-  readonly store: Pick<StateStore, "fsck" | "replica">;
+  readonly store: Pick<StateStore, "fsck" | "replica" | "scope">;
   readonly cache: StateCache;
   readonly directory: Directory;
   readonly limits: Limits;
@@ -87,7 +88,9 @@ export class Fsck {
         { field: "checks" },
       );
     }
-    return this.#detector.run(options);
+    const report = await this.#detector.run(options);
+    if (report.checked === 0 && report.findings.length === 0) await this.#checkThatThereIs(options);
+    return report;
   }
 
   async findings(options: FindingsOptions): Promise<Findings> {
@@ -102,6 +105,13 @@ export class Fsck {
     });
     const { runs } = this.#detector;
     return items.length < limit ? { items, runs } : { items, runs, next: String(items.at(-1)!.no) };
+  }
+
+  /** Asked last: a scope that main has lost, and a copy has not, is a finding. */
+  async #checkThatThereIs({ scope, namespace = "default" }: FsckOptions): Promise<void> {
+    if (scope === undefined || (await this.#parts.store.scope({ namespace, scope })) !== null)
+      return;
+    throw scopeNotFound(namespace, scope);
   }
 
   #limitOf(limit = Math.min(DEFAULT_PAGE, this.#parts.limits.pageItems)): number {

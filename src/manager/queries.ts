@@ -7,6 +7,7 @@ import {
   checkPhase,
   checkScope,
   checkType,
+  parseVersion,
 } from "../state/identifiers.ts";
 import { withDeadline } from "../service/deadline.ts";
 import { isFull } from "../state/page.ts";
@@ -34,6 +35,7 @@ import type {
 } from "../state/state.ts";
 import type { Limits } from "./limits.ts";
 import type { CopyReader } from "./roll-back.ts";
+import { CONSISTENCIES } from "./reader.ts";
 import type { Reader } from "./reader.ts";
 import { scopeNotFound } from "./roll-back-refusal.ts";
 import { isExpired, stateFrom } from "./state-cache.ts";
@@ -90,7 +92,9 @@ export class Queries {
     answer: (read: ReadState) => Answer,
   ): Promise<Answer> {
     const { namespace } = this.#keyOf(id, options.namespace);
-    const { consistency = "session", minVersion = 0n, version } = options;
+    const { consistency } = needOf(options);
+    const { minVersion = 0n } = options;
+    const version = versionIn(options.version);
     if (version !== undefined) {
       const key = { namespace, id };
       const need = { consistency, session: [{ ...key, version: minVersion }] };
@@ -106,7 +110,11 @@ export class Queries {
     const key = this.#keyOf(id, options.namespace);
     const limit = pageLimit(this.#limits.pageItems, options.limit);
     const need = needOf(options);
-    const items = await this.#store.history(key, { before: options.before ?? null, limit }, need);
+    const items = await this.#store.history(
+      key,
+      { before: versionIn(options.before) ?? null, limit },
+      need,
+    );
     if (items.length === 0 && (await this.#now(key, need)) === null) throw notFound(key);
     return page(items, limit, (last) => last.version.toString());
   }
@@ -114,8 +122,8 @@ export class Queries {
   async diff(id: string, options: DiffOptions): Promise<Diff> {
     const key = this.#keyOf(id, options.namespace);
     const need = needOf(options);
-    const to = options.to ?? (await this.#newest(key, need));
-    const from = options.from ?? to - 1n;
+    const to = versionIn(options.to) ?? (await this.#newest(key, need));
+    const from = versionIn(options.from) ?? to - 1n;
     const [before, after] = await Promise.all([
       this.#dataAt(key, from, need),
       this.#dataAt(key, to, need),
@@ -225,7 +233,18 @@ export class Queries {
 }
 
 function needOf({ consistency = "session", session = [] }: FreshnessOptions): ReadNeed {
+  if (!CONSISTENCIES.includes(consistency)) {
+    throw new AgentRuntimeError(
+      "INVALID_REQUEST",
+      `"consistency" must be one of ${CONSISTENCIES.join(", ")}`,
+      { field: "consistency" },
+    );
+  }
   return { consistency, session };
+}
+
+function versionIn(version: Version | undefined): Version | undefined {
+  return version === undefined ? undefined : parseVersion(version, "INVALID_VERSION");
 }
 
 function living(key: StateKey, stored: StoredState | null, atVersion = false): State {

@@ -15,7 +15,7 @@ interface Wanted {
 /** Keys in one query. */
 const READ_LIMIT = 100;
 
-const CONSISTENCIES = ["strong", "session", "eventual"] as const;
+export const CONSISTENCIES = ["strong", "session", "eventual"] as const;
 
 /** What is asked for in one turn, by the name of the state and the version that it is wanted at. */
 type Gathering = Readonly<Record<Consistency, Map<string, Wanted>>>;

@@ -68,22 +68,23 @@ test("who may go nowhere from here, or begins wrongly, is told so", () => {
   expect(message(null)).toContain('may not begin in phase "working"; it may be submitted, ready');
 });
 
+const current: StoredState = {
+  namespace: "default",
+  id: "a",
+  type: "task",
+  scope: "theirs",
+  version: 7n,
+  step: 9n,
+  phase: "submitted",
+  digest: "d",
+  createdAt: new Date(0),
+  updatedAt: new Date(1_000),
+  expiresAt: null,
+  deleted: false,
+  text: '{"x":1}',
+};
+
 test("a conflict carries the state as it is, and what the refused write would have changed", () => {
-  const current: StoredState = {
-    namespace: "default",
-    id: "a",
-    type: "task",
-    scope: "theirs",
-    version: 7n,
-    step: 9n,
-    phase: "submitted",
-    digest: "d",
-    createdAt: new Date(0),
-    updatedAt: new Date(1_000),
-    expiresAt: null,
-    deleted: false,
-    text: '{"x":1}',
-  };
   const { facts } = refusal(unit, 0, row("VERSION_CONFLICT"), current);
   expect(facts.current).toMatchObject({
     id: "a",
@@ -93,6 +94,15 @@ test("a conflict carries the state as it is, and what the refused write would ha
     updatedAt: "1970-01-01T00:00:01.000Z",
   });
   expect(facts.diff).toEqual([{ op: "replace", path: "/x", value: 2 }]);
+});
+
+test("what has expired and was not deleted yet is not said to be there for long", () => {
+  const expired = { ...current, expiresAt: new Date(Date.now() - 1) };
+  expect(refusal(unit, 0, row("ALREADY_EXISTS"), expired).message).toMatch(
+    /^"a" has expired.*again/,
+  );
+  const later = { ...current, expiresAt: new Date(Date.now() + 60_000) };
+  expect(refusal(unit, 0, row("ALREADY_EXISTS"), later).message).toContain("exists already");
 });
 
 test("the state is only looked up where it helps", () => {

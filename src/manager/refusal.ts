@@ -9,6 +9,7 @@ import { nextPhases, phaseAdvice } from "../state/lifecycle.ts";
 import type { ChangeRow, PreparedChange, PreparedUnit, StoredState } from "../state/ports.ts";
 import { quote } from "../state/quote.ts";
 import type { PatchOperation } from "../state/state.ts";
+import { isExpired } from "./state-cache.ts";
 
 /** Codes after which the caller wants to see the state as it is. */
 const WITH_CURRENT = new Set([
@@ -32,18 +33,27 @@ export function refusal(
 ): AgentRuntimeError {
   const change = unit.changes[index]!;
   const code = row.code as ErrorCode;
-  return new AgentRuntimeError(code, sentence(unit, change, row), {
+  return new AgentRuntimeError(code, sentence(unit, { change, row, current }), {
     mayHaveHappened: false,
     ...factsOf(change, current),
   });
 }
 
-function sentence(unit: PreparedUnit, change: PreparedChange, row: ChangeRow): string {
+interface Refused {
+  readonly change: PreparedChange;
+  readonly row: ChangeRow;
+  readonly current: StoredState | null;
+}
+
+function sentence(unit: PreparedUnit, { change, row, current }: Refused): string {
   const id = quote(change.id);
   switch (row.code ?? "") {
     case "VERSION_CONFLICT":
       return `${id} is at version ${row.version}, not ${change.expectedVersion}. Read it, decide again, write again.`;
     case "ALREADY_EXISTS":
+      if (current !== null && isExpired(current)) {
+        return `${id} has expired and is about to be deleted, after which it can be created again. Try again in a moment, or leave the condition out to replace it.`;
+      }
       return `${id} exists already, at version ${row.version}. Leave the condition out to replace it.`;
     case "STATE_NOT_FOUND":
       return `There is no state ${id} in namespace ${quote(unit.namespace)}. Create it with an update first.`;

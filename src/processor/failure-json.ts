@@ -6,6 +6,15 @@ const MESSAGE_CHARACTERS = 2_000;
 
 /** What a handler threw, as the error of its task: without its stack, which says more than readers may know. */
 export function failureJson(thrown: unknown): JsonObject {
+  try {
+    return readFailure(thrown);
+  } catch {
+    // A getter that throws, a proxy that was revoked: the task has failed all the same.
+    return { message: "the handler threw what cannot be read" };
+  }
+}
+
+function readFailure(thrown: unknown): JsonObject {
   if (!(thrown instanceof Error)) return { message: messageOf(thrown) };
   const { code } = thrown as { readonly code?: unknown };
   return {

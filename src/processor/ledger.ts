@@ -16,12 +16,17 @@ export class Ledger {
   }
 
   /** How an effect stands, which begins where nobody began it. */
-  begin(key: string, options: { readonly again?: boolean } = {}): Promise<EffectState> {
+  async begin(key: string, options: { readonly again?: boolean } = {}): Promise<EffectState> {
+    if (typeof key !== "string") {
+      throw new AgentRuntimeError("INVALID_REQUEST", "the key of an effect is text", {
+        field: "key",
+      });
+    }
     if (key.startsWith(OWN)) {
       const why = `the key of an effect may not begin with "${OWN}"; what runs note for themselves does`;
       throw new AgentRuntimeError("INVALID_REQUEST", why, { field: "key" });
     }
-    return this.#effect({ key, ...options });
+    return await this.#effect({ key, ...options });
   }
 
   async record(key: string, receipt: Json): Promise<Json> {

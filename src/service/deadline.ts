@@ -2,6 +2,7 @@ import { AgentRuntimeError } from "../state/errors.ts";
 import type { ErrorFacts } from "../state/errors.ts";
 import type { CallOptions } from "../state/request.ts";
 import { afterTime } from "./after-time.ts";
+import { onAbort } from "./on-abort.ts";
 
 export interface Deadline extends CallOptions {
   /** What the caller waits for, as a message should name it: "The write". */
@@ -9,9 +10,6 @@ export interface Deadline extends CallOptions {
   /** Asked when the caller stops waiting: whether the work may be, or become, done all the same. */
   readonly mayHaveHappened?: () => boolean;
 }
-
-/** Node waits 1 ms where a timer is asked for more than this. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * What `run` answers, unless the caller's signal or time-out comes first.
@@ -27,28 +25,38 @@ export function withDeadline<T>(
   run: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const { signal, timeoutMs } = deadline;
+  const fault = callFault(deadline);
+  if (fault !== undefined) return Promise.reject(fault);
   if (signal?.aborted === true) return Promise.reject(canceled(deadline, false));
   const controller = new AbortController();
   return new Promise<T>((resolve, reject) => {
     const callOff =
-      timeoutMs === undefined
-        ? undefined
-        : afterTime(Math.min(timeoutMs, MAX_TIMER_MS), () => giveUp(timedOut(deadline)));
-    const onAbort = (): void => giveUp(canceled(deadline, deadline.mayHaveHappened?.()));
+      timeoutMs === undefined ? undefined : afterTime(timeoutMs, () => giveUp(timedOut(deadline)));
+    const unhear = onAbort(signal, () => giveUp(canceled(deadline, deadline.mayHaveHappened?.())));
     const release = (): void => {
       callOff?.();
-      signal?.removeEventListener("abort", onAbort);
+      unhear();
     };
     const giveUp = (error: AgentRuntimeError): void => {
       release();
       reject(error);
       controller.abort(error);
     };
-    signal?.addEventListener("abort", onAbort, { once: true });
     // Also where it throws before its first await, the timer must not be left behind.
     const work = async (): Promise<T> => run(controller.signal);
     work().then(resolve, reject).finally(release);
   });
+}
+
+/** What is wrong with how a call is to end: a time-out that is no number would be over at once. */
+export function callFault({ signal, timeoutMs }: CallOptions): AgentRuntimeError | undefined {
+  const wrong = (field: string, must: string): AgentRuntimeError =>
+    new AgentRuntimeError("INVALID_REQUEST", `"${field}" must be ${must}`, { field });
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    return wrong("signal", "an AbortSignal");
+  if (timeoutMs === undefined || (typeof timeoutMs === "number" && timeoutMs >= 0))
+    return undefined;
+  return wrong("timeoutMs", "a number of milliseconds, 0 or more");
 }
 
 function canceled(deadline: Deadline, mayHaveHappened: boolean | undefined): AgentRuntimeError {

@@ -21,7 +21,7 @@ export function countIn(
   code: "INVALID_VERSION" | "INVALID_STEP",
 ): bigint | undefined {
   const value = given[field];
-  return value === undefined ? undefined : parseVersion(value, code);
+  return value === undefined ? undefined : parseVersion(value, code, field);
 }
 
 /** How many items a page may have; the state manager knows the most there can be. */

@@ -139,4 +139,10 @@ test("a version is decimal text or a bigint from 0 to 2^63-1", () => {
       expect.objectContaining({ code: "INVALID_STEP" }),
     );
   }
+  expect(() => parseVersion(7, "INVALID_VERSION", "epoch")).toThrow(
+    expect.objectContaining({
+      message: expect.stringMatching(/^"epoch" must .* not the number 7$/),
+      facts: { field: "epoch" },
+    }),
+  );
 });

@@ -98,15 +98,21 @@ export function checkIdempotencyKey(key: unknown): string {
  * A version or step, 0 to 2^63-1, of its decimal text or of a bigint. Numbers are refused: they
  * lose digits beyond 2^53.
  */
-export function parseVersion(version: unknown, code: "INVALID_VERSION" | "INVALID_STEP"): bigint {
+export function parseVersion(
+  version: unknown,
+  code: "INVALID_VERSION" | "INVALID_STEP",
+  field?: string,
+): bigint {
   const isText = typeof version === "string" && DECIMAL.test(version);
   const value = isText ? BigInt(version) : version;
   if (typeof value === "bigint" && value >= 0n && value <= MAX_VERSION) return value;
   const what = code === "INVALID_STEP" ? "a step" : "a version";
-  throw new AgentRuntimeError(
-    code,
-    `${shown(version)} is not ${what}: give decimal digits as text, "0" to "${MAX_VERSION}"`,
-  );
+  const digits = `decimal digits as text, "0" to "${MAX_VERSION}"`;
+  if (field === undefined) {
+    throw new AgentRuntimeError(code, `${shown(version)} is not ${what}: give ${digits}`);
+  }
+  const message = `${quote(field)} must be ${digits}, not ${shown(version)}`;
+  throw new AgentRuntimeError(code, message, { field });
 }
 
 function isOrdinaryKey(key: unknown, maxLength: number): key is string {

@@ -87,9 +87,16 @@ test("a getter or toJSON that throws is a refusal with its cause", () => {
       throw fault;
     },
   };
-  expect(() => serializeData(value, limits)).toThrow(
-    expect.objectContaining({ code: "INVALID_DATA", cause: fault }),
-  );
+  const plain = {
+    get row() {
+      throw fault;
+    },
+  };
+  for (const each of [value, plain]) {
+    expect(() => serializeData(each, limits)).toThrow(
+      expect.objectContaining({ code: "INVALID_DATA", cause: fault }),
+    );
+  }
 });
 
 test("the limit of bytes counts UTF-8, and holds to the byte", () => {

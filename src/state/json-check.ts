@@ -26,7 +26,7 @@ export interface DataLimits {
 export function serializeData(value: unknown, limits: DataLimits): string {
   // Looked at before it is written: a value that shares its parts a billion times over is small in
   // memory and endless as text.
-  if (!isPlain(value, limits)) checkData(value, limits);
+  if (!guarded(() => isPlain(value, limits))) checkData(value, limits);
   const text = guarded(() => JSON.stringify(value));
   // JSON.stringify escapes NUL and lone surrogates, and few documents hold such an escape at all.
   if (text.includes("\\u") || text.includes("__proto__")) checkData(value, limits);

@@ -12,6 +12,9 @@ const MAX_TOKENS = 1_000;
  */
 export function parsePointer(pointer: string): string[] {
   if (pointer === "") return [];
+  if (typeof pointer !== "string") {
+    throw new AgentRuntimeError("INVALID_PATCH", "a path is a JSON Pointer, which is text");
+  }
   if (!pointer.startsWith("/")) {
     throw badPointer(pointer, `it starts with "/", or is "" for the whole document`);
   }

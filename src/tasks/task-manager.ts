@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemClock } from "../service/clock.ts";
 import { withDeadline } from "../service/deadline.ts";
+import { onAbort } from "../service/on-abort.ts";
 import type { Bell } from "../state/bell.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { wholeNumber } from "../state/fields.ts";
@@ -149,12 +150,12 @@ export class TaskManager implements TaskFace {
     return this.#report(id, "complete", { given: report, body: report.result ?? null });
   }
 
-  fail(id: string, report: FailReport): Promise<Reported> {
-    return this.#report(id, "fail", { given: report, body: failBody(report) });
+  async fail(id: string, report: FailReport): Promise<Reported> {
+    return await this.#report(id, "fail", { given: report, body: failBody(report) });
   }
 
-  reject(id: string, report: FailReport): Promise<Reported> {
-    return this.#report(id, "reject", { given: report, body: failBody(report) });
+  async reject(id: string, report: FailReport): Promise<Reported> {
+    return await this.#report(id, "reject", { given: report, body: failBody(report) });
   }
 
   suspend(id: string, report: HolderReport): Promise<Reported> {
@@ -165,8 +166,8 @@ export class TaskManager implements TaskFace {
     return this.#report(id, "release", { given: report });
   }
 
-  wait(id: string, report: WaitReport): Promise<Reported> {
-    return this.#report(id, "wait", { given: report, body: waitBody(report.wait) });
+  async wait(id: string, report: WaitReport): Promise<Reported> {
+    return await this.#report(id, "wait", { given: report, body: waitBody(report.wait) });
   }
 
   async effect(id: string, report: EffectReport): Promise<EffectState> {
@@ -331,11 +332,10 @@ export class TaskManager implements TaskFace {
     { ms, signal }: { readonly ms: number; readonly signal?: AbortSignal },
   ): Promise<void> {
     const over = new AbortController();
-    const abort = (): void => over.abort();
-    signal?.addEventListener("abort", abort, { once: true });
+    const unhear = onAbort(signal, () => over.abort());
     const rested = sleep(ms, undefined, { signal: over.signal, ref: true }).catch(() => undefined);
     await Promise.race([woken, rested]);
-    signal?.removeEventListener("abort", abort);
+    unhear();
     over.abort();
   }
 }

@@ -172,6 +172,8 @@ test("fsck says which checks ran, and ends with 0 where all is well", async () =
     ],
   });
   expect(await service.run(["fsck", "--checks", "C99"])).toMatchObject({ code: 2 });
+  const unknown = await service.run(["fsck", "nobody-wrote-here"]);
+  expect(unknown).toMatchObject({ code: 4, stderr: expect.stringContaining("no scope") });
 });
 
 test("a pod is shown by its uid, or by its agent, with what was told of it", async () => {

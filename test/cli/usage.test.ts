@@ -74,10 +74,11 @@ test.each<[string[], string]>([
   [["state", "set", "a"], "--data, --merge, --append or --phase"],
   [["state", "set", "a", "--data", "1"], "--data needs --type"],
   [["state", "set", "a", "--type", "note"], "--type is only for --data"],
-  [["state", "set", "a", "--type", "note", "--data", "{"], "--data is not JSON"],
-  [["state", "set", "a", "--merge", "{"], "--merge is not JSON"],
-  [["state", "push", "a", "--input", "{"], "--input is not JSON"],
-  [["state", "push", "a", "--deadline", "1"], "--deadline is a time like"],
+  [["state", "set", "a", "--type", "note", "--data", "{"], "--data: the text is not valid JSON"],
+  [["state", "set", "a", "--type", "x", "--data", '{"k":1,"k":2}'], "line 1, column 8"],
+  [["state", "set", "a", "--merge", '{"n":9007199254740993}'], "--merge: "],
+  [["state", "push", "a", "--input", "{"], "--input: the text is not valid JSON"],
+  [["state", "push", "a", "--deadline", "1"], "--deadline takes a time like"],
   [["state", "set", "a", "--type", "note", "--data", "@missing.json"], "no such file"],
   [["state", "set", "a", "--type", "note", "--data", "@."], "is a folder"],
   [["state", "set", "a", "--merge", "{}", "--data", "{}"], "cannot be used with"],
@@ -117,7 +118,7 @@ test("standard input that is not JSON is refused before anything is sent", async
   const args = ["state", "set", "a", "--type", "note", "--data", "-", ...nowhere];
   const { code, stderr } = await run(args, { input: "{" });
   expect(code).toBe(2);
-  expect(stderr).toContain("standard input is not JSON");
+  expect(stderr).toContain("standard input: the text is not valid JSON");
 });
 
 test("every fault of a configuration is told at once", async () => {

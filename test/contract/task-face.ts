@@ -216,6 +216,8 @@ export function taskFaceContract(name: string, open: () => Promise<OpenedFace>):
           face.answer(id, { data: 1 }),
           face.claim({ ...me, limit: 0 }),
           face.claim({ worker: "", incarnation: "1" }),
+          face.fail(id, { epoch: 1n } as never),
+          face.wait(id, { epoch: 1n } as never),
         ].map(async (call) => (await refusalOf(call)).code),
       );
       expect(codes).toEqual([
@@ -228,6 +230,8 @@ export function taskFaceContract(name: string, open: () => Promise<OpenedFace>):
         "TASK_NOT_FOUND",
         "EPOCH_FENCED",
         "ILLEGAL_TRANSITION",
+        "INVALID_REQUEST",
+        "INVALID_REQUEST",
         "INVALID_REQUEST",
         "INVALID_REQUEST",
       ]);

@@ -130,6 +130,36 @@ const optionRows: readonly Row[] = [
   ["an append to what is no array", "INVALID_PATCH", (face, id) => face.appendState(id, "/n", [1])],
   ["an append to nothing", "INVALID_PATCH", (face, id) => face.appendState(id, "/none", [1])],
   [
+    "an append to a path that is no text",
+    "INVALID_PATCH",
+    (face, id) => face.appendState(id, 7 as never, [1]),
+  ],
+  [
+    "a version that is none",
+    "INVALID_VERSION",
+    (face, id) => face.diff(id, { from: "x" as never }),
+  ],
+  [
+    "a page before none",
+    "INVALID_VERSION",
+    (face, id) => face.history(id, { before: "" as never }),
+  ],
+  [
+    "a consistency that is none",
+    "INVALID_REQUEST",
+    (face, id) => face.diff(id, { consistency: "some" as never }),
+  ],
+  [
+    "a time-out that is no number",
+    "INVALID_REQUEST",
+    (face, id) => face.mergeState(id, { n: 9 }, { timeoutMs: Number.NaN }),
+  ],
+  [
+    "a signal that is none",
+    "INVALID_REQUEST",
+    (face, id) => face.mergeState(id, { n: 9 }, { signal: {} as never }),
+  ],
+  [
     "a call that was taken back before it began",
     "CANCELED",
     (face, id) => face.mergeState(id, { n: 9 }, { signal: AbortSignal.abort() }),
