@@ -7,6 +7,7 @@ import type { ErrorCode, ErrorFacts } from "../state/errors.ts";
 import { checkNamespace } from "../state/identifiers.ts";
 import type { Json, JsonObject } from "../state/json.ts";
 import type { CallOptions } from "../state/request.ts";
+import { parseTraceparent } from "../state/traceparent.ts";
 
 /** One call to the service, before it is sent. */
 export interface Call extends CallOptions {
@@ -70,7 +71,10 @@ export class Transport {
     if (call.namespace !== undefined) {
       headers["agent-namespace"] = checkNamespace(call.namespace);
     }
-    if (call.traceparent !== undefined) headers["traceparent"] = call.traceparent;
+    const { traceparent } = call;
+    // One that is none is as good as none, and may not even be a header.
+    if (traceparent !== undefined && parseTraceparent(traceparent) !== null)
+      headers["traceparent"] = traceparent;
     if (call.body !== undefined) headers["content-type"] = call.mediaType ?? "application/json";
     return await this.#fetch(this.#base + call.path, {
       method: call.method,

@@ -3,7 +3,7 @@ import { AgentRuntimeError } from "../state/errors.ts";
 import type { Json } from "../state/json.ts";
 import type { FailReport, PushRequest } from "../state/task-face.ts";
 import type { Task } from "../state/task.ts";
-import { ChildFailed } from "./interruption.ts";
+import { ChildFailed, RunInterrupted } from "./interruption.ts";
 import type { Hold } from "./hold.ts";
 import { Ledger } from "./ledger.ts";
 
@@ -72,30 +72,32 @@ export class Run {
    * @throws {RunInterrupted} something newer arrived: the task resumes from here after it.
    */
   checkpoint(resumePoint?: Json): Promise<void> {
-    return this.#hold.checkpoint(resumePoint);
+    return letPass(() => this.#hold.checkpoint(resumePoint));
   }
 
   /** Pushes a child, or returns the one that an earlier run pushed. It may run at once, beside this task. */
-  async push(key: string, { stack, ...request }: ChildRequest = {}): Promise<Task> {
-    const { task, tasks, where } = this.#hold;
-    this.#hold.check();
-    const id = childId(task, key);
-    try {
-      return await this.#hold.do(() =>
-        tasks.push(stack ?? task.stack, {
-          ...request,
-          ...where,
-          id,
-          parent: task.id,
-          parentEpoch: task.epoch,
-        }),
-      );
-    } catch (error) {
-      if (!(error instanceof AgentRuntimeError) || error.code !== "ALREADY_EXISTS") throw error;
-      const there = await this.#hold.do(() => tasks.get(id, where));
-      if (there.parent !== task.id) throw error;
-      return there;
-    }
+  push(key: string, { stack, ...request }: ChildRequest = {}): Promise<Task> {
+    return letPass(async () => {
+      const { task, tasks, where } = this.#hold;
+      this.#hold.check();
+      const id = childId(task, key);
+      try {
+        return await this.#hold.do(() =>
+          tasks.push(stack ?? task.stack, {
+            ...request,
+            ...where,
+            id,
+            parent: task.id,
+            parentEpoch: task.epoch,
+          }),
+        );
+      } catch (error) {
+        if (!(error instanceof AgentRuntimeError) || error.code !== "ALREADY_EXISTS") throw error;
+        const there = await this.#hold.do(() => tasks.get(id, where));
+        if (there.parent !== task.id) throw error;
+        return there;
+      }
+    });
   }
 
   /**
@@ -104,17 +106,19 @@ export class Run {
    *
    * @throws {ChildFailed} it failed, or was canceled or rejected.
    */
-  async child(key: string, request: ChildRequest = {}): Promise<Json> {
-    const { task, tasks, where } = this.#hold;
-    const id = childId(task, key);
-    const end = task.results.find((result) => result.from === "task" && result.id === id);
-    if (end?.from === "task") {
-      const told = end.isLarge === true ? await this.#hold.do(() => tasks.get(id, where)) : end;
-      if (end.phase === "completed") return told.result ?? null;
-      throw new ChildFailed(told);
-    }
-    await this.push(key, request);
-    return await this.#hold.wait({ for: "child", children: [id] });
+  child(key: string, request: ChildRequest = {}): Promise<Json> {
+    return letPass(async () => {
+      const { task, tasks, where } = this.#hold;
+      const id = childId(task, key);
+      const end = task.results.find((result) => result.from === "task" && result.id === id);
+      if (end?.from === "task") {
+        const told = end.isLarge === true ? await this.#hold.do(() => tasks.get(id, where)) : end;
+        if (end.phase === "completed") return told.result ?? null;
+        throw new ChildFailed(told);
+      }
+      await this.push(key, request);
+      return await this.#hold.wait({ for: "child", children: [id] });
+    });
   }
 
   /**
@@ -122,31 +126,35 @@ export class Run {
    *
    * @throws {AgentRuntimeError} EFFECT_IN_DOUBT, see `options.inDoubt`. If `act` throws, the effect is in doubt.
    */
-  async effect<Receipt extends Json | undefined | void>(
+  effect<Receipt extends Json | undefined | void>(
     key: string,
     act: (context: EffectContext) => Promise<Receipt> | Receipt,
     { inDoubt = "fail" }: EffectOptions = {},
   ): Promise<Receipt> {
-    const known = await this.#ledger.begin(key);
-    if (known.standing === "done") return known.receipt as Receipt;
-    if (known.standing === "in_doubt") {
-      const found = typeof inDoubt === "function" ? await inDoubt() : undefined;
-      if (found !== undefined) return (await this.#ledger.record(key, found)) as Receipt;
-      if (inDoubt === "fail") throw doubt(this.#hold.task.id, key);
-      await this.#ledger.begin(key, { again: true });
-    }
-    this.#hold.check();
-    const idempotencyKey = `${this.#hold.task.id}/${key}`;
-    const receipt = await act({ idempotencyKey, signal: this.signal });
-    return (await this.#ledger.record(key, receipt ?? null)) as Receipt;
+    return letPass(async () => {
+      const known = await this.#ledger.begin(key);
+      if (known.standing === "done") return known.receipt as Receipt;
+      if (known.standing === "in_doubt") {
+        const found = typeof inDoubt === "function" ? await inDoubt() : undefined;
+        if (found !== undefined) return (await this.#ledger.record(key, found)) as Receipt;
+        if (inDoubt === "fail") throw doubt(this.#hold.task.id, key);
+        await this.#ledger.begin(key, { again: true });
+      }
+      this.#hold.check();
+      const idempotencyKey = `${this.#hold.task.id}/${key}`;
+      const receipt = await act({ idempotencyKey, signal: this.signal });
+      return (await this.#ledger.record(key, receipt ?? null)) as Receipt;
+    });
   }
 
   /** Gives the task back until the time is over, so that no worker is held; in the next run, returns at once. */
-  async sleep(key: string, ms: number): Promise<void> {
-    const now = systemClock.now();
-    const { until } = await this.#ledger.note(`sleep.${key}`, { until: now + ms });
-    // The time rings by the clock of the database; this one only tells whether it was to ring by now.
-    if (until > now) await this.#hold.wait({ for: "timer", ms: Math.ceil(until - now) });
+  sleep(key: string, ms: number): Promise<void> {
+    return letPass(async () => {
+      const now = systemClock.now();
+      const { until } = await this.#ledger.note(`sleep.${key}`, { until: now + ms });
+      // The time rings by the clock of the database; this one only tells whether it was to ring by now.
+      if (until > now) await this.#hold.wait({ for: "timer", ms: Math.ceil(until - now) });
+    });
   }
 
   /** A person's answer; until it is there, the task is `input_required`. */
@@ -160,12 +168,14 @@ export class Run {
   }
 
   /** The data of the first event with this name, even if it arrived earlier. */
-  async waitForEvent(name: string, options: Wait = {}): Promise<Json> {
-    const event = this.#hold.task.results.find(
-      (result) => result.from === "event" && result.name === name,
-    );
-    if (event?.from === "event") return event.data;
-    return await this.#hold.wait({ ...options, for: "event", name });
+  waitForEvent(name: string, options: Wait = {}): Promise<Json> {
+    return letPass(async () => {
+      const event = this.#hold.task.results.find(
+        (result) => result.from === "event" && result.name === name,
+      );
+      if (event?.from === "event") return event.data;
+      return await this.#hold.wait({ ...options, for: "event", name });
+    });
   }
 
   /** Ends the run: the task failed, and is retried if its policy and `retry` allow. */
@@ -179,17 +189,31 @@ export class Run {
   }
 
   /** Answers carry no key: the one that came after the question was put is its own. */
-  async #ask(
+  #ask(
     key: string,
     wait: Wait & { readonly for: "input" | "auth"; readonly prompt?: Json },
   ): Promise<Json> {
-    const answers = this.#hold.task.results.flatMap((result) =>
-      result.from === "input" ? [result.data] : [],
-    );
-    const place = await this.#ledger.placeOf(`input.${key}`, answers.length);
-    if (place < answers.length) return answers[place]!;
-    return await this.#hold.wait(wait);
+    return letPass(async () => {
+      const answers = this.#hold.task.results.flatMap((result) =>
+        result.from === "input" ? [result.data] : [],
+      );
+      const place = await this.#ledger.placeOf(`input.${key}`, answers.length);
+      if (place < answers.length) return answers[place]!;
+      return await this.#hold.wait(wait);
+    });
   }
+}
+
+/**
+ * The same; where nobody awaits it, that the run is over is no unhandled rejection. It would end the process, and the
+ * other tasks that it works on, for a handler that forgot an `await`.
+ */
+function letPass<T>(work: () => Promise<T>): Promise<T> {
+  const answer: Promise<T> = work().catch((error: unknown) => {
+    if (error instanceof RunInterrupted) answer.catch(() => undefined);
+    throw error;
+  });
+  return answer;
 }
 
 function childId(task: Task, key: string): string {

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Service } from "../service/services.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 
@@ -9,15 +10,21 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** How long no new connection comes until the listener may close, and how often that is looked for. */
+const LOOK_MS = 20;
+const MAX_LOOKS = 10;
+
 /** The HTTP API as a service: listens from start to stop. */
 export class HttpService implements Service {
   readonly name = "http";
   readonly #app: FastifyInstance;
   readonly #address: ListenAddress;
+  #taken = 0;
 
   constructor(app: FastifyInstance, address: ListenAddress) {
     this.#app = app;
     this.#address = address;
+    app.server.on("connection", () => void this.#taken++);
   }
 
   /** Where it listens, like `http://127.0.0.1:8080`; only between start and stop. */
@@ -42,6 +49,18 @@ export class HttpService implements Service {
   }
 
   async stop(): Promise<void> {
+    await this.#untilTaken();
     await this.#app.close();
+  }
+
+  /**
+   * A listener that closes resets connections that it has not taken yet, with the requests on them. Before any client is told
+   * to come on another one, it takes those that are there.
+   */
+  async #untilTaken(): Promise<void> {
+    for (let looks = 0, before = -1; looks < MAX_LOOKS && before !== this.#taken; looks++) {
+      before = this.#taken;
+      await sleep(LOOK_MS);
+    }
   }
 }

@@ -57,6 +57,12 @@ test("a service that is not there: nothing has happened", async () => {
   });
 });
 
+test("a traceparent that is none is left out, as it is in the library", async () => {
+  const client = await clientOver({ updateState: async () => writtenLike() });
+  const traceparent = "\u202Enone";
+  await expect(client.updateState("a", "note", 1, { traceparent })).resolves.toBeDefined();
+});
+
 test("a connection that breaks after the request was sent: it may have happened", async () => {
   const url = await answering((request) => void request.on("data", () => request.socket.destroy()));
   await expect(write(clientOf(url))).rejects.toMatchObject({

@@ -27,6 +27,7 @@ test("a stop lets the requests in flight finish, and takes no more", async () =>
   const answer = fetch(`${served.url}/v1/states/a`, PUT);
   await begun.promise;
   const closed = served.close();
+  while (served.app.server.listening) await setImmediate();
   expect(await refused(served.url)).toBe(true);
   finish.resolve();
   expect((await answer).status).toBe(201);
@@ -54,6 +55,19 @@ test("a request that a kept-alive connection brings once a stop has begun is ans
     /^HTTP\/1.1 503 [^]*\r\nretry-after: 1\r\n[^]*is stopping/,
   );
   await closed;
+});
+
+test("a stop answers those as well whose connections it had not taken yet", async () => {
+  const served = await serve(faceThat({ updateState: async () => writtenLike() }));
+  const port = Number(new URL(served.url).port);
+  const sockets = Array.from({ length: 50 }, () => connect(port, "127.0.0.1"));
+  const connected = Promise.all(sockets.map((socket) => once(socket, "connect")));
+  const answers = sockets.map((socket) => last(socket, "GET /healthz HTTP/1.1"));
+  await connected;
+  await served.close();
+  for (const answer of await Promise.all(answers)) {
+    expect(answer).toMatch(/^HTTP\/1.1 200 /);
+  }
 });
 
 test("an answer that was under way when a stop began says that its connection closes", async () => {
