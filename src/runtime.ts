@@ -27,6 +27,7 @@ import { Opened } from "./runtime/opened.ts";
 import { cacheInfo, openSharedCache } from "./runtime/shared-cache.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
 import type { LeaseThreadWay } from "./runtime/lease-thread.ts";
+import { stopInTime } from "./runtime/stop-in-time.ts";
 import { tasksInfo } from "./runtime/tasks.ts";
 import type { Rollback } from "./runtime/rollback.ts";
 import type { StateConsumer } from "./consumer/state-consumer.ts";
@@ -107,7 +108,8 @@ export async function startRuntime(
     });
     const http = new HttpService(app, config.listen);
     await http.start();
-    return runtimeOf(parts, http.url, () => http.stop());
+    const closed = { server: () => http.stop(), manager, home: parts.home };
+    return runtimeOf(parts, http.url, () => stopInTime(config.shutdown.graceMs, closed, log));
   } catch (error) {
     await manager.close();
     throw error;
@@ -137,7 +139,7 @@ export function openStateConsumer(settings: Settings, options: OpenConsumerOptio
   return startStateConsumer(config, options);
 }
 
-function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>): Runtime {
+function runtimeOf(parts: Parts, url: string, stop: () => Promise<void>): Runtime {
   let stopping: Promise<void> | undefined;
   let announce!: () => void;
   const stopped = new Promise<void>((resolve) => (announce = resolve));
@@ -152,9 +154,7 @@ function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>):
     manager: parts.manager,
     stopped,
     stop: () => {
-      stopping ??= closeServer()
-        .then(() => parts.manager.close())
-        .finally(announce);
+      stopping ??= stop().finally(announce);
       return stopping;
     },
   };

@@ -1,11 +1,13 @@
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { HttpStateClient } from "../../src/client/http-client.ts";
 import { startService } from "../support/child.ts";
 import { proofLength } from "../support/length.ts";
+import { until } from "../support/until.ts";
 import { embeddedConnection, scratchDataDir, serverPids } from "./place.ts";
 import { happenedOpen, judge, SOUND } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
 import { startLoad } from "./load.ts";
+import { missingPostgres, PrivatePostgres } from "./private-postgres.ts";
 
 const ROUNDS = proofLength({ short: 1, full: 5 });
 const WRITERS = 256;
@@ -70,5 +72,26 @@ test(
     expect(found.verdict).toEqual(SOUND);
     expect(found.unsettled).toEqual([]);
     expect(found.settled).toEqual(SOUND);
+  },
+);
+
+test.skipIf(missingPostgres() !== undefined)(
+  "SIGTERM while main stands still: it ends when its time is over, and not when the statements' is",
+  { timeout },
+  async () => {
+    const postgres = await PrivatePostgres.open();
+    onTestFinished(() => postgres.close());
+    const env = { SUPABASE_DB_URL: postgres.url, AGENT_RUNTIME_SHUTDOWN_GRACE_MS: "500" };
+    const { child, url } = await startService(["--roles", "main"], { env });
+    postgres.freeze();
+    const body = JSON.stringify({ type: "note", data: 1 });
+    const headers = { "content-type": "application/json" };
+    const cut = fetch(`${url}/v1/states/a`, { method: "PUT", headers, body }).catch(() => "cut");
+    await until(async () => /lanes_busy 1/.test(await (await fetch(`${url}/metrics`)).text()));
+    const from = performance.now();
+    expect(await child.kill("SIGTERM")).toEqual({ code: 0, signal: null });
+    expect(performance.now() - from).toBeLessThan(15_000); // a statement may take 30 s
+    expect(await cut).toBe("cut");
+    expect(child.stderr).toContain("did not stop in time");
   },
 );
