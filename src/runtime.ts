@@ -27,6 +27,7 @@ import { Opened } from "./runtime/opened.ts";
 import { cacheInfo, openSharedCache } from "./runtime/shared-cache.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
 import type { LeaseThreadWay } from "./runtime/lease-thread.ts";
+import { readinessOf, troubleOf } from "./runtime/readiness.ts";
 import { stopInTime } from "./runtime/stop-in-time.ts";
 import { tasksInfo } from "./runtime/tasks.ts";
 import type { Rollback } from "./runtime/rollback.ts";
@@ -351,22 +352,6 @@ function readonlyInfo({ manager, home, runsOn, readonly }: Parts): JsonObject {
 function infoOfServer({ state, restarts, reason }: ServerStatus, runsOn: string): JsonObject {
   const health = state === "ready" ? "ok" : state;
   return { runsOn, health, restarts, ...(reason === undefined ? {} : { reason }) };
-}
-
-async function readinessOf(manager: StateManager): Promise<{ ready: boolean; main: string }> {
-  const trouble = await troubleOf(manager);
-  return { ready: trouble === null, main: trouble?.code ?? "ok" };
-}
-
-/** Why main does not answer; null: it does. */
-async function troubleOf(manager: StateManager): Promise<AgentRuntimeError | null> {
-  try {
-    await manager.describe();
-    return null;
-  } catch (error) {
-    if (error instanceof AgentRuntimeError) return error;
-    return new AgentRuntimeError("INTERNAL", String(error), { cause: error });
-  }
 }
 
 /** Nested settings as flags, which say what they mean without a file. */

@@ -76,21 +76,27 @@ test(
 );
 
 test.skipIf(missingPostgres() !== undefined)(
-  "SIGTERM while main stands still: it ends when its time is over, and not when the statements' is",
+  "SIGTERM while main stands still: it is not ready, and ends when its time is over and not when the statements' is",
   { timeout },
   async () => {
     const postgres = await PrivatePostgres.open();
     onTestFinished(() => postgres.close());
     const env = { SUPABASE_DB_URL: postgres.url, AGENT_RUNTIME_SHUTDOWN_GRACE_MS: "500" };
     const { child, url } = await startService(["--roles", "main"], { env });
-    postgres.freeze();
     const body = JSON.stringify({ type: "note", data: 1 });
     const headers = { "content-type": "application/json" };
-    const cut = fetch(`${url}/v1/states/a`, { method: "PUT", headers, body }).catch(() => "cut");
+    const write = (): Promise<Response> =>
+      fetch(`${url}/v1/states/a`, { method: "PUT", headers, body });
+    await write(); // on a new connection main would be missed sooner
+    postgres.freeze();
+    const cut = write().catch(() => "cut");
     await until(async () => /lanes_busy 1/.test(await (await fetch(`${url}/metrics`)).text()));
-    const from = performance.now();
-    expect(await child.kill("SIGTERM")).toEqual({ code: 0, signal: null });
+    let from = performance.now();
+    expect((await fetch(`${url}/readyz`)).status).toBe(503);
     expect(performance.now() - from).toBeLessThan(15_000); // a statement may take 30 s
+    from = performance.now();
+    expect(await child.kill("SIGTERM")).toEqual({ code: 0, signal: null });
+    expect(performance.now() - from).toBeLessThan(15_000);
     expect(await cut).toBe("cut");
     expect(child.stderr).toContain("did not stop in time");
   },
