@@ -27,6 +27,8 @@ import { Opened } from "./runtime/opened.ts";
 import { cacheInfo, openSharedCache } from "./runtime/shared-cache.ts";
 import { openRollback, rollbackInfo } from "./runtime/rollback.ts";
 import type { LeaseThreadWay } from "./runtime/lease-thread.ts";
+import { readinessOf, troubleOf } from "./runtime/readiness.ts";
+import { stopInTime } from "./runtime/stop-in-time.ts";
 import { tasksInfo } from "./runtime/tasks.ts";
 import type { Rollback } from "./runtime/rollback.ts";
 import type { StateConsumer } from "./consumer/state-consumer.ts";
@@ -107,7 +109,8 @@ export async function startRuntime(
     });
     const http = new HttpService(app, config.listen);
     await http.start();
-    return runtimeOf(parts, http.url, () => http.stop());
+    const closed = { server: () => http.stop(), manager, home: parts.home };
+    return runtimeOf(parts, http.url, () => stopInTime(config.shutdown.graceMs, closed, log));
   } catch (error) {
     await manager.close();
     throw error;
@@ -137,7 +140,7 @@ export function openStateConsumer(settings: Settings, options: OpenConsumerOptio
   return startStateConsumer(config, options);
 }
 
-function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>): Runtime {
+function runtimeOf(parts: Parts, url: string, stop: () => Promise<void>): Runtime {
   let stopping: Promise<void> | undefined;
   let announce!: () => void;
   const stopped = new Promise<void>((resolve) => (announce = resolve));
@@ -152,9 +155,7 @@ function runtimeOf(parts: Parts, url: string, closeServer: () => Promise<void>):
     manager: parts.manager,
     stopped,
     stop: () => {
-      stopping ??= closeServer()
-        .then(() => parts.manager.close())
-        .finally(announce);
+      stopping ??= stop().finally(announce);
       return stopping;
     },
   };
@@ -351,22 +352,6 @@ function readonlyInfo({ manager, home, runsOn, readonly }: Parts): JsonObject {
 function infoOfServer({ state, restarts, reason }: ServerStatus, runsOn: string): JsonObject {
   const health = state === "ready" ? "ok" : state;
   return { runsOn, health, restarts, ...(reason === undefined ? {} : { reason }) };
-}
-
-async function readinessOf(manager: StateManager): Promise<{ ready: boolean; main: string }> {
-  const trouble = await troubleOf(manager);
-  return { ready: trouble === null, main: trouble?.code ?? "ok" };
-}
-
-/** Why main does not answer; null: it does. */
-async function troubleOf(manager: StateManager): Promise<AgentRuntimeError | null> {
-  try {
-    await manager.describe();
-    return null;
-  } catch (error) {
-    if (error instanceof AgentRuntimeError) return error;
-    return new AgentRuntimeError("INTERNAL", String(error), { cause: error });
-  }
 }
 
 /** Nested settings as flags, which say what they mean without a file. */

@@ -2,14 +2,16 @@ import { once } from "node:events";
 import { Agent, request } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { HttpStateClient } from "../../src/client/http-client.ts";
 import { startService } from "../support/child.ts";
 import { proofLength } from "../support/length.ts";
+import { until } from "../support/until.ts";
 import { embeddedConnection, scratchDataDir, serverPids } from "./place.ts";
 import { happenedOpen, judge, SOUND } from "./judge.ts";
 import { Ledger } from "./ledger.ts";
 import { startLoad } from "./load.ts";
+import { missingPostgres, PrivatePostgres } from "./private-postgres.ts";
 
 const ROUNDS = proofLength({ short: 1, full: 5 });
 const WRITERS = 256;
@@ -118,5 +120,32 @@ test(
     expect(found.verdict).toEqual(SOUND);
     expect(found.unsettled).toEqual([]);
     expect(found.settled).toEqual(SOUND);
+  },
+);
+
+test.skipIf(missingPostgres() !== undefined)(
+  "SIGTERM while main stands still: it is not ready, and ends when its time is over and not when the statements' is",
+  { timeout },
+  async () => {
+    const postgres = await PrivatePostgres.open();
+    onTestFinished(() => postgres.close());
+    const env = { SUPABASE_DB_URL: postgres.url, AGENT_RUNTIME_SHUTDOWN_GRACE_MS: "500" };
+    const { child, url } = await startService(["--roles", "main"], { env });
+    const body = JSON.stringify({ type: "note", data: 1 });
+    const headers = { "content-type": "application/json" };
+    const write = (): Promise<Response> =>
+      fetch(`${url}/v1/states/a`, { method: "PUT", headers, body });
+    await write(); // on a new connection main would be missed sooner
+    postgres.freeze();
+    const cut = write().catch(() => "cut");
+    await until(async () => /lanes_busy 1/.test(await (await fetch(`${url}/metrics`)).text()));
+    let from = performance.now();
+    expect((await fetch(`${url}/readyz`)).status).toBe(503);
+    expect(performance.now() - from).toBeLessThan(15_000); // a statement may take 30 s
+    from = performance.now();
+    expect(await child.kill("SIGTERM")).toEqual({ code: 0, signal: null });
+    expect(performance.now() - from).toBeLessThan(15_000);
+    expect(await cut).toBe("cut");
+    expect(child.stderr).toContain("did not stop in time");
   },
 );
