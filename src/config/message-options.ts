@@ -61,6 +61,10 @@ export const MESSAGE_OPTIONS = {
     default: "agent_lifecycle_events",
     sentence: "The topic that lifecycle facts are received from.",
   }),
+  "rocketmq.taskTopic": option(topicName(), {
+    default: "agent_task_ready",
+    sentence: "The topic that tells workers that a task is ready.",
+  }),
   "rocketmq.consumerGroup": option(topicName(), {
     default: "agent_state",
     aliases: ["ROCKETMQ_CONSUMER_GROUP"],

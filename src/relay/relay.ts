@@ -14,10 +14,13 @@ import { beginsRollback, readRolledBack } from "./read-rolled-back.ts";
 import { sendOrPark } from "./send-or-park.ts";
 import type { SendOptions, Sending } from "./send-or-park.ts";
 import { SendWindow } from "./send-window.ts";
+import { WakeUps } from "./wake-ups.ts";
 
 export interface RelayOptions extends SendOptions {
   readonly relay: RelayStore;
   readonly feed: Pick<ChangeFeed, "bounds" | "document">;
+  /** Where workers are told that tasks are ready; unsaid: nowhere. */
+  readonly taskTopic?: string;
   /** Puts the document of a row of the log together. */
   readonly readChange: (row: FeedRow) => Promise<Change>;
   /** Messages that are sent side by side; of one scope never two. */
@@ -81,6 +84,7 @@ export class Relay {
   readonly #reading: Loop;
   readonly #upkeep: Loop;
   readonly #window: SendWindow;
+  readonly #wakeUps: WakeUps | undefined;
   #held: readonly RelayPartition[] = [];
   /** Counts up when the partitions held are others: what was read for the former ones is no more sent. */
   #holding = 0;
@@ -99,10 +103,11 @@ export class Relay {
   #stopping: Promise<void> | undefined;
 
   constructor(options: RelayOptions) {
-    const { leaseMs = LEASE_MS, concurrency, pollMs, log } = options;
+    const { leaseMs = LEASE_MS, concurrency, pollMs, log, producer, taskTopic: topic } = options;
     this.#options = options;
     this.#leaseMs = leaseMs;
     const send = (row: FeedRow, ended: AbortSignal): Promise<void> => this.#send(row, ended);
+    this.#wakeUps = topic === undefined ? undefined : new WakeUps({ producer, topic, log });
     this.#window = new SendWindow({ send, concurrency, onRoom: () => this.#reading.wake(), log });
     this.#reading = new Loop({
       name: "relay",
@@ -264,6 +269,7 @@ export class Relay {
     }
     const change = await this.#options.readChange(row);
     await this.#sendOne({ namespace, write: (options) => changeMessage(change, options) }, ended);
+    this.#wakeUps?.tell(change);
   }
 
   async #sendOne(sending: Sending, ended: AbortSignal): Promise<void> {

@@ -51,6 +51,7 @@ export function startMessages(
     producer: bus.producer,
     parked: store.parked,
     topic: rocketmq.stateTopic,
+    taskTopic: rocketmq.taskTopic,
     maxInlineBytes: rocketmq.maxInlineBytes,
     concurrency: rocketmq.sendConcurrency,
     pollMs: feed.pollMs,

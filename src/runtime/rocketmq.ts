@@ -88,9 +88,14 @@ export function topicsOf({
   stateTopic,
   updatesTopic,
   lifecycleTopic,
+  taskTopic,
   queues,
 }: RocketmqConfig): readonly TopicConfig[] {
-  return [stateTopic, updatesTopic, lifecycleTopic].map((name) => ({ name, type: "FIFO", queues }));
+  const inOrder = [stateTopic, updatesTopic, lifecycleTopic];
+  return [
+    ...inOrder.map((name): TopicConfig => ({ name, type: "FIFO", queues })),
+    { name: taskTopic, type: "NORMAL", queues },
+  ];
 }
 
 /** Who takes lifecycle facts in: a group of RocketMQ reads one set of topics. */

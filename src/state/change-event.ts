@@ -7,7 +7,7 @@ import type { Change } from "./state.ts";
 export const CHANGED = "dev.agentruntime.state.changed.v1";
 
 /** Where the events of this program come from. */
-const SOURCE = "/agent-runtime-state";
+export const SOURCE = "/agent-runtime-state";
 
 export interface ChangeEventOptions {
   readonly topic: string;

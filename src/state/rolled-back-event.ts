@@ -1,12 +1,10 @@
-import { scopeGroup } from "./change-event.ts";
+import { SOURCE, scopeGroup } from "./change-event.ts";
 import type { ChangeEventOptions } from "./change-event.ts";
 import { eventBody, eventProperties } from "./event.ts";
 import type { OutgoingMessage } from "./message-bus.ts";
 import type { PatchOperation, PastRollback, Step, Version } from "./state.ts";
 
 export const ROLLED_BACK = "dev.agentruntime.state.rolled_back.v1";
-
-const SOURCE = "/agent-runtime-state";
 
 /** What going back made of one state. */
 export interface StateTakenBack {

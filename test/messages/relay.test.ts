@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import type { Relay, RelayOptions } from "../../src/relay/relay.ts";
 import type { StateManager } from "../../src/manager/state-manager.ts";
+import type { OutgoingMessage } from "../../src/state/message-bus.ts";
 import type { StateStore } from "../../src/state/ports.ts";
 import { randomFrom } from "../fault/random.ts";
 import { proofLength } from "../support/length.ts";
@@ -50,6 +51,35 @@ async function committed(): Promise<Map<string, string[]>> {
   );
   return new Map(rows.map(({ key, versions }) => [key, versions]));
 }
+
+test("a task that is ready is told, in no order, and holds nothing up where nobody takes it", async () => {
+  const producer = new RecordingProducer();
+  producer.fate = ({ topic }) => (topic === "ready" ? "refused" : "taken");
+  const refused = startRelay({ producer, taskTopic: "ready" });
+  await manager.tasks.push("alice", { id: "first" });
+  await until(() => producer.messages.length > 0);
+  expect(refused.figures).toMatchObject({ failed: 0 });
+  await refused.stop();
+  producer.fate = () => "taken";
+  startRelay({ producer, taskTopic: "ready" });
+  await manager.updateState("note", "note", { phase: "ready" });
+  await manager.tasks.push("alice", { id: "second", kind: "build" });
+  const wakeUps = (): OutgoingMessage[] =>
+    producer.messages.filter(({ topic }) => topic === "ready");
+  await until(() => wakeUps().length > 0);
+  const [message] = wakeUps();
+  expect(message).toMatchObject({
+    tag: "build",
+    keys: ["default/alice/2/second", "second", "alice"],
+  });
+  expect(message).not.toHaveProperty("group");
+  expect(toldBy(message!)).toEqual({
+    namespace: "default",
+    stack: "alice",
+    id: "second",
+    kind: "build",
+  });
+});
 
 test("a change becomes a CloudEvent, in order within its scope", async () => {
   const producer = new RecordingProducer();

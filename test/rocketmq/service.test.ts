@@ -3,8 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import type { RocketmqAddress } from "../../dev/services/rocketmq.ts";
+import { HttpStateClient } from "../../src/client/http-client.ts";
 import { RocketmqBus } from "../../src/rocketmq/bus.ts";
-import type { IncomingMessage } from "../../src/state/message-bus.ts";
+import type { IncomingMessage, MessageConsumer } from "../../src/state/message-bus.ts";
 import { FaultyApiServer } from "../kubernetes/faulty-api-server.ts";
 import { newPod } from "../kubernetes/pods.ts";
 import { runProgram, startProgram, startService } from "../support/child.ts";
@@ -33,6 +34,7 @@ beforeEach(async (context) => {
     AGENT_RUNTIME_ROCKETMQ_QUEUES: "4",
     AGENT_RUNTIME_ROCKETMQ_LIFECYCLE_TOPIC: `facts-${own}`,
     AGENT_RUNTIME_ROCKETMQ_UPDATES_TOPIC: `updates-${own}`,
+    AGENT_RUNTIME_ROCKETMQ_TASK_TOPIC: `ready-${own}`,
     ROCKETMQ_ENDPOINTS: address.endpoint,
     ROCKETMQ_NAMESERVER_ADDRS: address.nameserver,
     ROCKETMQ_STATE_TOPIC: `changes-${own}`,
@@ -49,6 +51,18 @@ async function createTopics(): Promise<{ made: string[]; kept: string[] }> {
   return JSON.parse(stdout) as { made: string[]; kept: string[] };
 }
 
+/** The event in the next message, which is acknowledged. */
+async function next(from: MessageConsumer): Promise<unknown> {
+  const message: IncomingMessage = await until(async () => {
+    const [one] = await from.receive();
+    if (one !== undefined) await from.acknowledge(one);
+    return one;
+  }, LONG);
+  const event = JSON.parse(Buffer.from(message.body).toString()) as { traceparent?: string };
+  expect(message.properties["traceparent"]).toBe(event.traceparent);
+  return event;
+}
+
 test("topics create makes what is missing, puts right what is wrong, and leaves the rest", async () => {
   const [changes, updates] = [
     env["ROCKETMQ_STATE_TOPIC"]!,
@@ -56,8 +70,9 @@ test("topics create makes what is missing, puts right what is wrong, and leaves 
   ];
   const group = env["ROCKETMQ_CONSUMER_GROUP"]!;
   const facts = env["AGENT_RUNTIME_ROCKETMQ_LIFECYCLE_TOPIC"]!;
+  const ready = env["AGENT_RUNTIME_ROCKETMQ_TASK_TOPIC"]!;
   const names = [
-    ...[changes, updates, facts].map((name) => `topic ${name}`),
+    ...[changes, updates, facts, ready].map((name) => `topic ${name}`),
     ...[group, `${group}_lifecycle`].map((name) => `group ${name}`),
   ];
   expect(await createTopics()).toMatchObject({ made: names, kept: [] });
@@ -67,7 +82,28 @@ test("topics create makes what is missing, puts right what is wrong, and leaves 
   await admin.putGroup(broker, { name: group, isOrdered: false, retries: 16 });
   expect(await createTopics()).toMatchObject({ made: [`group ${group}`] });
   expect(await admin.topic(broker, changes)).toEqual({ name: changes, type: "FIFO", queues: 4 });
+  expect(await admin.topic(broker, ready)).toMatchObject({ type: "NORMAL" });
   expect(await admin.group(broker, group)).toMatchObject({ isOrdered: true });
+});
+
+test("a task that is ready wakes up whoever listens", async () => {
+  await createTopics();
+  const topic = env["AGENT_RUNTIME_ROCKETMQ_TASK_TOPIC"]!;
+  const admin = adminOf(address);
+  const reader = { name: `workers-${topic}`, isOrdered: false, retries: 16 };
+  await admin.putGroup(await brokerOf(admin), reader);
+  const bus = closing(new RocketmqBus(connectionTo(address)));
+  const times = { awaitMs: 500, invisibleMs: 60_000, batchSize: 1 };
+  const consumer = bus.openConsumer({ topic, group: reader.name, ...times });
+  const { child, url } = await startService([], { cwd, env, ...LONG });
+  onTestFinished(async () => void (await child.kill("SIGTERM")));
+  const client = closing(HttpStateClient.open({ url }));
+  const { id } = await client.tasks.push("alice", { kind: "build" });
+  expect(await next(consumer)).toMatchObject({
+    type: "dev.agentruntime.task.ready.v1",
+    subject: id,
+    data: { namespace: "default", stack: "alice", id, kind: "build" },
+  });
 });
 
 /** The pods that an `agent_runtime reflector --to rocketmq` follows. */
@@ -153,15 +189,4 @@ test("a change goes out, and an update and facts come in, over a real RocketMQ",
   const reflected = await next(consumer);
   expect(reflected).toMatchObject({ subject: "pod:uid-r", data: seen });
   expect(reflected).not.toHaveProperty("traceparent");
-
-  async function next(from: typeof consumer): Promise<unknown> {
-    const message: IncomingMessage = await until(async () => {
-      const [one] = await from.receive();
-      if (one !== undefined) await from.acknowledge(one);
-      return one;
-    }, LONG);
-    const event = JSON.parse(Buffer.from(message.body).toString()) as { traceparent?: string };
-    expect(message.properties["traceparent"]).toBe(event.traceparent);
-    return event;
-  }
 });
