@@ -1,6 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { BusEvent } from "../containerd/bus-event.ts";
 import type { Containerd } from "../containerd/containerd.ts";
+import type { ContainerRecord } from "../containerd/records.ts";
 import type { Subscription } from "../containerd/subscription.ts";
 import type { Clock } from "../service/clock.ts";
 import type { Logger } from "../service/log-port.ts";
@@ -27,6 +28,12 @@ export interface CaptorOptions {
   readonly log: Logger;
 }
 
+/** An event that is to be handled, and the record of the container that it says was made. */
+interface Waiting {
+  readonly event: BusEvent;
+  readonly record: Promise<ContainerRecord | null> | undefined;
+}
+
 const MARK_MS = 10_000;
 const SINK_AGAIN_MS = 500;
 const INHERIT_MS = 5_000;
@@ -43,7 +50,7 @@ export class Captor {
   readonly #roster: Roster;
   readonly #loop: Loop;
   readonly #foreign = new Set<string>();
-  #queue: BusEvent[] = [];
+  #queue: Waiting[] = [];
   #wake: () => void = () => undefined;
   #believing: Promise<void> = Promise.resolve();
   #inherited: readonly BelievedRun[] | undefined;
@@ -161,8 +168,16 @@ export class Captor {
       subscription.close();
       return;
     }
-    this.#queue.push(event);
+    this.#queue.push({ event, record: this.#early(event) });
     this.#wake();
+  }
+
+  /** The record of a container that has just been made: by the time its event is handled it may be gone. */
+  #early({ topic, containerId, isOwn }: BusEvent): Waiting["record"] {
+    if (topic !== "/containers/create" || !isOwn) return undefined;
+    const record = this.#options.containerd.container(containerId);
+    record.catch(() => undefined); // told where it is awaited
+    return record;
   }
 
   async #idle(ms: number): Promise<void> {
@@ -182,27 +197,31 @@ export class Captor {
     this.#queue = [];
     const facts: LifecycleFact[] = [];
     try {
-      for (const event of events) facts.push(...(await this.#factsOf(event)));
+      for (const waiting of events) facts.push(...(await this.#factsOf(waiting)));
     } finally {
       await this.#publish(facts, signal);
     }
   }
 
-  async #factsOf(event: BusEvent): Promise<readonly LifecycleFact[]> {
+  async #factsOf({ event, record }: Waiting): Promise<readonly LifecycleFact[]> {
     const { containerId, topic, isOwn } = event;
     const isGone = topic === "/containers/delete";
     if (this.#foreign.has(containerId)) {
       if (isGone) this.#foreign.delete(containerId);
       return [];
     }
-    const met = !isOwn || isGone ? [] : await this.#meet(containerId, topic);
+    const met = !isOwn || isGone ? [] : await this.#meet(containerId, topic, record);
     return [...met, ...this.#roster.tell(event, this.#now())];
   }
 
-  /** Exits and deletes say nothing of the container, whose record may be gone by then: so it is asked for early. */
-  async #meet(id: string, topic: BusEvent["topic"]): Promise<readonly LifecycleFact[]> {
+  /** Exits and deletes say nothing of the container: so it is known before them. */
+  async #meet(
+    id: string,
+    topic: BusEvent["topic"],
+    early: Waiting["record"],
+  ): Promise<readonly LifecycleFact[]> {
     if (this.#roster.has(id) && topic !== "/containers/create") return [];
-    const record = await this.#options.containerd.container(id);
+    const record = await (early ?? this.#options.containerd.container(id));
     if (record === null) return [];
     const facts = this.#roster.meet(record, this.#now());
     if (!this.#roster.has(id)) this.#noteForeign(id);

@@ -284,6 +284,34 @@ await describeOnContainerd("captor", (containerd) => {
     await narrow.stop();
   });
 
+  test("a life that passes while the captor is held up is told all the same", async () => {
+    const there = await cri.runPod();
+    const told: LifecycleFact[] = [];
+    let isHolding = (): void => {};
+    const holds = new Promise<void>((resolve) => (isHolding = resolve));
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    const publish = async (facts: readonly LifecycleFact[]): Promise<void> => {
+      isHolding();
+      await held;
+      told.push(...facts);
+    };
+    const late = listen(containerd, { sink: { publish } });
+    await holds; // what was there is listed, and nobody takes it
+    const pod = await cri.runPod();
+    const id = await pod.run({ command: ["/bin/sh", "-c", "exit 5"] });
+    await listening.told({ incarnation: id, fact: "exit" });
+    await pod.remove();
+    await listening.told({ podUid: pod.uid, container: null, fact: "delete" });
+    release();
+    const isEnd = ({ incarnation, fact }: LifecycleFact): boolean =>
+      incarnation === id && fact === "exit";
+    await until(() => told.some(isEnd), { what: "the end of what came and went" });
+    expect(told.find(isEnd)).toMatchObject({ podUid: pod.uid, exitCode: 5 });
+    await late.stop();
+    await there.remove();
+  });
+
   test("facts that nobody takes are told again until somebody does, each once", async () => {
     let refusals = 2;
     const stubborn: Listening = listen(containerd, {
