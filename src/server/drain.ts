@@ -5,8 +5,9 @@ import type { Socket } from "node:net";
 /** How often a closing server looks whether idle connections may go. */
 const SWEEP_MS = 20;
 
-/** A request that was on its way has come after so long without any. */
+/** A request that was on its way has come after so long without any; clients that write on may be held up for longer. */
 const QUIET_MS = 250;
+const QUIET_UNDER_LOAD_MS = 1_000;
 
 /**
  * Lets a closing server go once its requests are answered, those on their way as well, or after `closeMs` in any case.
@@ -44,6 +45,7 @@ function watchTraffic({ server }: FastifyInstance): { readonly closeIdle: () => 
   // Node counts a connection that never asked anything as busy: clients open some in advance.
   const unused = new Set<Socket>();
   let lastMs = -QUIET_MS;
+  let quietMs = QUIET_MS;
   const note = (): void => void (lastMs = performance.now());
   server.on("connection", (socket: Socket) => {
     note();
@@ -52,11 +54,12 @@ function watchTraffic({ server }: FastifyInstance): { readonly closeIdle: () => 
   });
   server.on("request", ({ socket }, response) => {
     note();
+    if (!server.listening) quietMs = QUIET_UNDER_LOAD_MS;
     unused.delete(socket);
     response.once("finish", note);
   });
   const closeIdle = (): void => {
-    if (performance.now() - lastMs < QUIET_MS) return;
+    if (performance.now() - lastMs < quietMs) return;
     server.closeIdleConnections();
     for (const socket of unused) socket.destroy();
   };

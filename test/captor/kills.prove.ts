@@ -75,7 +75,7 @@ await describeOnContainerd("the program `captor`, killed again and again", (cont
     let restarts = 0;
     const trouble = async (): Promise<void> => {
       for (let round = 0; !isDone; round += 1) {
-        await sleep(3_000);
+        await sleep(1_000);
         kills += 1;
         await absences.during("captor", async () => {
           await captor.child.kill("SIGKILL");

@@ -17,9 +17,6 @@ export interface Life extends Span {
 /** So ends what hears SIGTERM while it is runc's init still and not the command yet, on a busy machine. */
 const BEFORE_THE_COMMAND = 2;
 
-/** What a captor received so shortly before it was killed may not be on its disk yet: then nobody ever hears of it. */
-const IN_FLIGHT_MS = 1_000;
-
 /** When who was away. */
 export class Absences {
   readonly #captor: Span[] = [];
@@ -29,9 +26,8 @@ export class Absences {
   async during(who: "captor" | "containerd", act: () => Promise<void>): Promise<void> {
     const from = performance.now();
     await act();
-    const to = performance.now();
-    if (who === "containerd") this.#containerd.push({ from, to });
-    else this.#captor.push({ from: from - IN_FLIGHT_MS, to });
+    const span = { from, to: performance.now() };
+    (who === "captor" ? this.#captor : this.#containerd).push(span);
   }
 
   /** What is wrong with the state that a life came to; null: nothing. */

@@ -90,9 +90,9 @@ describeOnHomes("what is read at once has a bound in bytes", (home) => {
     await manager.commit({ namespace, scope: "one", changes });
     await settled(bench);
     await patient.updateState("poke", "note", 0, { namespace });
-    const seen = [await first];
-    while (seen.at(-1) !== "poke") seen.push(await next());
-    expect(seen.filter((id) => names.includes(id))).toEqual(names);
+    // The poke's own change is not waited for: what neighbors on the same server have open may hide it.
+    expect(await first).toBe("first");
+    for (const name of names) expect(await next()).toBe(name);
     await watch.return?.();
   });
 
