@@ -108,6 +108,7 @@ function memorySettings(input: SettingsInput): Record<string, string> {
 /** Each idle process costs a few megabytes, and there are few cores to use. */
 function processSettings({ major }: SettingsInput): Record<string, string> {
   return {
+    client_connection_check_interval: "5s", // nobody is left to answer: what was begun for them ends
     max_worker_processes: "2",
     max_parallel_workers: "0",
     max_parallel_workers_per_gather: "0",

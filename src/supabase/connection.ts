@@ -1,5 +1,6 @@
 import pg from "pg";
-import { failureOf } from "./failure.ts";
+import { cancelStatement } from "./cancel-statement.ts";
+import { failureOf, isTimeout } from "./failure.ts";
 import { AS_TEXT } from "./rows.ts";
 import type { Row } from "./rows.ts";
 
@@ -19,7 +20,7 @@ export type Address =
 export interface ConnectionOptions {
   readonly address: Address;
   readonly connectTimeoutMs: number;
-  /** After this a statement is given up and its connection with it. */
+  /** After this a statement is canceled, and its connection given up. */
   readonly statementTimeoutMs: number;
 }
 
@@ -73,7 +74,7 @@ export class Connection {
     } catch (error) {
       const failure = failureOf(error, sent);
       // A statement that got no answer leaves the connection in the middle of something.
-      if (client !== undefined && failure.code === "UNAVAILABLE") this.#drop(client);
+      if (client !== undefined && failure.code === "UNAVAILABLE") this.#giveUp(client, error);
       throw failure;
     }
   }
@@ -110,6 +111,13 @@ export class Connection {
     }
     this.#client = client;
     return client;
+  }
+
+  #giveUp(client: pg.Client, why: unknown): void {
+    if (!isTimeout(why)) return this.#drop(client);
+    if (this.#client === client) this.#client = undefined;
+    // While the connection is open, a pooler knows whose statement is meant.
+    void cancelStatement(client).then(() => destroy(client));
   }
 
   #drop(client: pg.Client): void {
