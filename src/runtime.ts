@@ -356,9 +356,13 @@ function infoOfServer({ state, restarts, reason }: ServerStatus, runsOn: string)
 
 /** Nested settings as flags, which say what they mean without a file. */
 function flagsOf(settings: Settings): Record<string, unknown> {
+  if (!isSection(settings)) {
+    const example = '{ dataDir: "...", supabase: { main: "postgres://..." } }';
+    throw new AgentRuntimeError("INVALID_CONFIG", `Settings are an object such as ${example}.`);
+  }
   const flags: Record<string, unknown> = {};
   for (const [name, value] of flatten(settings)) {
-    if (!OPTION_KEYS.includes(name as (typeof OPTION_KEYS)[number])) {
+    if (!isOption(name)) {
       throw new AgentRuntimeError(
         "INVALID_CONFIG",
         `There is no setting "${name}"; docs/config.md lists them all.`,
@@ -375,9 +379,19 @@ function flatten(settings: object, prefix = ""): [string, unknown][] {
     ([name, value]): [string, unknown][] => {
       const key = prefix + name;
       if (value === undefined) return [];
-      const isSection = typeof value === "object" && value !== null && !Array.isArray(value);
-      if (isSection) return flatten(value, `${key}.`);
-      return [[key, value]];
+      // What is no section must not look like an empty one: a URL has no entries.
+      if (isOption(key) || !isSection(value)) return [[key, value]];
+      return flatten(value, `${key}.`);
     },
   );
+}
+
+function isOption(key: string): boolean {
+  return OPTION_KEYS.some((known) => known === key);
+}
+
+function isSection(value: unknown): value is object {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }

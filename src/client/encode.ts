@@ -10,6 +10,8 @@ import {
 import { serializeData } from "../state/json-check.ts";
 import type { DataLimits } from "../state/json-check.ts";
 import type { Json } from "../state/json.ts";
+import { checkChanges } from "../state/changes.ts";
+import { checkAppend } from "../state/patch.ts";
 import type { ChangeRequest, Changeset, WriteOptions } from "../state/request.ts";
 
 /** Values of a query or a body; what is undefined is left out. */
@@ -53,8 +55,9 @@ export function updateBody(
 
 /** A changeset as a body; its namespace travels as a header. */
 export function changesetBody(changeset: Omit<Changeset, "namespace">): string {
+  const changes = checkChanges(changeset);
   const envelope = { ...stepFields(changeset), expectedStep: textOf(changeset.expectedStep) };
-  return bodyOf(envelope, { changes: `[${changeset.changes.map(changeBody).join()}]` });
+  return bodyOf(envelope, { changes: `[${changes.map(changeBody).join()}]` });
 }
 
 /**
@@ -74,8 +77,11 @@ function changeBody(change: ChangeRequest): string {
       const { type, expiresAt, data } = change;
       return bodyOf({ ...envelope, type, expiresAt: timeOf(expiresAt) }, { data: dataText(data) });
     }
-    case "append":
-      return bodyOf({ ...envelope, path: change.path }, { items: dataText(change.items) });
+    case "append": {
+      const { path, items } = change;
+      checkAppend(path, items);
+      return bodyOf({ ...envelope, path }, { items: dataText(items) });
+    }
     case "merge":
     case "patch":
       return bodyOf(envelope, { patch: dataText(change.patch) });
@@ -124,7 +130,7 @@ function textOf(number: bigint | undefined): string | undefined {
 
 function timeOf(date: Date | null | undefined): string | null | undefined {
   if (date === null || date === undefined) return date;
-  if (!Number.isNaN(date.getTime())) return date.toISOString();
+  if (date instanceof Date && !Number.isNaN(date.getTime())) return date.toISOString();
   throw new AgentRuntimeError("INVALID_REQUEST", "expiresAt is not a time", { field: "expiresAt" });
 }
 

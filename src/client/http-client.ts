@@ -34,6 +34,7 @@ import type {
   Written,
 } from "../state/state.ts";
 import { formatSessionToken, parseSessionToken, rememberVersion } from "../state/session-token.ts";
+import { sendBatch } from "./batch.ts";
 import {
   decode,
   pageOf,
@@ -43,13 +44,11 @@ import {
   toFsckReport,
   toHistoryEntry,
   toRollback,
-  toOutcome,
   toScopeStatus,
   toState,
   toSummary,
   toWritten,
 } from "./decode.ts";
-import type { Wire } from "./decode.ts";
 import {
   changesetBody,
   dataText,
@@ -72,8 +71,6 @@ export interface HttpStateClientOptions extends TransportOptions {
   /** Milliseconds that a watch keeps trying to reach a service that is gone; default 60,000. */
   readonly watchPatienceMs?: number;
 }
-
-type BatchAnswer = { readonly items: readonly (Wire<Committed> & { readonly status: number })[] };
 
 /**
  * The state manager of a running service, over HTTP: the same face, errors and guarantees as the
@@ -146,9 +143,14 @@ export class HttpStateClient implements StateFace {
     items: readonly Json[],
     options: WriteOptions = {},
   ): Promise<Written> {
-    const end = `${path}/-`;
-    const patch = items.map((value) => ({ op: "add" as const, path: end, value }));
-    return await this.patchState(id, patch, options);
+    const { namespace, scope, expectedStep, actor, cause, idempotencyKey } = options;
+    const { phase, expectedVersion } = options;
+    const given = definedOnly({ phase, expectedVersion });
+    const change = { op: "append", id, path, items, ...given } as const;
+    const step = definedOnly({ namespace, scope, expectedStep, actor, cause, idempotencyKey });
+    // Not as a JSON Patch, which has an operation for each item, and so has a limit.
+    const committed = await this.commit({ ...step, changes: [change] }, options);
+    return committed.changes[0]!;
   }
 
   async deleteState(id: string, options: WriteOptions = {}): Promise<Written> {
@@ -182,16 +184,10 @@ export class HttpStateClient implements StateFace {
     changesets: readonly Changeset[],
     options: CallOptions = {},
   ): Promise<BatchOutcome[]> {
-    const outcomes: BatchOutcome[] = Array.from({ length: changesets.length });
-    await Promise.all(
-      Array.from(positionsByNamespace(changesets), async ([namespace, positions]) => {
-        const body = `{"writes":[${positions.map((at) => changesetBody(changesets[at]!)).join()}]}`;
-        const call = { ...options, namespace };
-        const answer = await this.#call(call, { method: "POST", path: "/v1/states:batch", body });
-        const read = decode(answer, (wire: BatchAnswer) => wire.items.map(toOutcome));
-        for (const [index, at] of positions.entries()) outcomes[at] = read[index]!;
-      }),
-    );
+    const outcomes = await sendBatch(changesets, (namespace, body) => {
+      const call = { method: "POST", path: "/v1/states:batch", body } as const;
+      return this.#call({ ...options, namespace }, call);
+    });
     for (const [at, outcome] of outcomes.entries()) {
       if (outcome.ok) this.#noteAll(changesets[at]!.namespace, outcome.committed);
     }
@@ -380,17 +376,4 @@ function leaseThreadOf(options: HttpStateClientOptions): LeaseThreadPlace | unde
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   };
   return { entry: new URL("./lease-thread.js", import.meta.url), data };
-}
-
-/** A request speaks for one namespace, so a batch goes out as one request a namespace. */
-function positionsByNamespace(
-  changesets: readonly Changeset[],
-): Map<string | undefined, readonly number[]> {
-  const groups = new Map<string | undefined, number[]>();
-  for (const [at, { namespace }] of changesets.entries()) {
-    const group = groups.get(namespace);
-    if (group === undefined) groups.set(namespace, [at]);
-    else group.push(at);
-  }
-  return groups;
 }

@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { callFault } from "../service/deadline.ts";
+import { leavable } from "../service/leavable.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { Json, JsonObject } from "../state/json.ts";
 import type { WatchOptions } from "../state/request.ts";
@@ -35,28 +37,17 @@ export function watchService(
   options: WatchOptions,
   closing: AbortSignal,
 ): AsyncIterable<Change> {
-  return {
-    [Symbol.asyncIterator]() {
-      const left = new AbortController();
-      const signals = [left.signal, closing, ...(options.signal ? [options.signal] : [])];
-      const changes = follow(source, options, AbortSignal.any(signals));
-      return {
-        next: () => changes.next(),
-        async return() {
-          // A generator that waits for the network would return only once something came.
-          left.abort();
-          return await changes.return(undefined);
-        },
-      };
-    },
-  };
+  return leavable((left) => follow(source, options, [left, closing]));
 }
 
 async function* follow(
   source: Source,
   options: WatchOptions,
-  signal: AbortSignal,
-): AsyncGenerator<Change, undefined> {
+  ends: readonly AbortSignal[],
+): AsyncGenerator<Change, void, undefined> {
+  const fault = options.signal === undefined ? undefined : callFault({ signal: options.signal });
+  if (fault !== undefined) throw fault;
+  const signal = AbortSignal.any([...ends, ...(options.signal ? [options.signal] : [])]);
   const place: Place = { cursor: options.after, failures: 0, lastSeenMs: performance.now() };
   while (!signal.aborted) {
     try {

@@ -6,7 +6,8 @@ import { AgentRuntimeError } from "../state/errors.ts";
 import { CHECK_NAMES } from "../state/fsck.ts";
 import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
 import type { ReplicaCopy, RollbackCopy } from "../state/fsck-ports.ts";
-import { checkNamespace, checkScope } from "../state/identifiers.ts";
+import { switchIn, wordIn } from "../state/fields.ts";
+import { checkNamespace, checkScope, parseVersion } from "../state/identifiers.ts";
 import type { StateStore } from "../state/ports.ts";
 import { quote } from "../state/quote.ts";
 import type { Directory } from "./directory.ts";
@@ -88,6 +89,10 @@ export class Fsck {
         { field: "checks" },
       );
     }
+    // A repair that nobody asked for cannot be taken back.
+    const { plan, fix } = options;
+    switchIn({ plan }, "plan");
+    wordIn({ fix }, "fix", ["safe"]);
     const report = await this.#detector.run(options);
     if (report.checked === 0 && report.findings.length === 0) await this.#checkThatThereIs(options);
     return report;
@@ -96,11 +101,12 @@ export class Fsck {
   async findings(options: FindingsOptions): Promise<Findings> {
     checkNames(options);
     const limit = this.#limitOf(options.limit);
+    const { before } = options;
     const items = await this.#parts.store.fsck.findings({
       namespace: options.namespace ?? (options.scope === undefined ? null : "default"),
       scope: options.scope ?? null,
       open: options.all !== true,
-      before: options.before ?? null,
+      before: before === undefined ? null : parseVersion(before, "INVALID_VERSION", "before"),
       limit,
     });
     const { runs } = this.#detector;

@@ -10,8 +10,9 @@ import {
   checkType,
 } from "../state/identifiers.ts";
 import type { Json } from "../state/json.ts";
+import { checkChanges } from "../state/changes.ts";
 import { serializeData } from "../state/json-check.ts";
-import { checkPatch } from "../state/patch.ts";
+import { checkAppend, checkPatch } from "../state/patch.ts";
 import { formatPointer, parsePointer } from "../state/pointer.ts";
 import type { PreparedChange, PreparedUnit } from "../state/ports.ts";
 import { quote } from "../state/quote.ts";
@@ -42,13 +43,7 @@ export function prepareChangeset(
   limits: Limits,
   trace: string | null = null,
 ): PreparedUnit {
-  const { changes } = changeset;
-  if (!isFilledList(changes)) {
-    throw new AgentRuntimeError(
-      "INVALID_REQUEST",
-      "A changeset has at least one change: { changes: [{ op, id, ... }] }.",
-    );
-  }
+  const changes = checkChanges(changeset);
   if (changes.length > limits.changesetChanges) {
     throw new AgentRuntimeError(
       "PAYLOAD_TOO_LARGE",
@@ -124,11 +119,6 @@ class Prepared implements PreparedChange {
   }
 }
 
-/** Callers in JavaScript hand in anything; `Array.isArray` alone would forget the type. */
-function isFilledList(changes: readonly ChangeRequest[]): boolean {
-  return Array.isArray(changes) && changes.length > 0;
-}
-
 const OPERATIONS: Readonly<Record<ChangeRequest["op"], PreparedChange["op"]>> = {
   update: "update",
   merge: "delta",
@@ -179,10 +169,7 @@ function patchDelta(change: PatchRequest, limits: Limits): string {
 }
 
 function appendDelta(change: AppendRequest, limits: Limits): string {
-  if (!Array.isArray(change.items)) {
-    throw new AgentRuntimeError("INVALID_PATCH", "`items` is an array of what is appended.");
-  }
-  const levels = parsePointer(change.path).length;
+  const levels = checkAppend(change.path, change.items);
   const items = serializeData(change.items, { ...limits, dataDepth: limits.dataDepth - levels });
   return `{"a":{${JSON.stringify(change.path)}:${items}}}`;
 }
@@ -224,16 +211,16 @@ function expiryOf(change: UpdateRequest): PreparedChange["expiresAt"] {
   );
 }
 
-/** A version or step that a caller names; null where it names none. */
+/** A version or step that a caller names; null where it names none. What is null itself may be one that got lost. */
 export function checkCount(
   value: unknown,
   code: "INVALID_VERSION" | "INVALID_STEP",
 ): bigint | null {
-  if (value === undefined || value === null) return null;
+  if (value === undefined) return null;
   if (typeof value === "bigint" && value >= 0n && value <= MAX_VERSION) return value;
   throw new AgentRuntimeError(
     code,
-    `An expected version or step is a bigint from 0 (must not exist) to 2^63-1, not ${typeof value === "bigint" ? value : `a ${typeof value}`}.`,
+    `An expected version or step is a bigint from 0 (must not exist) to 2^63-1, not ${typeof value === "bigint" || value === null ? value : `a ${typeof value}`}.`,
   );
 }
 

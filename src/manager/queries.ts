@@ -9,7 +9,7 @@ import {
   checkType,
   parseVersion,
 } from "../state/identifiers.ts";
-import { withDeadline } from "../service/deadline.ts";
+import { callFault, withDeadline } from "../service/deadline.ts";
 import { isFull } from "../state/page.ts";
 import type { FoundState, ReadNeed, StateKey, StateStore, StoredState } from "../state/ports.ts";
 import { pageLimit } from "../state/page.ts";
@@ -78,7 +78,7 @@ export class Queries {
   /** The state from this process's memory, where that is fresh enough for this read. */
   hit(id: string, options: ReadOptions | undefined): Promise<State> | undefined {
     if (options === undefined) return this.#cache.answer("default", id);
-    if (options.version !== undefined || options.consistency === "strong") return undefined;
+    if (!mayBeOfMemory(options)) return undefined;
     return this.#cache.answer(options.namespace ?? "default", id, options.minVersion);
   }
 
@@ -93,7 +93,7 @@ export class Queries {
   ): Promise<Answer> {
     const { namespace } = this.#keyOf(id, options.namespace);
     const { consistency } = needOf(options);
-    const { minVersion = 0n } = options;
+    const minVersion = versionIn(options.minVersion) ?? 0n;
     const version = versionIn(options.version);
     if (version !== undefined) {
       const key = { namespace, id };
@@ -181,13 +181,14 @@ export class Queries {
   ): Promise<Page<State>> {
     const { namespace, step: head } = await this.#status(scope, options);
     const limit = pageLimit(this.#limits.pageItems, options.limit);
-    if (options.step !== undefined && (options.step > head || options.step < 1n)) {
+    const step = options.step === undefined ? null : parseVersion(options.step, "INVALID_STEP");
+    if (step !== null && (step > head || step < 1n)) {
       throw new AgentRuntimeError(
         "STEP_NOT_FOUND",
-        `Scope ${quote(scope)} has the steps 1 to ${head}, not ${options.step}.`,
+        `Scope ${quote(scope)} has the steps 1 to ${head}, not ${step}.`,
       );
     }
-    const { step = null, after = null } = options;
+    const { after = null } = options;
     if (after !== null) checkIdPart(after, "INVALID_CURSOR");
     const rows = { step, after, limit };
     const states = await this.#store.scopeStates({ namespace, scope }, rows, needOf(options));
@@ -230,6 +231,14 @@ export class Queries {
   #keyOf(id: string, namespace = "default"): StateKey {
     return { namespace: checkNamespace(namespace), id: checkId(id, this.#limits.idCharacters) };
   }
+}
+
+/** A read that memory must not answer goes to where it is refused, or to a database. */
+function mayBeOfMemory(options: ReadOptions): boolean {
+  const { version, consistency = "session", minVersion = 0n } = options;
+  if (version !== undefined || consistency === "strong") return false;
+  if (!CONSISTENCIES.includes(consistency) || typeof minVersion !== "bigint") return false;
+  return options.signal?.aborted !== true && callFault(options) === undefined;
 }
 
 function needOf({ consistency = "session", session = [] }: FreshnessOptions): ReadNeed {

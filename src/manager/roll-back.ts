@@ -6,6 +6,7 @@ import {
   checkNamespace,
   checkScope,
 } from "../state/identifiers.ts";
+import { switchIn, wordIn } from "../state/fields.ts";
 import type { StateStore } from "../state/ports.ts";
 import { quote } from "../state/quote.ts";
 import type {
@@ -17,6 +18,7 @@ import type {
   RollbackRequest,
   ScopeCopy,
 } from "../state/recovery-ports.ts";
+import { ROLLBACK_SOURCES } from "../state/rollback.ts";
 import type {
   HoldOptions,
   Rollback,
@@ -97,17 +99,17 @@ export async function rollBack(
 }
 
 function requestOf(scope: string, options: RollbackOptions): Request {
-  const { reason, actor, idempotencyKey } = options;
+  const { source, reason, actor, dryRun, idempotencyKey } = options;
   return {
     namespace: checkNamespace(options.namespace ?? "default"),
     scope: checkScope(scope),
     toStep: checkCount(options.toStep, "INVALID_STEP"),
     expected: checkCount(options.expectedStep, "INVALID_STEP"),
-    source: options.source,
+    source: wordIn({ source }, "source", ROLLBACK_SOURCES),
     reason: reason === undefined ? null : checkCause(reason),
     actor: actor === undefined ? null : checkActor(actor),
     idempotencyKey: idempotencyKey === undefined ? null : checkIdempotencyKey(idempotencyKey),
-    dryRun: options.dryRun === true,
+    dryRun: switchIn({ dryRun }, "dryRun") ?? false,
   };
 }
 

@@ -342,6 +342,7 @@ export class StateManager implements StateFace {
     await this.#parts.tail.close();
     await this.#options.store.close();
     await this.#options.onClosed?.();
+    this.#parts.recovery.cache.clear(); // Nobody would tell it of changes any more.
   }
 
   #written(): void {

@@ -1,3 +1,5 @@
+import { callFault } from "../service/deadline.ts";
+import { leavable } from "../service/leavable.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { checkId, checkNamespace, checkScope, checkType } from "../state/identifiers.ts";
 import type { FeedPosition, FeedRow, StateStore } from "../state/ports.ts";
@@ -23,13 +25,18 @@ export interface WatchSources {
  * @throws {AgentRuntimeError} GAP: what follows the cursor is no longer kept; `facts.resumeFrom` is
  *   the oldest cursor that is. INVALID_CURSOR.
  */
-export async function* watchChanges(
+export function watchChanges(sources: WatchSources, options: WatchOptions): AsyncIterable<Change> {
+  return leavable((left) => follow(sources, options, left));
+}
+
+async function* follow(
   sources: WatchSources,
   options: WatchOptions,
+  left: AbortSignal,
 ): AsyncGenerator<Change, void, undefined> {
   checkOptions(options);
-  const { store, tail, changes } = sources;
-  const signal = AbortSignal.any([sources.closed, ...(options.signal ? [options.signal] : [])]);
+  const { store, tail, changes, closed } = sources;
+  const signal = AbortSignal.any([left, closed, ...(options.signal ? [options.signal] : [])]);
   const leave = tail.join();
   try {
     const start = await startOf(store, options.after);
@@ -56,7 +63,9 @@ export async function* watchChanges(
 }
 
 /** Told before anything is asked of the database: so a request for a watch is refused, not its stream cut. */
-function checkOptions({ namespace, scope, id, type, after }: WatchOptions): void {
+function checkOptions({ namespace, scope, id, type, after, signal }: WatchOptions): void {
+  const fault = signal === undefined ? undefined : callFault({ signal });
+  if (fault !== undefined) throw fault;
   if (namespace !== undefined) checkNamespace(namespace);
   if (scope !== undefined) checkScope(scope);
   if (id !== undefined) checkId(id);

@@ -5,7 +5,16 @@ import type { CheckName, FsckOptions } from "../state/fsck.ts";
 import { readFields } from "./body.ts";
 import { definedOnly } from "../state/defined.ts";
 import { findingJson, findingsJson } from "./encode.ts";
-import { arrayIn, countIn, flagIn, limitIn, refused, textIn, wordIn } from "../state/fields.ts";
+import {
+  arrayIn,
+  countIn,
+  flagIn,
+  limitIn,
+  refused,
+  switchIn,
+  textIn,
+  wordIn,
+} from "../state/fields.ts";
 import type { Given } from "../state/fields.ts";
 import type { RouteContext } from "./options.ts";
 import { queryOf } from "./query.ts";
@@ -39,14 +48,10 @@ export function fsckRoutes(app: FastifyInstance, { face, limits }: RouteContext)
 
 function parseFsck(given: Given): FsckOptions {
   checkFields(given, FIELDS, "the body");
-  const plan = given["plan"];
-  if (plan !== undefined && typeof plan !== "boolean") {
-    throw refused("INVALID_REQUEST", "plan", "must be true or false");
-  }
   return definedOnly({
     scope: textIn(given, "scope", "INVALID_SCOPE"),
     checks: given["checks"] === undefined ? undefined : checksIn(given),
-    plan,
+    plan: switchIn(given, "plan"),
     fix: wordIn(given, "fix", ["safe"] as const),
   });
 }

@@ -40,12 +40,13 @@ export function parseCursor(lineage: string, cursor: string): FeedPosition | nul
  *
  * @throws {AgentRuntimeError} INVALID_CURSOR: no service gave it.
  */
-export function checkCursor(cursor: string): {
+export function checkCursor(cursor: unknown): {
   readonly of: string | null;
   readonly at: FeedPosition;
 } {
   if (cursor === "0") return { of: null, at: FEED_START };
-  const [of, ...parts] = CURSOR.exec(cursor)?.slice(1) ?? [];
+  const [of, ...parts] =
+    (typeof cursor === "string" ? CURSOR.exec(cursor)?.slice(1) : undefined) ?? [];
   const [xid = -1n, scopeNo = -1n, step = -1n, position = -1n] = parts.map(parse36);
   const isGiven = of !== undefined && [xid, scopeNo, step].every((part) => part < 2n ** 63n);
   if (isGiven && position < 2n ** 31n) {
@@ -53,7 +54,7 @@ export function checkCursor(cursor: string): {
   }
   throw new AgentRuntimeError(
     "INVALID_CURSOR",
-    `${quote(cursor)} is not a cursor. Pass one that came with a change, or "0" for everything that is kept.`,
+    `${quote(String(cursor))} is not a cursor. Pass one that came with a change, or "0" for everything that is kept.`,
   );
 }
 

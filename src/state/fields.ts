@@ -58,6 +58,13 @@ export function flagIn(given: Given, field: string): boolean | undefined {
   throw refused("INVALID_REQUEST", field, "must be true or false");
 }
 
+/** True or false, as a value. */
+export function switchIn(given: Given, field: string): boolean | undefined {
+  const value = given[field];
+  if (value === undefined || typeof value === "boolean") return value;
+  throw refused("INVALID_REQUEST", field, "must be true or false");
+}
+
 /** One of some words. */
 export function wordIn<Word extends string>(
   given: Given,

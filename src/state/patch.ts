@@ -37,6 +37,16 @@ export function checkPatch(patch: unknown): PatchOperation[] {
   return patch.map(checkOperation);
 }
 
+/**
+ * What is appended, and how deep in the document its array is.
+ *
+ * @throws {AgentRuntimeError} INVALID_PATCH.
+ */
+export function checkAppend(path: string, items: unknown): number {
+  if (!Array.isArray(items)) throw invalid("`items` is an array of what is appended.");
+  return parsePointer(path).length;
+}
+
 function checkOperation(operation: unknown, number: number): PatchOperation {
   if (typeof operation !== "object" || operation === null || Array.isArray(operation)) {
     throw invalid(`operation ${number} is an object: { op, path, value }`);

@@ -2,10 +2,11 @@ import { AgentRuntimeError } from "./errors.ts";
 import type { Json, JsonObject } from "./json.ts";
 import { checkFields } from "./nearest.ts";
 import type { ChangeRequest, Changeset, WriteOptions } from "./request.ts";
+import { ROLLBACK_SOURCES } from "./rollback.ts";
 import type { HoldOptions, RollbackOptions } from "./rollback.ts";
 import type { PatchOperation } from "./state.ts";
 import { definedOnly } from "./defined.ts";
-import { arrayIn, countIn, refused, textIn, timeIn, toObject, wordIn } from "./fields.ts";
+import { arrayIn, countIn, refused, switchIn, textIn, timeIn, toObject, wordIn } from "./fields.ts";
 import type { Given } from "./fields.ts";
 
 /** What any write may say beside its document: in the body of a PUT, in the query elsewhere. */
@@ -19,8 +20,6 @@ export const WRITE_FIELDS = [
   "expectedStep",
   "idempotencyKey",
 ] as const;
-
-const ROLLBACK_SOURCES = ["rollback", "history"] as const;
 
 const HOLD_FIELDS = ["reason", "actor"] as const;
 
@@ -94,16 +93,12 @@ export function parseBatchEntry(entry: Json, limit: number): Changeset {
 /** The body of `POST .../rollback`. */
 export function rollbackIn(given: Given): RollbackOptions {
   checkFields(given, [...HOLD_FIELDS, ...ROLLBACK_FIELDS], "the body");
-  const dryRun = given["dryRun"];
-  if (dryRun !== undefined && typeof dryRun !== "boolean") {
-    throw refused("INVALID_REQUEST", "dryRun", "must be true or false");
-  }
   return definedOnly({
     toStep: countIn(given, "toStep", "INVALID_STEP"),
     expectedStep: countIn(given, "expectedStep", "INVALID_STEP"),
     ...holdIn(given, ROLLBACK_FIELDS),
     idempotencyKey: textIn(given, "idempotencyKey", "INVALID_REQUEST"),
-    dryRun,
+    dryRun: switchIn(given, "dryRun"),
     source: wordIn(given, "source", ROLLBACK_SOURCES),
   });
 }

@@ -2,8 +2,10 @@ import type { JsonObject } from "./json.ts";
 import type { CallOptions } from "./request.ts";
 import type { Step, Version } from "./state.ts";
 
+export const ROLLBACK_SOURCES = ["rollback", "history"] as const;
+
 /** Where the documents of a rollback come from: the rollback database, or main's own history. */
-export type RollbackSource = "rollback" | "history";
+export type RollbackSource = (typeof ROLLBACK_SOURCES)[number];
 
 /** Where to go back to, and under which conditions. */
 export interface RollbackOptions extends CallOptions {

@@ -44,6 +44,28 @@ test("an unknown setting is refused by its name", async () => {
   });
 });
 
+test.each([
+  ["a URL as an object", { supabase: { main: new URL("postgres://db.example/app") } }],
+  ["a section that is a URL", { supabase: new URL("postgres://db.example/app") }],
+  ["text", "postgres://db.example/app"],
+  ["a list", []],
+  ["null", null],
+])("%s is refused, not taken for no setting", async (_what, settings) => {
+  const opening = StateManager.open(settings as never);
+  await expect(opening).rejects.toMatchObject({
+    name: "AgentRuntimeError",
+    code: "INVALID_CONFIG",
+  });
+});
+
+test("a closed one answers nothing, not even from memory", async () => {
+  const manager = await StateManager.open({ dataDir: await newDataDir(), roles: ["main"] });
+  await manager.updateState("trip", "task", {});
+  await manager.getState("trip");
+  await manager.close();
+  await expect(manager.getState("trip")).rejects.toMatchObject({ code: "UNAVAILABLE" });
+});
+
 test("the service's own login may call functions and touch no table", async () => {
   const dataDir = await newDataDir();
   const manager = await StateManager.open({ dataDir, roles: ["main"] });

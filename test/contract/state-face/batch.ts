@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { BatchOutcome } from "../../../src/state/face.ts";
+import type { Json } from "../../../src/state/json.ts";
 import type { Changeset } from "../../../src/state/request.ts";
 import { refusalOf, uniqueId } from "./case.ts";
 import type { Face } from "./case.ts";
@@ -61,6 +62,29 @@ export function batchContract(face: Face): void {
     expect(first).toMatchObject({ namespace: "elsewhere", changes: [{ id, type: "shared" }] });
     expect(second).toMatchObject({ scope, step: 1n, changes: [{ version: 1n }, { version: 1n }] });
     expect(third).toMatchObject({ namespace: "default", changes: [{ id, type: "note" }] });
+  });
+
+  test("a changeset that cannot be sent refuses itself alone", async () => {
+    const id = uniqueId();
+    const write = (data: Json, namespace = "default"): Changeset => {
+      return { namespace, changes: [{ op: "update", id, type: "shared", data }] };
+    };
+    const outcomes = await face().commitBatch([
+      write(Number.NaN),
+      write(1),
+      write(2, "a/b"),
+      { changes: [{ op: "append", id, path: "", items: "text" as never }] },
+      write(3, "elsewhere"),
+      { scope: id } as never,
+    ]);
+    expect(outcomes.map(fateOf)).toEqual([
+      "INVALID_DATA",
+      1n,
+      "INVALID_NAMESPACE",
+      "INVALID_PATCH",
+      1n,
+      "INVALID_REQUEST",
+    ]);
   });
 
   test("a repeated batch is answered, not done", async () => {

@@ -114,6 +114,16 @@ export function documentContract(face: Face): void {
     });
   });
 
+  test("an append takes any number of items", async () => {
+    const id = uniqueId();
+    await face().updateState(id, "shared", { list: [] }, { scope: id });
+    const items = Array.from({ length: 2_500 }, (_, n) => n);
+    const written = await face().appendState(id, "/list", items, { expectedVersion: 1n });
+    expect(written).toMatchObject({ id, type: "shared", scope: id, version: 2n, created: false });
+    await face().appendState(id, "/list", []);
+    expect((await face().getState(id)).data).toEqual({ list: items });
+  });
+
   test("the whole document can be the array that grows", async () => {
     const id = uniqueId();
     await face().updateState(id, "shared", []);

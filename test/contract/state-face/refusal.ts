@@ -135,6 +135,77 @@ const optionRows: readonly Row[] = [
     (face, id) => face.appendState(id, 7 as never, [1]),
   ],
   [
+    "an append of what is no array",
+    "INVALID_PATCH",
+    (face, id) => face.appendState(id, "/list", "text" as never),
+  ],
+  [
+    "a time that is no date",
+    "INVALID_REQUEST",
+    (face, id) => face.updateState(id, "task", 1, { expiresAt: "2030-01-01" as never }),
+  ],
+  [
+    "a version that got lost",
+    "INVALID_VERSION",
+    (face, id) => face.updateState(id, "task", 1, { expectedVersion: null as never }),
+  ],
+  [
+    "a step that got lost",
+    "INVALID_STEP",
+    (face, id) => face.updateState(id, "task", 1, { expectedStep: null as never }),
+  ],
+  [
+    "a changeset without changes",
+    "INVALID_REQUEST",
+    (face, id) => face.commit({ scope: id } as never),
+  ],
+  [
+    "a read of what is in memory, with a consistency that is none",
+    "INVALID_REQUEST",
+    (face, id) => face.getState(id, { consistency: "Strong" as never }),
+  ],
+  [
+    "the same, with a version that is none",
+    "INVALID_VERSION",
+    (face, id) => face.getState(id, { minVersion: "x" as never }),
+  ],
+  [
+    "the same, with a time-out that is no number",
+    "INVALID_REQUEST",
+    (face, id) => face.getState(id, { timeoutMs: "5" as never }),
+  ],
+  [
+    "the same, taken back before it began",
+    "CANCELED",
+    (face, id) => face.getState(id, { signal: AbortSignal.abort() }),
+  ],
+  [
+    "a step of a scope that is none",
+    "INVALID_STEP",
+    (face, id) => face.scopeStates(id, { step: "x" as never }),
+  ],
+  [
+    "a rollback that may be a plan, or not",
+    "INVALID_REQUEST",
+    (face, id) => face.rollback(id, { toStep: 0n, dryRun: "true" as never }),
+  ],
+  [
+    "a rollback from nowhere",
+    "INVALID_REQUEST",
+    (face, id) => face.rollback(id, { toStep: 0n, source: "backup" as never }),
+  ],
+  [
+    "a repair that is none",
+    "INVALID_REQUEST",
+    (face, id) => face.fsck({ scope: id, fix: false as never }),
+  ],
+  [
+    "a plan that is neither true nor false",
+    "INVALID_REQUEST",
+    (face, id) => face.fsck({ scope: id, fix: "safe", plan: "true" as never }),
+  ],
+  ["findings before none", "INVALID_VERSION", (face) => face.findings({ before: "x" as never })],
+  [
     "a version that is none",
     "INVALID_VERSION",
     (face, id) => face.diff(id, { from: "x" as never }),

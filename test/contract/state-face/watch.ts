@@ -142,7 +142,23 @@ export function watchContract(face: Face): void {
     expect(await waiting).toEqual([]);
   });
 
+  test("a watcher that leaves while it waits is let go", async () => {
+    const changes = face().watch({ id: uniqueId() })[Symbol.asyncIterator]();
+    const waiting = changes.next();
+    expect(await changes.return!()).toEqual({ done: true, value: undefined });
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    expect(await changes.next()).toEqual({ done: true, value: undefined });
+  });
+
   test("a cursor that is none is refused", async () => {
-    expect((await refusalOf(take(1, { after: "not a cursor!" }))).code).toBe("INVALID_CURSOR");
+    for (const after of ["not a cursor!", 5, null]) {
+      const error = await refusalOf(take(1, { after: after as string }));
+      expect(error.code).toBe("INVALID_CURSOR");
+    }
+  });
+
+  test("a signal that is none is refused", async () => {
+    const error = await refusalOf(take(1, { signal: {} as AbortSignal }));
+    expect(error.code).toBe("INVALID_REQUEST");
   });
 }
