@@ -1,9 +1,10 @@
 import { execFile } from "node:child_process";
-import { readFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { packageRoot } from "../../src/service/package-root.ts";
 import { describeOnHomes, oneHome } from "../support/homes.ts";
 
@@ -28,11 +29,39 @@ describeOnHomes(
   oneHome(),
 );
 
+test("the README's programs pass the strictest checks of those who install the package", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "art-readme-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const root = packageRoot();
+  const modules = join(folder, "node_modules");
+  await mkdir(modules);
+  await symlink(root, join(modules, "agent-runtime-state"));
+  await symlink(join(root, "node_modules/@types"), join(modules, "@types"));
+  await writeFile(join(folder, "package.json"), '{ "type": "module" }');
+  const act = "declare function act(step: number): Promise<{ receipt: string }>;";
+  await writeFile(join(folder, "program.ts"), [...(await programs()), act].join("\n"));
+  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  const { stdout } = await run("node", [compiler, ...STRICT, "program.ts"], { cwd: folder }).catch(
+    (error: unknown) => error as { stdout: string },
+  );
+  expect(stdout).toBe("");
+});
+
+const STRICT = [
+  "--noEmit --strict --exactOptionalPropertyTypes --noUncheckedIndexedAccess --skipLibCheck false",
+  "--module nodenext --target es2022 --types node",
+].flatMap((line) => line.split(" "));
+
 const run = promisify(execFile);
 
 async function firstProgram(): Promise<string> {
+  const [first] = await programs();
+  return first!;
+}
+
+async function programs(): Promise<string[]> {
   const text = await readFile(join(packageRoot(), "README.md"), "utf8");
-  return /```ts\n([\s\S]*?)```/.exec(text)![1]!;
+  return Array.from(text.matchAll(/```ts\n([\s\S]*?)```/g), ([, program]) => program!);
 }
 
 function settingsFor(main: string): object {
