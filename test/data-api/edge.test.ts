@@ -48,7 +48,7 @@ function open(url: string): Transport {
   const address = { url, key: KEYS.secret, setting: "supabase.main" };
   const transport = openDataApiTransport({
     address,
-    statementTimeoutMs: 400,
+    statementTimeoutMs: 2_000,
     lanes: 1,
     readers: 2,
   });
