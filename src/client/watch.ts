@@ -48,7 +48,7 @@ async function* follow(
   const fault = options.signal === undefined ? undefined : callFault({ signal: options.signal });
   if (fault !== undefined) throw fault;
   const signal = AbortSignal.any([...ends, ...(options.signal ? [options.signal] : [])]);
-  const place: Place = { cursor: options.after, failures: 0, lastSeenMs: performance.now() };
+  const place: Place = { cursor: options.after, failures: 0, goneAtMs: null };
   while (!signal.aborted) {
     try {
       yield* readStream(
@@ -58,7 +58,9 @@ async function* follow(
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof AgentRuntimeError) || !error.retryable) throw error;
-      if (performance.now() - place.lastSeenMs > source.patienceMs) throw error;
+      const now = performance.now();
+      place.goneAtMs ??= now;
+      if (now - place.goneAtMs > source.patienceMs) throw error;
     }
     await pause(place.failures++, signal);
   }
@@ -69,7 +71,8 @@ interface Place {
   cursor: string | undefined;
   /** Connections that brought nothing, in a row. */
   failures: number;
-  lastSeenMs: number;
+  /** When it was first found gone, if nothing came since. Before that no time counts: this process may have stood still. */
+  goneAtMs: number | null;
 }
 
 async function* readStream(
@@ -81,7 +84,7 @@ async function* readStream(
     if (event.name === "gap" || event.name === "error") throw eventError(event);
     if (event.lastEventId !== "") place.cursor = event.lastEventId;
     if (event.name === "change") yield readChange(event);
-    place.lastSeenMs = performance.now();
+    place.goneAtMs = null;
   }
 }
 

@@ -6,10 +6,14 @@ import { ServerProcess } from "./server-process.ts";
 
 const READY = "LOG:  database system is ready to accept connections";
 
-function start(script: string, onReadyAgain: () => void = () => {}): ServerProcess {
+function start(
+  script: string,
+  onReadyAgain: () => void = () => {},
+  silenceMs = 300,
+): ServerProcess {
   const command = { file: "sh", args: ["-c", script], env: { PATH: "/usr/bin:/bin" } };
   const log = new ServerLog(path.join(os.tmpdir(), "not/made/main.log"));
-  return new ServerProcess({ command, log, silenceMs: 300, onReadyAgain });
+  return new ServerProcess({ command, log, silenceMs, onReadyAgain });
 }
 
 test("a server that falls silent before it is ready is given up, and ended", async () => {
@@ -19,8 +23,8 @@ test("a server that falls silent before it is ready is given up, and ended", asy
 });
 
 test("a server that keeps talking may take longer than the silence allows", async () => {
-  const talk = "for i in 1 2 3 4 5 6; do echo redo in progress >&2; sleep 0.1; done";
-  const server = start(`${talk}; echo '${READY}' >&2; exec sleep 60`);
+  const talk = "for i in 1 2 3 4 5 6; do echo redo in progress >&2; sleep 0.4; done";
+  const server = start(`${talk}; echo '${READY}' >&2; exec sleep 60`, () => {}, 2_000);
   await server.ready;
   await server.stop();
 });

@@ -217,7 +217,7 @@ test("a transaction that fails fails all in it, and the lane goes on", async () 
 });
 
 test("whoever waits too long is answered: open where it was sent, and then the store is disowned", async () => {
-  const batcher = batcherOn(new DoubleStore(), { timeoutMs: 40, batchLimit: 1 });
+  const batcher = batcherOn(new DoubleStore(), { timeoutMs: 500, batchLimit: 1 });
   const tickets = ["sent", "waiting"].map((id) => batcher.add(unit(id), "s", false));
   const facts = await Promise.all(
     tickets.map(({ rows }) => rows.catch((error: unknown) => (error as AgentRuntimeError).facts)),

@@ -5,9 +5,15 @@ import type { Socket } from "node:net";
 /** How often a closing server looks whether idle connections may go. */
 const SWEEP_MS = 20;
 
-/** A request that was on its way has come after so long without any; clients that write on may be held up for longer. */
+/** A request that was on its way has come after so long without any. */
 const QUIET_MS = 250;
-const QUIET_UNDER_LOAD_MS = 1_000;
+
+/**
+ * After so many looks in a row without one as well: time alone passes for a process that stands still, too. Clients that
+ * write on may be held up for longer.
+ */
+const QUIET_LOOKS = 2;
+const QUIET_LOOKS_UNDER_LOAD = 50;
 
 /**
  * Lets a closing server go once its requests are answered, those on their way as well, or after `closeMs` in any case.
@@ -45,8 +51,12 @@ function watchTraffic({ server }: FastifyInstance): { readonly closeIdle: () => 
   // Node counts a connection that never asked anything as busy: clients open some in advance.
   const unused = new Set<Socket>();
   let lastMs = -QUIET_MS;
-  let quietMs = QUIET_MS;
-  const note = (): void => void (lastMs = performance.now());
+  let looks = 0;
+  let wantedLooks = QUIET_LOOKS;
+  const note = (): void => {
+    lastMs = performance.now();
+    looks = 0;
+  };
   server.on("connection", (socket: Socket) => {
     note();
     unused.add(socket);
@@ -54,12 +64,13 @@ function watchTraffic({ server }: FastifyInstance): { readonly closeIdle: () => 
   });
   server.on("request", ({ socket }, response) => {
     note();
-    if (!server.listening) quietMs = QUIET_UNDER_LOAD_MS;
+    if (!server.listening) wantedLooks = QUIET_LOOKS_UNDER_LOAD;
     unused.delete(socket);
     response.once("finish", note);
   });
   const closeIdle = (): void => {
-    if (performance.now() - lastMs < quietMs) return;
+    looks += 1;
+    if (looks < wantedLooks || performance.now() - lastMs < QUIET_MS) return;
     server.closeIdleConnections();
     for (const socket of unused) socket.destroy();
   };

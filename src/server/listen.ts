@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { AddressInfo } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { Service } from "../service/services.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 
@@ -61,6 +61,7 @@ export class HttpService implements Service {
     for (let looks = 0, before = -1; looks < MAX_LOOKS && before !== this.#taken; looks++) {
       before = this.#taken;
       await sleep(LOOK_MS);
+      await nextTurn(); // a process that was held up hears of the time before it hears of connections
     }
   }
 }

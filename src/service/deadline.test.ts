@@ -111,7 +111,7 @@ test("what came in time is taken, however long the event loop stood still meanwh
   await ask(); // it is up now
   await turn(); // from here on timers are next, and sockets and ports after them
   const answer = withDeadline({ what: "The read", timeoutMs: 20 }, ask);
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_000);
   await expect(answer).resolves.toBe("asked");
   await peer.terminate();
 });

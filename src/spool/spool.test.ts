@@ -11,17 +11,21 @@ import type { SpoolOptions } from "./spool.ts";
 import { SpooledSink } from "./spooled-sink.ts";
 
 let folder: string;
+const opened: Spool[] = [];
 
 beforeEach(async () => {
   folder = path.join(await mkdtemp(path.join(tmpdir(), "spool-")), "facts");
 });
 
 afterEach(async () => {
+  for (const spool of opened.splice(0)) await spool.close();
   await rm(path.dirname(folder), { recursive: true, force: true });
 });
 
-function openSpool(options: Partial<SpoolOptions> = {}): Promise<Spool> {
-  return Spool.open({ folder, log: silentLog, ...options });
+async function openSpool(options: Partial<SpoolOptions> = {}): Promise<Spool> {
+  const spool = await Spool.open({ folder, log: silentLog, ...options });
+  opened.push(spool);
+  return spool;
 }
 
 async function takeAll(spool: Spool, limit = 3): Promise<string[]> {

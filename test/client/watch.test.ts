@@ -6,8 +6,10 @@ import { HttpStateClient } from "../../src/client/http-client.ts";
 import { AgentRuntimeError } from "../../src/state/errors.ts";
 import type { StateFace } from "../../src/state/face.ts";
 import type { Change } from "../../src/state/state.ts";
-import { changeLike, faceThat } from "../server/faces.ts";
+import { changeLike, deferred, faceThat } from "../server/faces.ts";
 import { serve } from "../server/serve.ts";
+
+const PATIENCE_MS = 100;
 
 const open: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -17,7 +19,7 @@ afterEach(async () => {
 async function clientOver(watch: StateFace["watch"], feedHead?: () => Promise<string>) {
   const served = await serve(faceThat({ watch }), feedHead === undefined ? {} : { feedHead });
   open.push(() => served.close());
-  const client = HttpStateClient.open({ url: served.url, watchPatienceMs: 100 });
+  const client = HttpStateClient.open({ url: served.url, watchPatienceMs: PATIENCE_MS });
   open.push(() => client.close());
   return { client, served };
 }
@@ -107,6 +109,24 @@ test("what the service refuses is thrown at once; that it is gone, only after a 
   expect(calls).toBeGreaterThan(2);
   await served.close();
   await expect(take(1, client.watch())).rejects.toMatchObject({ code: "UNAVAILABLE" });
+});
+
+test("a watch whose process stood still for longer than its patience tries again before it gives up", async () => {
+  const stoodStill = deferred();
+  let calls = 0;
+  const { client } = await clientOver(async function* () {
+    yield changeLike({ cursor: String(++calls) });
+    await stoodStill.promise;
+    if (calls === 1) throw new AgentRuntimeError("UNAVAILABLE", "the connection is gone");
+  });
+  const changes = client.watch({ after: "0" })[Symbol.asyncIterator]();
+  await changes.next();
+  const second = changes.next();
+  const over = performance.now() + 2 * PATIENCE_MS;
+  while (performance.now() < over);
+  stoodStill.resolve();
+  expect((await second).value).toMatchObject({ cursor: "2" });
+  await changes.return?.();
 });
 
 test("a watcher that leaves while it waits is let go, and so is the service", async () => {

@@ -21,6 +21,9 @@ const READ = {
 } as const satisfies Operation;
 const WRITE = { ...READ, fn: "write", writes: true } as const satisfies Operation;
 
+/** What a call may take: more than a busy machine takes for one. */
+const CALL_MS = 2_000;
+
 const ends: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {
@@ -48,7 +51,7 @@ function open(url: string): Transport {
   const address = { url, key: KEYS.secret, setting: "supabase.main" };
   const transport = openDataApiTransport({
     address,
-    statementTimeoutMs: 400,
+    statementTimeoutMs: CALL_MS,
     lanes: 1,
     readers: 2,
   });
@@ -268,6 +271,15 @@ test("a silent server costs no more than the time that a call may take", async (
     code: "UNAVAILABLE",
     facts: { mayHaveHappened: false },
   });
+});
+
+test("nor do those that wait for a silent server's other answers: their wait is a part of that time", async () => {
+  const transport = await transportTo(() => undefined);
+  const from = performance.now();
+  const reads = await Promise.allSettled(Array.from({ length: 8 }, () => read(transport)));
+  for (const each of reads) expect(each).toMatchObject({ reason: { code: "UNAVAILABLE" } });
+  // Two at a time, one after the other, they would take four times as long as one.
+  expect(performance.now() - from).toBeLessThan(3 * CALL_MS);
 });
 
 test("an answer that stops half-way is none", async () => {

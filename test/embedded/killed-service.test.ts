@@ -117,7 +117,7 @@ test("Ctrl-C at the terminal reaches the service alone, which stops in order", a
   const options = { detached: true }; // a process group of its own, as a terminal gives it
   const service = startService({ module: compiled.module, dataDir, options });
   const { address } = await service.until(isReady);
-  const work = ask(address!, "select pg_sleep(0.5) is not null");
+  const work = ask(address!, "select pg_sleep(3) is not null");
   const busy = "select count(*)::int from pg_stat_activity where query like 'select pg_sleep%'";
   await expect.poll(() => ask(address!, busy)).toBe(1);
   process.kill(-service.process.pid!, "SIGINT");

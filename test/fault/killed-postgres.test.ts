@@ -16,7 +16,7 @@ const WRITERS = 128;
 const READERS = 16;
 const TIMEOUT_MS = 3_000;
 /** A timer that fires late on a busy machine is no call that hangs. */
-const LATE_MS = 1_500;
+const LATE_MS = 3_000;
 /** How soon after the database is back a write must go through. */
 const HEALED_MS = 5_000;
 const FROZEN_MS = 1_000;
@@ -75,7 +75,7 @@ async function onPrivate(
 }
 
 const missing = missingPostgres();
-const timeout = 60_000 * ROUNDS;
+const timeout = 60_000 + 60_000 * ROUNDS;
 
 describe.skipIf(missing !== undefined)("under load, PostgreSQL", () => {
   test("is killed with -9 and started again", { timeout }, async () => {

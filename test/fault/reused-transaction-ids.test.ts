@@ -59,7 +59,7 @@ test.skipIf(missing !== undefined)(
       for await (const change of manager.watch({ after, signal: stop.signal })) seen.push(change);
     })();
     for (const value of [1, 2, 3]) await manager.updateState("after", "shared", value);
-    await until(() => seen.length >= 3, { what: "all three changes", timeoutMs: 3_000 }).catch(
+    await until(() => seen.length >= 3, { what: "all three changes", timeoutMs: 20_000 }).catch(
       () => undefined,
     );
     stop.abort();
@@ -85,7 +85,7 @@ test.skipIf(missing !== undefined)(
     await until(() => here.describe(), { what: "the database" });
     await there.updateState("shared", "shared", "new");
     const data = async (): Promise<unknown> => (await here.getState("shared")).data;
-    await until(async () => (await data()) === "new", { timeoutMs: 3_000 }).catch(() => undefined);
+    await until(async () => (await data()) === "new", { timeoutMs: 20_000 }).catch(() => undefined);
     expect(await data()).toBe("new");
   },
 );

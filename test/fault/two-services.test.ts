@@ -15,8 +15,8 @@ const WRITES = proofLength({ short: 600, full: 3_000 });
 const RACES = proofLength({ short: 50, full: 200 });
 const RACERS = 16;
 const LOOKS = proofLength({ short: 30, full: 100 });
-/** A change of the other service is seen after one look at the feed (200 ms), on a busy machine later. */
-const SEEN_MS = 2_000;
+/** A change of the other service is seen after one look at the feed (200 ms), on a busy machine much later. */
+const SEEN_MS = 20_000;
 
 let postgres: PrivatePostgres;
 let faces: HttpStateClient[];

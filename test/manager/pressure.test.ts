@@ -98,7 +98,7 @@ describeOnHomes("under pressure, the manager", (home) => {
     const controller = new AbortController();
     proxy.freeze();
     const sent = [
-      fateOf(manager.updateState(id, "note", 1, { timeoutMs: 20 })),
+      fateOf(manager.updateState(id, "note", 1, { timeoutMs: 500 })), // not before it is sent
       fateOf(manager.updateState(`${id}-b`, "note", 1, { signal: controller.signal })),
     ];
     await macrotask();
@@ -118,7 +118,7 @@ describeOnHomes("under pressure, the manager", (home) => {
   });
 
   test("answers in its own time where the caller names none and the database is silent", async () => {
-    const manager = openFar({ writeTimeoutMs: 200, statementTimeoutMs: 1_000 });
+    const manager = openFar({ writeTimeoutMs: 500, statementTimeoutMs: 2_000 });
     await manager.updateState(id, "note", 0, { timeoutMs: 30_000 });
     proxy.freeze();
     const sent = fateOf(manager.updateState(id, "note", 1));
@@ -219,7 +219,7 @@ describeOnHomes("under pressure, the manager", (home) => {
   });
 
   test("closes although the database is silent", async () => {
-    const manager = openFar({ lanes: 4, statementTimeoutMs: 500 });
+    const manager = openFar({ lanes: 4, statementTimeoutMs: 2_000 });
     await Promise.all([1, 2, 3, 4, 5].map((n) => manager.updateState(`${id}-${n}`, "note", n)));
     await manager.getState(`${id}-1`, { consistency: "strong" });
     proxy.freeze();

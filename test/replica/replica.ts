@@ -82,3 +82,14 @@ export async function untilNotInUse(of: { readonly replica: ReadReplica | null }
   const replica = replicaOf(of);
   return await until(() => replica.status.reason, { what: "the end of its use" });
 }
+
+/** What the replica answers, once it does: one that was held up by a busy machine is out of use for a second. */
+export async function fromReplica<Read extends { readonly servedBy: string }>(
+  read: () => Promise<Read>,
+): Promise<Read> {
+  const served = async (): Promise<Read | null> => {
+    const found = await read();
+    return found.servedBy === "readonly" ? found : null;
+  };
+  return await until(served, { what: "a read of the replica" });
+}

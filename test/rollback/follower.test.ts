@@ -119,7 +119,7 @@ describeOnPostgres("a follower", (home) => {
     const copies = pair.openCopies();
     // One that hangs: it holds the lease and does nothing.
     await first.stop();
-    const hung = await copies.takeLease("hung", 500);
+    const hung = await copies.takeLease("hung", 5_000); // until the other has come
     expect(hung.mine).toBe(true);
     const second = follow({ leaseMs: 300 });
     await until(() => second.figures.health === "waiting");

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { text } from "node:stream/consumers";
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { deferred, faceThat, writtenLike } from "./faces.ts";
 import { serve } from "./serve.ts";
@@ -70,6 +70,29 @@ test("a stop answers those as well whose connections it had not taken yet", asyn
   }
 });
 
+test("a stop that is held up before its listener closes answers those who came meanwhile", async () => {
+  const served = await serve(faceThat({}));
+  const late = connect(Number(new URL(served.url).port), "127.0.0.1");
+  const answer = last(late, "GET /healthz HTTP/1.1");
+  const closed = served.close();
+  standStill(100);
+  expect(await answer).toMatch(/^HTTP\/1.1 200 /);
+  await closed;
+});
+
+test("a stop that is held up behind clients that write on does not take that for their silence", async () => {
+  const served = await serve(faceThat({}));
+  const port = Number(new URL(served.url).port);
+  const [one, other] = await Promise.all([keptAlive(port), keptAlive(port)]);
+  const closed = served.close();
+  while (served.app.server.listening) await setImmediate();
+  await last(one, "GET /healthz HTTP/1.1");
+  standStill(1_500);
+  await sleep(100); // who is held up as well comes to itself a little later
+  expect(await last(other, "GET /healthz HTTP/1.1")).toMatch(/^HTTP\/1.1 200 /);
+  await closed;
+});
+
 test("an answer that was under way when a stop began says that its connection closes", async () => {
   const begun = deferred();
   const finish = deferred();
@@ -119,6 +142,12 @@ test("a stop cuts a request that never ends, after its bound", async () => {
   await served.close();
   expect(await answer).toBe("cut");
 });
+
+/** As a process does that gets no processor. */
+function standStill(ms: number): void {
+  const over = performance.now() + ms;
+  while (performance.now() < over);
+}
 
 /** A connection that was used once, and is kept. */
 async function keptAlive(port: number): Promise<Socket> {

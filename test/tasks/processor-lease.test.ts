@@ -14,8 +14,8 @@ import { startWorker } from "./worker.ts";
 import type { Way, WorkerProcess } from "./worker.ts";
 
 // A busy machine may keep a thread waiting for seconds.
-const LEASE_MS = 6_000;
-const BLOCK_MS = proofLength({ short: 15_000, full: 60_000 });
+const LEASE_MS = 10_000;
+const BLOCK_MS = proofLength({ short: 25_000, full: 60_000 });
 const PATIENT = { timeoutMs: 120_000 };
 
 // The thread and its calls are the same on each.

@@ -1,6 +1,7 @@
 import { withDeadline } from "../../service/deadline.ts";
 import { networkFailure } from "../../service/network-error.ts";
 import { packageVersion } from "../../service/package-root.ts";
+import type { Slots } from "../../service/slots.ts";
 import { AgentRuntimeError } from "../../state/errors.ts";
 import { unavailable } from "../failure.ts";
 import { keyHeaders, restUrl } from "./address.ts";
@@ -48,19 +49,19 @@ export class DataApiClient {
   }
 
   /**
-   * The answer, whatever it is.
+   * The answer, whatever it is. The time that a call may take includes its wait for one of `slots`.
    *
    * @throws {AgentRuntimeError} UNAVAILABLE: there was none, or not in time, or this client was closed.
    */
-  async send(request: DataApiRequest): Promise<DataApiAnswer> {
+  async send(request: DataApiRequest, slots?: Slots): Promise<DataApiAnswer> {
     try {
-      return await this.#once(request);
+      return await this.#once(request, slots);
     } catch (error) {
       // Most likely a connection that the other side had closed meanwhile: a read is sent over another one.
       if (request.writes || error instanceof AgentRuntimeError) throw this.#failure(error, request);
     }
     try {
-      return await this.#once(request);
+      return await this.#once(request, slots);
     } catch (error) {
       throw this.#failure(error, request);
     }
@@ -71,14 +72,17 @@ export class DataApiClient {
     this.#closing.abort();
   }
 
-  #once(request: DataApiRequest): Promise<DataApiAnswer> {
+  #once(request: DataApiRequest, slots: Slots | undefined): Promise<DataApiAnswer> {
     const deadline = {
       what: "The call of the Data API",
       timeoutMs: this.#timeoutMs,
       signal: this.#closing.signal,
       mayHaveHappened: () => request.writes,
     };
-    return withDeadline(deadline, (signal) => this.#fetch(request, signal));
+    return withDeadline(deadline, (signal) => {
+      const fetching = (): Promise<DataApiAnswer> => this.#fetch(request, signal);
+      return slots === undefined ? fetching() : slots.run(fetching);
+    });
   }
 
   async #fetch(

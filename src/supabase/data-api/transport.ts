@@ -46,16 +46,14 @@ export interface DataApiOptions {
 export function openDataApiTransport(options: DataApiOptions): Transport {
   const { address, statementTimeoutMs, lanes, readers } = options;
   const client = new DataApiClient(address, statementTimeoutMs);
-  const slots = new Slots(readers);
   const caller = new DataApiCaller(client, address);
+  const reader = new DataApiCaller(client, address, new Slots(readers));
   return {
     lanes: Array.from({ length: lanes }, () => caller),
-    reader: { call: (operation, values) => slots.run(() => caller.call(operation, values)) },
+    reader,
     taskBell: null,
     changeBell: null,
-    copyReader: {
-      read: (operation, values, demand) => slots.run(() => caller.read(operation, values, demand)),
-    },
+    copyReader: reader,
     batchBytes: BATCH_BYTES,
     close: () => {
       client.close();
@@ -67,10 +65,12 @@ export function openDataApiTransport(options: DataApiOptions): Transport {
 class DataApiCaller implements Caller, CopyReader {
   readonly #client: DataApiClient;
   readonly #address: DataApiAddress;
+  readonly #slots: Slots | undefined;
 
-  constructor(client: DataApiClient, address: DataApiAddress) {
+  constructor(client: DataApiClient, address: DataApiAddress, slots?: Slots) {
     this.#client = client;
     this.#address = address;
+    this.#slots = slots;
   }
 
   async call<Taken extends Parameters>(
@@ -93,7 +93,7 @@ class DataApiCaller implements Caller, CopyReader {
     const demanded = jsonOf(COPY_STANDING.parameters, demandValues(demand));
     const json = `{"fn":"${fn}","q":${q},${demanded.slice(1)}`;
     // Not patient: while a copy lacks the function, main has it.
-    const answer = await this.#client.send(this.#readOf("/rpc/read_copy", json));
+    const answer = await this.#client.send(this.#readOf("/rpc/read_copy", json), this.#slots);
     if (answer.status !== 200)
       throw refusalOf(answer, { address: this.#address, fn, writes: false });
     return copyAnswerOf(answer.text, operation);
@@ -103,7 +103,7 @@ class DataApiCaller implements Caller, CopyReader {
   async #send(request: DataApiRequest): Promise<DataApiAnswer> {
     const giveUpAt = performance.now() + SCHEMA_PATIENCE_MS;
     for (;;) {
-      const answer = await this.#client.send(request);
+      const answer = await this.#client.send(request, this.#slots);
       if (!isUnknownFunction(answer) || performance.now() > giveUpAt) return answer;
       await sleep(SCHEMA_RETRY_MS);
     }
