@@ -32,7 +32,7 @@ export function failureOf(error: unknown, sent: boolean): AgentRuntimeError {
 /** What whoever set up the database has to put right: the login, its rights, the schema. Nothing happened. */
 function setupFailure(state: string, error: unknown): AgentRuntimeError | undefined {
   const said = `(${state}: ${messageOf(error)})`;
-  const facts = { cause: error, mayHaveHappened: false, retryAfterMs: RETRY_AFTER_MS };
+  const facts = { cause: error, mayHaveHappened: false };
   // A wrong user or password, or no such database.
   if (/^(28|3D)/.test(state)) {
     return new AgentRuntimeError(
@@ -53,7 +53,7 @@ function setupFailure(state: string, error: unknown): AgentRuntimeError | undefi
     "SCHEMA_MISMATCH",
     `The database does not have what this program calls ${said}: its schema is not there, or was made by another version. ` +
       "Start the version that it was upgraded for, or run `agent_runtime state migrate` of this one; nothing happened.",
-    { cause: error, mayHaveHappened: false },
+    facts,
   );
 }
 
