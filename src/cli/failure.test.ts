@@ -49,14 +49,21 @@ test("wrong usage is told apart from what failed", () => {
 });
 
 test("a service that cannot be reached is to be started", () => {
-  const error = new AgentRuntimeError("UNAVAILABLE", "no answer", {
+  const message = "the service could not be reached (ECONNREFUSED)";
+  const error = new AgentRuntimeError("UNAVAILABLE", message, {
     mayHaveHappened: false,
     cause: new Error("ECONNREFUSED"),
   });
   expect(describeError(error)).toBe(
-    "agent_runtime: no answer\n" +
+    `agent_runtime: ${message}\n` +
       "next: start a service (agent_runtime state), or name its address: --url URL",
   );
+});
+
+test("where another part cannot be reached, no service need be started", () => {
+  const message = "The brokers: no answer from RocketMQ at mq:9876 (ECONNREFUSED).";
+  const error = new AgentRuntimeError("UNAVAILABLE", message, { cause: new Error("ECONNREFUSED") });
+  expect(describeError(error)).toBe(`agent_runtime: ${message}`);
 });
 
 test("a service that is busy is to be waited for", () => {

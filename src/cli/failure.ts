@@ -118,13 +118,15 @@ function nextStep(error: AgentRuntimeError | UsageError | CommandFailed): string
 }
 
 /** A service that answers "not now" needs patience; one that does not answer needs to be started. */
-function unavailableStep(error: AgentRuntimeError): string {
+function unavailableStep(error: AgentRuntimeError): string | undefined {
   const { retryAfterMs, field } = error.facts;
   if (field !== undefined) return `correct ${field} in the configuration of the service`;
   if (retryAfterMs !== undefined) return `retry in ${Math.ceil(retryAfterMs / 1000)} s`;
-  return error.cause === undefined
-    ? "wait a moment, then repeat the command"
-    : "start a service (agent_runtime state), or name its address: --url URL";
+  if (error.cause === undefined) return "wait a moment, then repeat the command";
+  // What is said of another part (a database, a broker, containerd) names it.
+  return /^the (connection to the )?service /.test(error.message)
+    ? "start a service (agent_runtime state), or name its address: --url URL"
+    : undefined;
 }
 
 function versionOf(current: unknown): string | undefined {

@@ -6,7 +6,7 @@ import { AgentRuntimeError } from "../state/errors.ts";
 import { checkSchema } from "./check-schema.ts";
 import { clientConfig, destroy } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
-import { failureOf } from "./failure.ts";
+import { failureOf, sqlState } from "./failure.ts";
 import { openPostgresTransport } from "./postgres-transport.ts";
 
 const NOTIFY_MS = 3_000;
@@ -144,7 +144,11 @@ async function schemaFaultOf(
     return null;
   } catch (error) {
     if (!(error instanceof AgentRuntimeError)) throw error;
-    return error.code === "INTERNAL" ? "it has no schema of this program" : error.message;
+    const state = sqlState(error.cause);
+    if (state === "42501") return "this login may not read it: see its grants";
+    return state === "42883" || state === "3F000"
+      ? "it has no schema of this program"
+      : error.message;
   } finally {
     await transport.close();
   }

@@ -34,6 +34,35 @@ test("a refusal that no rule of ours gives is a fault of the program, and change
   expect(failure.message).toContain('42P01: relation "x" does not exist');
 });
 
+test.each([
+  [
+    "28P01",
+    'password authentication failed for user "app"',
+    "UNAVAILABLE",
+    /Check the user, the password/,
+  ],
+  ["3D000", 'database "nodb" does not exist', "UNAVAILABLE", /Check the user, the password/],
+  [
+    "42501",
+    "permission denied for schema agent_state_api",
+    "UNAVAILABLE",
+    /doctor. says what to grant/,
+  ],
+  [
+    "42883",
+    "function agent_state_api.push_tasks(p_a => text) does not exist",
+    "SCHEMA_MISMATCH",
+    /another version/,
+  ],
+  ["3F000", 'schema "agent_state_api" does not exist', "SCHEMA_MISMATCH", /another version/],
+])("%s (%s) is no fault of the program: it says what to put right", (state, said, code, advice) => {
+  const failure = failureOf(withCode(state, said), true);
+  expect(failure).toMatchObject({ code, facts: { mayHaveHappened: false } });
+  expect(failure.message).toContain(`${state}: ${said}`);
+  expect(failure.message).toMatch(advice);
+  expect(failure.message).not.toContain("fault of this program");
+});
+
 test("an error of ours passes as it is", () => {
   const error = new AgentRuntimeError("GAP", "too old");
   expect(failureOf(error, true)).toBe(error);

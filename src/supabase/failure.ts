@@ -20,12 +20,45 @@ export function failureOf(error: unknown, sent: boolean): AgentRuntimeError {
     // none of them knows.
     return unavailable(error, sent && /^(57P|08|40003)/.test(state));
   }
+  const setup = setupFailure(state, error);
+  if (setup !== undefined) return setup;
   return new AgentRuntimeError(
     "INTERNAL",
     `The database refused a statement (${state}: ${messageOf(error)}). This is a fault of this program or of its schema; run \`agent_runtime state serve\` of the version that matches the database.`,
     { cause: error, mayHaveHappened: false },
   );
 }
+
+/** What whoever set up the database has to put right: the login, its rights, the schema. Nothing happened. */
+function setupFailure(state: string, error: unknown): AgentRuntimeError | undefined {
+  const said = `(${state}: ${messageOf(error)})`;
+  const facts = { cause: error, mayHaveHappened: false };
+  // A wrong user or password, or no such database.
+  if (/^(28|3D)/.test(state)) {
+    return new AgentRuntimeError(
+      "UNAVAILABLE",
+      `The database refused the login ${said}. Check the user, the password and the database in its URL; nothing happened.`,
+      facts,
+    );
+  }
+  if (state === "42501") {
+    return new AgentRuntimeError(
+      "UNAVAILABLE",
+      `The login lacks a right on the database ${said}. \`agent_runtime state doctor\` says what to grant; nothing happened.`,
+      facts,
+    );
+  }
+  if (!MISSING.has(state) || !messageOf(error).includes("agent_state")) return undefined;
+  return new AgentRuntimeError(
+    "SCHEMA_MISMATCH",
+    `The database does not have what this program calls ${said}: its schema is not there, or was made by another version. ` +
+      "Start the version that it was upgraded for, or run `agent_runtime state migrate` of this one; nothing happened.",
+    facts,
+  );
+}
+
+/** A function and a schema that are not there. */
+const MISSING = new Set(["42883", "3F000"]);
 
 /** The SQLSTATE of an error that the database sent; undefined where it never answered. */
 export function sqlState(error: unknown): string | undefined {

@@ -7,8 +7,8 @@ import { failureOf } from "./failure.ts";
 /** The login that the service uses on a database of its own. */
 export const SERVICE_LOGIN = "agent_runtime";
 
-/** What the login may do on each database. */
-const MEMBER_OF: Readonly<Record<SchemaRole, string>> = {
+/** The roles that a service's login needs on each database. */
+export const GROUPS: Readonly<Record<SchemaRole, string>> = {
   main: "agent_state_reader, agent_state_writer, agent_state_operator",
   rollback: "agent_state_rollback",
 };
@@ -24,7 +24,7 @@ export async function createServiceLogin(
     await client.connect();
     const { rows } = await client.query(`select from pg_roles where rolname = $1`, [SERVICE_LOGIN]);
     if (rows.length > 0) return;
-    await client.query(`create role ${SERVICE_LOGIN} login in role ${MEMBER_OF[role]}`);
+    await client.query(`create role ${SERVICE_LOGIN} login in role ${GROUPS[role]}`);
   } catch (error) {
     throw failureOf(error, false);
   } finally {

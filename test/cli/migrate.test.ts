@@ -57,3 +57,11 @@ test("a database that is not there is unavailable", async () => {
   const { code, stdout } = await run(args, { cwd });
   expect({ code, stdout }).toEqual({ code: 5, stdout: "" });
 });
+
+test("a login that is refused is named as such, and not the program", async () => {
+  const args = ["state", "migrate", "--database-url", url.replace(/\/\/[^@]*@/, "//nobody@")];
+  const { code, stderr } = await run(args, { cwd });
+  expect(code).toBe(5);
+  expect(stderr).toMatch(/refused the login \(28000: .*Check the user, the password/);
+  expect(stderr).not.toMatch(/fault of this program|next:/);
+});

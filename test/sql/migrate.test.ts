@@ -129,6 +129,67 @@ describeOnHomes("migrate", (home) => {
     expect(await catalog(admin)).toEqual(before);
   });
 
+  test("waits for a table that others hold without holding up the writers", async () => {
+    const { url, admin } = await open();
+    await run(url);
+    await admin.query("update agent_state.migrations set checksum = 'old' where number = 0");
+    await admin.query("drop trigger first_phase_is_legal on agent_state.states"); // needs a lock to come back
+    const holder = new pg.Client({ connectionString: database!.adminUrl });
+    clients.push(holder);
+    await holder.connect();
+    await holder.query("begin; lock table agent_state.states in row exclusive mode");
+    let isOver = false;
+    const migrating = run(url).finally(() => (isOver = true));
+    const waits = `select from pg_locks where relation = 'agent_state.states'::regclass and not granted`;
+    await until(async () => (await admin.query(waits)).rowCount! > 0);
+    // Nobody may write past one who waits for the whole table; it has to step aside.
+    await admin.query("set lock_timeout = '10s'");
+    await admin.query(
+      `select agent_state_api.commit('{"changes": [{"id": "a", "type": "note", "data": 1}]}')`,
+    );
+    expect(isOver).toBe(false);
+    await holder.query("commit");
+    expect(await migrating).toEqual({ applied: ["functions"] });
+  });
+
+  test("gives up on a table that others keep, names them, and changes nothing", async () => {
+    const { url, admin } = await open();
+    await run(url);
+    await admin.query("update agent_state.migrations set checksum = 'old' where number = 0");
+    const books = await booksOf(admin);
+    await admin.query("begin; lock table agent_state.states in row exclusive mode");
+    const pid = (await admin.query<{ pid: number }>("select pg_backend_pid() as pid")).rows[0]!.pid;
+    const impatient = { ...connectionTo(url), statementTimeoutMs: 10 };
+    await expect(migrate(impatient)).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      message: expect.stringMatching(new RegExp(`functions could not lock .*process ${pid} `)),
+    });
+    await admin.query("rollback");
+    expect(await booksOf(admin)).toEqual(books);
+  });
+
+  test("of a login that may only call functions, asks nothing where the schema is up to date, else says who has to", async () => {
+    const { url, admin } = await open();
+    const login = `${database!.name}_app`;
+    await admin.query(`create role ${login} login password 'secret'`);
+    const asLogin = (): ReturnType<typeof run> =>
+      run(database!.adminUrl.replace(/\/\/[^@]*@/, `//${login}:secret@`));
+    const says =
+      /may not change it \(42501.* migrate --role main .* grant this login agent_state_reader/;
+    const refusal = { code: "UNAVAILABLE", message: expect.stringMatching(says) };
+    try {
+      await expect(asLogin()).rejects.toMatchObject(refusal);
+      await run(url);
+      await expect(asLogin()).rejects.toMatchObject(refusal);
+      await admin.query(`grant agent_state_reader to ${login}`);
+      expect(await asLogin()).toEqual({ applied: [] });
+      await admin.query("update agent_state.migrations set checksum = 'old' where number = 0");
+      await expect(asLogin()).rejects.toMatchObject(refusal);
+    } finally {
+      await admin.query(`drop role ${login}`);
+    }
+  });
+
   test("refuses a server older than PostgreSQL 15", async () => {
     const { admin } = await open();
     // A double of an old server: what it says of itself comes from a function that stands before the real one.

@@ -21,16 +21,22 @@ import { LONG_MS, pushOf, Tasks } from "../support/tasks.ts";
 const FIXTURES = [
   { file: "schema-1-migration.sql.gz", numbered: 1 },
   { file: "schema-3-migrations.sql.gz", numbered: 3 },
+  { file: "schema-6-migrations.sql.gz", numbered: 6 },
 ];
 
 const home = testHomes().find(({ name }) => name === "embedded")!;
 const NUMBERED = readMigrations("main").filter(({ number }) => number > 0);
 
-/** A database as an older version made and filled it. */
-async function oldDatabase(file: string): Promise<Bench> {
+async function withSchema(file: string): Promise<Bench> {
   const bench = benchOn(await home.createDatabase());
   const schema = readFileSync(path.join(packageRoot(), "test", "fixtures", file));
   await bench.sql(gunzipSync(schema).toString("utf8"));
+  return bench;
+}
+
+/** A database as an older version made and filled it. */
+async function oldDatabase(file: string): Promise<Bench> {
+  const bench = await withSchema(file);
   const commit = (changes: readonly object[], fields: object = {}): Promise<unknown> =>
     bench.sql("select agent_state_api.commit($1)", [JSON.stringify({ changes, ...fields })]);
   const talk = { id: "talk", type: "note", data: { log: [] as number[] } };
@@ -118,3 +124,91 @@ test.each(FIXTURES)(
     await auditDatabase(bench, "default");
   },
 );
+
+test("tasks, leases, effects and how far the relay came are what they were, and the work goes on", async () => {
+  const bench = await withSchema("schema-6-migrations.sql.gz");
+  onTestFinished(() => bench.close());
+  const call = (fn: string, q: object): Promise<unknown> =>
+    bench.sql(`select agent_state_api.${fn}_json($1)`, [
+      JSON.stringify({ namespace: "default", ...q }),
+    ]);
+  const of = <Value>(value: Value): Value[] => Array<Value>(4).fill(value);
+  await call("push_tasks", {
+    id: ["first", "second", "third", "later"],
+    stack: ["s", "s", "s", "other"],
+    delay_ms: [null, null, null, "3600000"],
+    kind: of("work"),
+    input: of("1"),
+    priority: of(0),
+    preempt: of("step"),
+    max_attempts: of(3),
+    backoff_ms: of(0),
+    max_backoff_ms: of(0),
+    run_at: null,
+    parent: null,
+    parent_epoch: null,
+    deadline: null,
+    supersedes: null,
+    key: null,
+    actor: null,
+    max_depth: 8,
+    data_bytes: 1_000_000,
+  });
+  const worker = { worker: "w", incarnation: "1", lease_ms: LONG_MS * 10 };
+  await call("claim_tasks", { ...worker, stacks: null, kinds: null, limit: 1 });
+  const effect = {
+    id: "third",
+    epoch: "1",
+    key: "mail",
+    is_done: true,
+    receipt: "7",
+    again: false,
+  };
+  await call("record_effect", effect);
+  await call("lease_relays", { holder: "relay", ttl_ms: LONG_MS });
+  const place = { xid: "77", scope_no: "5", step: "2", position: 0 };
+  await call("advance_relays", { holder: "relay", partitions: [3], epochs: ["1"], ...place });
+
+  const before = await standing(bench);
+  expect(before.map((rows) => rows.length)).toEqual([4, 2, 1, 1, 16]);
+  await migrate(connectionTo(bench.database.adminUrl));
+  expect(await standing(bench)).toMatchObject(before);
+
+  const tasks = new Tasks(bench.openStore().tasks, "default");
+  expect(await tasks.read("third")).toMatchObject({ phase: "working", epoch: 1n });
+  expect(await tasks.report({ id: "third", epoch: 1n }, "complete", { body: "ok" })).toMatchObject({
+    code: null,
+  });
+  expect(await tasks.claimOne("x", { stacks: ["s"] })).toMatchObject({ id: "second" });
+  await auditDatabase(bench, "default");
+});
+
+/** Tables of tasks and relays, with the columns that they have now. */
+async function standing(bench: Bench): Promise<object[][]> {
+  const tables = ["tasks", "stacks", "workers", "effects", "relays"];
+  return await Promise.all(
+    tables.map((table) => bench.sql(`select * from agent_state.${table} order by 1`)),
+  );
+}
+
+test("no step but one rewrites a table: whoever waited for it would find it empty", async () => {
+  const bench = benchOn(await home.createDatabase());
+  onTestFinished(() => bench.close());
+  const files = async (): Promise<Map<string, string>> => {
+    const rows = await bench.sql<{ name: string; file: string }>(
+      `select relname::text as name, pg_relation_filenode(oid)::text as file from pg_class
+        where relnamespace = to_regnamespace('agent_state') and relkind = 'r'`,
+    );
+    return new Map(rows.map(({ name, file }) => [name, file]));
+  };
+  const rewritten: string[] = [];
+  for (const { name, sql } of NUMBERED) {
+    const before = await files();
+    await bench.sql(sql);
+    const after = await files();
+    for (const [table, file] of before) {
+      if (after.get(table) !== file) rewritten.push(`${name}: ${table}`);
+    }
+  }
+  expect(rewritten).toEqual(["0007_listed_phases.sql: states"]); // older than the first release
+});
