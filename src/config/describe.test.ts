@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { describeConfig, formatDescription } from "./describe.ts";
 import { loadConfig, loadConfigWithOrigins } from "./load.ts";
 import type { ConfigSources } from "./load.ts";
-import { OPTION_KEYS } from "./options.ts";
+import { OPTION_KEYS, optionOf } from "./options.ts";
 
 let cwd: string;
 
@@ -52,6 +52,27 @@ test("what is printed is a configuration file that says the same", () => {
   const printed = formatDescription(describeConfig(config, origins));
   writeFileSync(join(cwd, "printed.yaml"), printed);
   expect(loadConfig({ cwd, file: "printed.yaml" })).toEqual(config);
+});
+
+test("each setting that is a secret is masked", () => {
+  const canary = "Zq5canary7";
+  const token = { name: "a", token: canary, role: "reader" };
+  const examples = [
+    `postgres://app:${canary}@db/main`,
+    `redis://app:${canary}@cache`,
+    JSON.stringify([token]),
+    canary,
+  ];
+  for (const key of OPTION_KEYS.filter((each) => optionOf(each).secret === true)) {
+    const { kind } = optionOf(key);
+    const parsed = examples.map((text) => kind.parse(text, { isText: true, cwd }));
+    const shown = parsed.flatMap((each) =>
+      each.ok ? [JSON.stringify(kind.show(each.value))] : [],
+    );
+    expect(shown.length, key).toBeGreaterThan(0);
+    expect(shown.join(" "), key).not.toContain(canary);
+    expect(shown.join(" "), key).toContain("***");
+  }
 });
 
 test("no password and no token is ever printed, nor told in an error", () => {
