@@ -122,3 +122,26 @@ test("a token that can be guessed is worth a warning, by its name", () => {
   expect(warnings).toEqual([expect.stringContaining('The token of "weak"')]);
   expect(warnings.join()).not.toContain("hunter2");
 });
+
+test("a database of another machine whose URL says nothing of encryption is worth a warning, without its password", () => {
+  const warningsFor = (url: string, env = {}): readonly string[] =>
+    loadConfigWithOrigins({ cwd, env: { SUPABASE_DB_URL: url, ...env } }).warnings;
+  const url = "postgres://app:hunter2@db.example:5432/main";
+  expect(warningsFor(url)).toEqual([
+    expect.stringMatching(/^supabase\.main is reached at db\.example without encryption: /),
+  ]);
+  expect(warningsFor(url).join()).not.toContain("hunter2");
+  expect(warningsFor("postgres://app@localhost/main?host=10.0.0.7")).toHaveLength(1);
+  for (const said of [
+    `${url}?sslmode=verify-full&sslrootcert=/ca.crt`,
+    `${url}?sslmode=disable`,
+    `${url}?ssl=true`,
+    "postgres://app@127.0.0.1/main",
+    "postgres://app@[::1]/main",
+    "postgres://%2Frun%2Fpostgresql/main",
+    "postgres:///main?host=/run/postgresql",
+  ]) {
+    expect(warningsFor(said), said).toEqual([]);
+  }
+  expect(warningsFor(url, { PGSSLMODE: "verify-full" })).toEqual([]);
+});
