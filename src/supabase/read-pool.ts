@@ -1,6 +1,7 @@
 import pg from "pg";
 import { AgentRuntimeError } from "../state/errors.ts";
-import { clientConfig, destroy, FAREWELL_MS } from "./connection.ts";
+import { cancelStatement } from "./cancel-statement.ts";
+import { clientConfig, destroy, FAREWELL_MS, isTimeout } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { failureOf, sqlState } from "./failure.ts";
 import { AS_TEXT } from "./rows.ts";
@@ -89,7 +90,6 @@ export class ReadPool {
     if (this.#pool.ending) throw closed();
     const client = await this.#pool.connect();
     onSent?.();
-    let broken = true;
     try {
       const result = await client.query<string[]>({
         text: statement,
@@ -97,13 +97,13 @@ export class ReadPool {
         rowMode: "array",
         types: AS_TEXT,
       });
-      broken = false;
+      client.release();
       return result.rows;
     } catch (error) {
-      broken = sqlState(error) === undefined;
+      // Its place is free for the next read once the server was asked to give this one up.
+      if (isTimeout(error)) void cancelStatement(client).then(() => client.release(true));
+      else client.release(sqlState(error) === undefined);
       throw error;
-    } finally {
-      client.release(broken);
     }
   }
 }
@@ -111,8 +111,4 @@ export class ReadPool {
 function closed(): AgentRuntimeError {
   const why = "The connection to the database was closed here. Nothing happened.";
   return new AgentRuntimeError("UNAVAILABLE", why, { mayHaveHappened: false });
-}
-
-function isTimeout(error: unknown): boolean {
-  return error instanceof Error && /timeout/i.test(error.message);
 }
