@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { describeConfig, formatDescription } from "./describe.ts";
 import { loadConfig, loadConfigWithOrigins } from "./load.ts";
 import type { ConfigSources } from "./load.ts";
-import { OPTION_KEYS } from "./options.ts";
+import { OPTION_KEYS, optionOf } from "./options.ts";
 
 let cwd: string;
 
@@ -52,6 +52,27 @@ test("what is printed is a configuration file that says the same", () => {
   const printed = formatDescription(describeConfig(config, origins));
   writeFileSync(join(cwd, "printed.yaml"), printed);
   expect(loadConfig({ cwd, file: "printed.yaml" })).toEqual(config);
+});
+
+test("each setting that is a secret is masked", () => {
+  const canary = "Zq5canary7";
+  const token = { name: "a", token: canary, role: "reader" };
+  const examples = [
+    `postgres://app:${canary}@db/main`,
+    `redis://app:${canary}@cache`,
+    JSON.stringify([token]),
+    canary,
+  ];
+  for (const key of OPTION_KEYS.filter((each) => optionOf(each).secret === true)) {
+    const { kind } = optionOf(key);
+    const parsed = examples.map((text) => kind.parse(text, { isText: true, cwd }));
+    const shown = parsed.flatMap((each) =>
+      each.ok ? [JSON.stringify(kind.show(each.value))] : [],
+    );
+    expect(shown.length, key).toBeGreaterThan(0);
+    expect(shown.join(" "), key).not.toContain(canary);
+    expect(shown.join(" "), key).toContain("***");
+  }
 });
 
 test("no password and no token is ever printed, nor told in an error", () => {
@@ -100,4 +121,27 @@ test("a token that can be guessed is worth a warning, by its name", () => {
   const { warnings } = loadConfigWithOrigins({ cwd, env });
   expect(warnings).toEqual([expect.stringContaining('The token of "weak"')]);
   expect(warnings.join()).not.toContain("hunter2");
+});
+
+test("a database of another machine whose URL says nothing of encryption is worth a warning, without its password", () => {
+  const warningsFor = (url: string, env = {}): readonly string[] =>
+    loadConfigWithOrigins({ cwd, env: { SUPABASE_DB_URL: url, ...env } }).warnings;
+  const url = "postgres://app:hunter2@db.example:5432/main";
+  expect(warningsFor(url)).toEqual([
+    expect.stringMatching(/^supabase\.main is reached at db\.example without encryption: /),
+  ]);
+  expect(warningsFor(url).join()).not.toContain("hunter2");
+  expect(warningsFor("postgres://app@localhost/main?host=10.0.0.7")).toHaveLength(1);
+  for (const said of [
+    `${url}?sslmode=verify-full&sslrootcert=/ca.crt`,
+    `${url}?sslmode=disable`,
+    `${url}?ssl=true`,
+    "postgres://app@127.0.0.1/main",
+    "postgres://app@[::1]/main",
+    "postgres://%2Frun%2Fpostgresql/main",
+    "postgres:///main?host=/run/postgresql",
+  ]) {
+    expect(warningsFor(said), said).toEqual([]);
+  }
+  expect(warningsFor(url, { PGSSLMODE: "verify-full" })).toEqual([]);
 });

@@ -209,3 +209,8 @@ export function line(): Kind<string> {
     show: (value) => value,
   };
 }
+
+/** The same, of which nothing is ever told. */
+export function secretLine(): Kind<string> {
+  return { ...line(), show: (value) => (value === "" ? "" : "***") };
+}

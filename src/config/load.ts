@@ -9,6 +9,7 @@ import { readConfigFile } from "./file.ts";
 import { OPTIONS, OPTION_KEYS, flagOf, optionOf } from "./options.ts";
 import type { Config, OptionKey } from "./options.ts";
 import { RELATIONS } from "./relations.ts";
+import { warningsOf } from "./warnings.ts";
 
 /** Where settings may come from; the earlier ones win. */
 export interface ConfigSources {
@@ -44,8 +45,6 @@ export interface LoadedConfig {
 export const CONFIG_FILE = "agent_runtime.yaml";
 
 const MAX_FAULTS = 50;
-/** Shorter ones can be guessed by trying. */
-const STRONG_TOKEN_CHARACTERS = 16;
 
 /**
  * The settings: flags over environment over file over defaults.
@@ -105,7 +104,7 @@ class Loading {
     const config = treeOf(values);
     this.#checkRelations(config, origins);
     this.#throwIfFaulty();
-    const warnings = [...weakTokens(config), ...idleRocketmq(config)];
+    const warnings = warningsOf(config, env);
     return { config: deepFreeze(config), origins: deepFreeze(origins), warnings };
   }
 
@@ -238,22 +237,6 @@ function treeOf(values: ReadonlyMap<OptionKey, unknown>): Config {
   }
   // Each value has the type that its kind says; the table, which is the type, was walked in full.
   return tree as unknown as Config;
-}
-
-function weakTokens(config: Config): string[] {
-  return config.auth.tokens
-    .filter(({ token }) => token.length < STRONG_TOKEN_CHARACTERS)
-    .map(
-      ({ name }) =>
-        `The token of ${quote(name)} has fewer than ${STRONG_TOKEN_CHARACTERS} characters: it can be guessed.`,
-    );
-}
-
-/** Naming one alone switches nothing on, and who forgot the other half would never hear of it. */
-function idleRocketmq({ messages, rocketmq }: Config): string[] {
-  return messages === "none" && rocketmq.endpoints.length > 0
-    ? ["rocketmq.endpoints names a RocketMQ, and nothing is sent to it: set messages to rocketmq."]
-    : [];
 }
 
 function deepFreeze<T>(value: T): T {

@@ -1,4 +1,4 @@
-import { addresses, choice, file, integer, line, toggle, topicName } from "./kinds.ts";
+import { addresses, choice, file, integer, line, secretLine, toggle, topicName } from "./kinds.ts";
 import { option, PREFER_VARIABLE, TEN_MINUTES_MS } from "./option.ts";
 
 /** What carries changes out and updates in. */
@@ -23,7 +23,7 @@ export const MESSAGE_OPTIONS = {
     sentence:
       "The RocketMQ user, if access control (ACL 2.0) is on. Empty: no credentials are sent.",
   }),
-  "rocketmq.secretKey": option(line(), {
+  "rocketmq.secretKey": option(secretLine(), {
     default: "",
     secret: true,
     sentence: `The secret of \`rocketmq.accessKey\`. ${PREFER_VARIABLE}`,

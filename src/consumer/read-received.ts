@@ -40,7 +40,7 @@ function readChange(given: Given): ReceivedChange {
   const at = new Date(textAt(given, "at"));
   if (kind === undefined) throw invalid("data.kind");
   if (Number.isNaN(at.getTime())) throw invalid("data.at");
-  return deepFreeze({
+  return frozen({
     namespace: textAt(given, "namespace"),
     scope: textAt(given, "scope"),
     step: stepAt(given, "step"),
@@ -67,7 +67,7 @@ function readRolledBack(given: Given): RolledBack {
   if (!Array.isArray(quarantined)) throw invalid("data.quarantined");
   if (states !== undefined && !Array.isArray(states)) throw invalid("data.states");
   if (Number.isNaN(at.getTime())) throw invalid("data.at");
-  return deepFreeze({
+  return frozen({
     namespace: textAt(given, "namespace"),
     scope: textAt(given, "scope"),
     step: stepAt(given, "step"),
@@ -98,6 +98,15 @@ function stateTakenBack(given: Given): StateTakenBack {
       ? { diff: diff as readonly unknown[] as readonly PatchOperation[] }
       : {}),
   };
+}
+
+/** Walked to its end here: what is too deep for that is no document of this program, nor for a handler. */
+function frozen<Value>(value: Value): Value {
+  try {
+    return deepFreeze(value);
+  } catch (cause) {
+    throw new AgentRuntimeError("INVALID_JSON", "the message is nested too deep", { cause });
+  }
 }
 
 function stepAt(given: Given, field: string): bigint {

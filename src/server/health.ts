@@ -1,5 +1,5 @@
 import type { FastifyInstance } from "fastify";
-import type { RouteContext } from "./options.ts";
+import type { Readiness, RouteContext } from "./options.ts";
 import { sendJson } from "./respond.ts";
 
 const PROMETHEUS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
@@ -14,8 +14,12 @@ export function healthRoutes(app: FastifyInstance, context: RouteContext): void 
     isStopping = true;
     done();
   });
+  // It needs no token: however many ask at once, main is asked by one of them.
+  let asking: Promise<Readiness> | undefined;
+  const askOnce = (): Promise<Readiness> =>
+    (asking ??= Promise.resolve(ready()).finally(() => (asking = undefined)));
   app.get("/readyz", async (_request, reply) => {
-    const readiness = isStopping ? { ready: false, service: "stopping" } : await ready();
+    const readiness = isStopping ? { ready: false, service: "stopping" } : await askOnce();
     if (!readiness.ready) reply.code(503).header("retry-after", "1");
     return sendJson(reply, readiness);
   });

@@ -1,43 +1,34 @@
-import { connect } from "node:net";
-import type { NetConnectOpts } from "node:net";
+import { createConnection } from "node:net";
 import type pg from "pg";
 
-/** What a server takes in place of a protocol's version: https://www.postgresql.org/docs/current/protocol-message-formats.html */
-const CANCEL_REQUEST = (1234 << 16) | 5678;
-
-/** A server that does not even take the request goes without. */
-const PATIENCE_MS = 1_000;
+/** What a request to cancel is known by, in PostgreSQL's protocol. */
+const CANCEL_REQUEST = 80_877_102;
+const CANCEL_MS = 1_000;
 
 /**
- * Asks the server to end what runs on a connection that is given up: by itself it notices only when it has an answer
- * to send, and a statement that takes minutes would run on beside its own repetitions.
+ * Has the server give up what a connection waits for. By itself it does not notice that nobody waits any more: the
+ * statement would go on and keep its locks, and whoever repeats it would come to stand behind it.
  *
- * Never rejects; resolves when the server, or the pooler before it, has taken the request. It goes without TLS, as
- * PostgreSQL expects: all it holds is the key of this one connection.
+ * For while the connection is still there: a pooler knows by it what to cancel. Resolves when the server was asked, or
+ * cannot be; never throws. It goes without TLS, as PostgreSQL expects: all it holds is the key of this one connection.
  */
-export async function cancelStatement(client: pg.Client): Promise<void> {
-  const { host, port, processID, secretKey } = client as unknown as Backend;
-  if (processID === null || secretKey === null) return;
+export function cancelStatement(client: pg.Client): Promise<void> {
+  const { host, port } = client;
+  const { processID, secretKey } = client as unknown as Readonly<Record<string, unknown>>;
+  if (typeof processID !== "number" || typeof secretKey !== "number") return Promise.resolve();
   const request = Buffer.alloc(16);
-  [request.length, CANCEL_REQUEST, processID, secretKey].forEach((word, index) =>
-    request.writeInt32BE(word, index * 4),
-  );
-  const way: NetConnectOpts = host.startsWith("/")
-    ? { path: `${host}/.s.PGSQL.${port}` }
-    : { host, port };
-  await new Promise<void>((resolve) => {
-    const socket = connect(way);
-    socket.setTimeout(PATIENCE_MS, () => socket.destroy());
-    socket.on("error", () => undefined);
-    socket.once("close", () => resolve());
-    socket.resume().write(request); // the server closes
+  for (const [at, word] of [request.length, CANCEL_REQUEST, processID, secretKey].entries()) {
+    request.writeInt32BE(word, at * 4);
+  }
+  return new Promise((resolve) => {
+    const isFolder = host.startsWith("/");
+    const to = isFolder ? { path: `${host}/.s.PGSQL.${port}` } : { host, port };
+    const socket = createConnection(to, () => void socket.write(request));
+    // The server answers by closing: it has passed it on by then.
+    socket.setTimeout(CANCEL_MS, () => socket.destroy());
+    socket
+      .on("error", () => undefined)
+      .on("close", () => resolve())
+      .resume();
   });
-}
-
-/** What `pg` keeps of a connection, and its types do not name. */
-interface Backend {
-  readonly host: string;
-  readonly port: number;
-  readonly processID: number | null;
-  readonly secretKey: number | null;
 }

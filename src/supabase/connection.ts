@@ -1,6 +1,6 @@
 import pg from "pg";
 import { cancelStatement } from "./cancel-statement.ts";
-import { failureOf, isTimeout } from "./failure.ts";
+import { failureOf, sqlState } from "./failure.ts";
 import { AS_TEXT } from "./rows.ts";
 import type { Row } from "./rows.ts";
 
@@ -20,7 +20,7 @@ export type Address =
 export interface ConnectionOptions {
   readonly address: Address;
   readonly connectTimeoutMs: number;
-  /** After this a statement is canceled, and its connection given up. */
+  /** After this a statement is given up and its connection with it. */
   readonly statementTimeoutMs: number;
 }
 
@@ -46,6 +46,7 @@ export class Connection {
   #connecting: Promise<pg.Client> | undefined;
   #opening: pg.Client | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  readonly #leaving = new Set<Promise<void>>();
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -88,6 +89,7 @@ export class Connection {
     client ??= await this.#connecting?.catch(() => undefined);
     this.#client = undefined;
     await client?.end().catch(() => undefined);
+    await Promise.all(this.#leaving);
     clearTimeout(cut);
   }
 
@@ -113,17 +115,26 @@ export class Connection {
     return client;
   }
 
-  #giveUp(client: pg.Client, why: unknown): void {
-    if (!isTimeout(why)) return this.#drop(client);
+  /** It gets no statement any more; one that it is still busy with is canceled first. */
+  #giveUp(client: pg.Client, error: unknown): void {
+    if (!isTimeout(error)) return this.#drop(client);
     if (this.#client === client) this.#client = undefined;
-    // While the connection is open, a pooler knows whose statement is meant.
-    void cancelStatement(client).then(() => destroy(client));
+    const leaving = cancelStatement(client).then(() => {
+      destroy(client);
+      this.#leaving.delete(leaving);
+    });
+    this.#leaving.add(leaving);
   }
 
   #drop(client: pg.Client): void {
     if (this.#client === client) this.#client = undefined;
     destroy(client);
   }
+}
+
+/** Whether a statement, or an attempt to connect, took longer than is waited here; the server may still be at it. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof Error && sqlState(error) === undefined && /timeout/i.test(error.message);
 }
 
 /** Ends a connection without a word: the server may not be there to hear it. */

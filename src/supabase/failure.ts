@@ -68,11 +68,6 @@ export function sqlState(error: unknown): string | undefined {
   return typeof code === "string" && /^(?=.*\d)[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }
 
-/** Whether no answer came in time: the statement may still run. */
-export function isTimeout(error: unknown): boolean {
-  return error instanceof Error && /timeout/i.test(error.message);
-}
-
 /** Nobody answers, or not now. `error`: why, or a sentence that says it. */
 export function unavailable(
   error: unknown,

@@ -1,9 +1,9 @@
 import pg from "pg";
 import { AgentRuntimeError } from "../state/errors.ts";
 import { cancelStatement } from "./cancel-statement.ts";
-import { clientConfig, destroy, FAREWELL_MS } from "./connection.ts";
+import { clientConfig, destroy, FAREWELL_MS, isTimeout } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
-import { failureOf, isTimeout, sqlState } from "./failure.ts";
+import { failureOf, sqlState } from "./failure.ts";
 import { AS_TEXT } from "./rows.ts";
 import type { Row } from "./rows.ts";
 
@@ -100,10 +100,9 @@ export class ReadPool {
       client.release();
       return result.rows;
     } catch (error) {
-      const isBroken = sqlState(error) === undefined;
-      // While the connection is open, a pooler knows whose statement is meant.
+      // Its place is free for the next read once the server was asked to give this one up.
       if (isTimeout(error)) void cancelStatement(client).then(() => client.release(true));
-      else client.release(isBroken);
+      else client.release(sqlState(error) === undefined);
       throw error;
     }
   }

@@ -1,11 +1,13 @@
 import type { Readiness } from "../../src/server/options.ts";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { AgentRuntimeError } from "../../src/state/errors.ts";
 import { faceThat, stateLike } from "./faces.ts";
 import { serve, serverOver } from "./serve.ts";
 import type { Answer } from "./serve.ts";
+import { until } from "../support/until.ts";
 
 const face = faceThat({ getState: async () => stateLike() });
 
@@ -18,6 +20,22 @@ test("/healthz answers while the process lives; /readyz follows its parts", asyn
   expect(before.json()).toEqual(readiness);
   readiness = { ready: true };
   expect((await app.inject("/readyz")).statusCode).toBe(200);
+});
+
+test("/readyz needs no token, so its parts are asked once, however many want to know", async () => {
+  const asked: ((readiness: Readiness) => void)[] = [];
+  const ready = (): Promise<Readiness> => new Promise((resolve) => void asked.push(resolve));
+  const app = serverOver(face, { ready });
+  const answers = Promise.all(Array.from({ length: 20 }, () => app.inject("/readyz")));
+  await until(() => asked.length > 0);
+  for (let turn = 0; turn < 20; turn++) await nextTurn(); // the others are on their way
+  for (const answer of asked) answer({ ready: true });
+  expect((await answers).map(({ statusCode }) => statusCode)).toEqual(Array(20).fill(200));
+  expect(asked).toHaveLength(1);
+  const later = app.inject("/readyz");
+  await until(() => asked.length === 2);
+  asked[1]!({ ready: false });
+  expect((await later).statusCode).toBe(503);
 });
 
 test("/v1/info and /metrics tell what they are given", async () => {
