@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { backoffMs } from "../service/backoff.ts";
 import { systemClock } from "../service/clock.ts";
@@ -14,6 +15,8 @@ export interface SupervisorOptions {
   readonly name: ServerName;
   /** The real path of its data. */
   readonly clusterDir: string;
+  /** Where PostgreSQL notes that the data, and the socket, are in use. */
+  readonly lockFiles: readonly string[];
   readonly command: Command;
   readonly serverLog: ServerLog;
   readonly log: Logger;
@@ -99,8 +102,11 @@ export class Supervisor {
   }
 
   async #launch(): Promise<void> {
-    const { name, clusterDir, command, serverLog, log } = this.#options;
+    const { name, clusterDir, lockFiles, command, serverLog, log } = this.#options;
     await endLeftovers(clusterDir, log);
+    // Nobody works there now. PostgreSQL knows the former server by its pid alone, which may be somebody
+    // else's by now: in a container that is started again it mostly is.
+    for (const file of lockFiles) await rm(file, { force: true });
     if (this.#stopping.signal.aborted) throw new Error("it is being stopped");
     serverLog.forgetTail();
     const onReadyAgain = (): void => this.#restarted();
