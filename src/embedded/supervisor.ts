@@ -35,6 +35,7 @@ const BACKOFF = { firstMs: 100, maxMs: 5_000 };
 /** One that lived for so long is well: its next death starts the count anew. */
 const WELL_AFTER_MS = 30_000;
 const NOTES: Partial<Record<ServerName, string>> = {
+  main: ". Where its data is damaged, rebuild it from the rollback server (`agent_runtime state restore --from rollback --move-main`), or restore a backup",
   rollback:
     ". Where its data is damaged, move its folder away: a new one is made, and filled from main",
 };
