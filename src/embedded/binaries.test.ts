@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
-import { readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { expect, onTestFinished, test } from "vitest";
@@ -38,4 +38,18 @@ test("links that a package lacks are made in it, as often as one likes", () => {
   expect(readlinkSync(path.join(lib, "libpq.so.5"))).toBe("libpq.so.5.18");
   expect(readFileSync(path.join(lib, "libpq.so.5"), "utf8")).toBe("the library");
   expect(readdirSync(root)).toEqual(["native"]);
+});
+
+test("links that lead to where the package was before are led to where it is now", () => {
+  const root = scratchFolder();
+  const lib = path.join(root, "native/lib");
+  mkdirSync(lib, { recursive: true });
+  writeFileSync(path.join(lib, "libpq.so.5.19"), "the library");
+  const links = [{ source: "native/lib/libpq.so.5.19", target: "native/lib/libpq.so.5" }];
+  writeFileSync(path.join(root, "native/pg-symlinks.json"), JSON.stringify(links));
+  symlinkSync("libpq.so.5.18", path.join(lib, "libpq.so.5"));
+
+  linkLibraries(root, path.join(root, "unused"));
+  expect(readFileSync(path.join(lib, "libpq.so.5"), "utf8")).toBe("the library");
+  expect(readdirSync(lib)).toEqual(["libpq.so.5", "libpq.so.5.19"]);
 });

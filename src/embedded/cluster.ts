@@ -51,9 +51,9 @@ export async function checkCluster(tools: ClusterTools, name: OwnerName): Promis
     if (name !== "main" || marker?.servers.includes(name) !== true) return false;
     throw refuse(`${folder} is gone, though a database was in it`, REMEDY[name]);
   }
-  const made = await readFile(path.join(folder, "PG_VERSION"), "utf8").catch(() => undefined);
-  if (made === undefined) throw refuse(`${folder} is damaged (it has no PG_VERSION)`, REMEDY[name]);
-  checkMajor(tools, name, made.trim());
+  const made = (await readFile(path.join(folder, "PG_VERSION"), "utf8").catch(() => "")).trim();
+  if (made === "") throw refuse(`${folder} is damaged (it has no PG_VERSION)`, REMEDY[name]);
+  checkMajor(tools, name, made);
   const user = serverUser(tools);
   if (user !== undefined && found.uid !== user) {
     throw refuse(

@@ -66,6 +66,10 @@ export async function superviseServer(
   return new Supervisor({
     name,
     clusterDir,
+    lockFiles: [
+      path.join(clusterDir, "postmaster.pid"),
+      path.join(dataDir, "run", `.s.PGSQL.${port}.lock`),
+    ],
     command: commandAs(identity, binaries, [...identity.deathWatch, ...line] as [string]),
     serverLog: new ServerLog(path.join(dataDir, "log", `${name}.log`), identity.owner),
     log,

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+} from "node:fs";
 import path from "node:path";
 import { errorCode } from "./error-code.ts";
 
@@ -36,12 +44,20 @@ export function linkLibraries(root: string, linksFolder: string): Record<string,
   return { [variable]: `${linksFolder}:${path.join(root, "native", "lib")}` };
 }
 
+/** One that leads elsewhere is of a package that was in another place, or of another version. */
 function makeLink(to: string, from: string): void {
   mkdirSync(path.dirname(from), { recursive: true, mode: 0o755 });
+  if (leadsTo(from) === to) return;
+  const draft = `${from}.${randomBytes(4).toString("hex")}`;
+  symlinkSync(to, draft);
+  renameSync(draft, from); // At once: somebody else may be loading it.
+}
+
+function leadsTo(link: string): string | undefined {
   try {
-    symlinkSync(to, from);
-  } catch (error) {
-    if (errorCode(error) !== "EEXIST") throw error; // Somebody else who starts now made it.
+    return readlinkSync(link);
+  } catch {
+    return undefined;
   }
 }
 

@@ -34,14 +34,14 @@ export async function openRunFolder(dataDir: string): Promise<RunFolder> {
   for (const base of [os.tmpdir(), "/tmp"]) {
     const link = path.join(base, name, "run");
     if (Buffer.byteLength(link) > FOLDER_LIMIT_BYTES) continue;
-    await makePrivate(path.dirname(link));
+    if (!(await makePrivate(path.dirname(link)))) continue;
     await pointTo(link, folder);
     const close = (): Promise<void> => rm(path.dirname(link), { recursive: true, force: true }); // the link, not what it leads to
     return { path: link, close };
   }
   throw new AgentRuntimeError(
     "DATA_DIRECTORY",
-    `the path of ${dataDir} is too long for unix sockets, and so is ${os.tmpdir()}: choose a shorter data directory`,
+    `the path of ${dataDir} is too long for unix sockets, and no short link to it can be made in ${os.tmpdir()}: choose a shorter data directory, or set TMPDIR to a folder that this user may write to`,
   );
 }
 
@@ -51,11 +51,10 @@ export function runFolderOf(dataDir: string): string | null {
   return existsSync(folder) && Buffer.byteLength(folder) <= FOLDER_LIMIT_BYTES ? folder : null;
 }
 
-/** Others may write beside it: a folder that somebody else put there must not be trusted. */
-async function makePrivate(folder: string): Promise<void> {
-  await mkdir(folder, { mode: 0o700 }).catch((error: unknown) => {
-    if (errorCode(error) !== "EEXIST") throw error;
-  });
+/** False where it cannot be made. Others may write beside it: a folder that somebody else put there must not be trusted. */
+async function makePrivate(folder: string): Promise<boolean> {
+  const fault = await mkdir(folder, { mode: 0o700 }).then(() => "", errorCode);
+  if (fault !== "" && fault !== "EEXIST") return false;
   const found = await lstat(folder);
   const ours = found.isDirectory() && found.uid === process.getuid?.();
   if (!ours || (found.mode & 0o022) !== 0) {
@@ -64,6 +63,7 @@ async function makePrivate(folder: string): Promise<void> {
       `${folder} is not a private folder of this user: remove it, or choose a shorter data directory, which needs no link there`,
     );
   }
+  return true;
 }
 
 async function pointTo(link: string, folder: string): Promise<void> {

@@ -24,3 +24,9 @@ test("only main keeps as many pages as it is told, and only the replica follows"
   expect(settingsText({ ...INPUT, sharedBuffersMiB: 8 })).toContain("shared_buffers = '8MB'");
   expect(of("main") + of("rollback")).not.toContain("primary_conninfo");
 });
+
+test("on a small disk the log of a server takes no more than its share", () => {
+  const of = (keptLogMiB: number): string =>
+    /max_wal_size = '(.*)'/.exec(settingsText({ ...INPUT, keptLogMiB }))![1]!;
+  expect([of(4_096), of(200), of(1)]).toEqual(["1024MB", "200MB", "96MB"]);
+});

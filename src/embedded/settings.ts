@@ -10,7 +10,7 @@ export interface SettingsInput {
   readonly name: ServerName;
   /** What the replica follows main with. */
   readonly mainConnection: string;
-  /** How much of its log main keeps for a replica that is away. */
+  /** How much of the disk its log may take: what main keeps for a replica that is away, at least. */
   readonly keptLogMiB: number;
 }
 
@@ -120,7 +120,11 @@ function processSettings({ major }: SettingsInput): Record<string, string> {
   };
 }
 
+const LEAST_LOG_MIB = 96; // PostgreSQL's own least is two segments; this is a few
+const MOST_LOG_MIB = 1_024;
+
 function walSettings({ hasLz4, keptLogMiB }: SettingsInput): Record<string, string> {
+  const logMiB = Math.min(MOST_LOG_MIB, Math.max(LEAST_LOG_MIB, keptLogMiB));
   return {
     wal_level: "replica",
     max_wal_senders: "6", // the replica, its copy, a backup, and as many of somebody else's
@@ -129,7 +133,7 @@ function walSettings({ hasLz4, keptLogMiB }: SettingsInput): Record<string, stri
     wal_buffers: "4MB",
     wal_compression: hasLz4 ? "lz4" : "off", // pglz would cost more time than the bytes it saves
     min_wal_size: "80MB",
-    max_wal_size: "1GB",
+    max_wal_size: `${logMiB}MB`, // a server on a small disk must not fill it with its log
     checkpoint_timeout: "10min",
   };
 }

@@ -1,3 +1,4 @@
+import { rm } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { backoffMs } from "../service/backoff.ts";
 import { systemClock } from "../service/clock.ts";
@@ -14,6 +15,8 @@ export interface SupervisorOptions {
   readonly name: ServerName;
   /** The real path of its data. */
   readonly clusterDir: string;
+  /** Where PostgreSQL notes that the data, and the socket, are in use. */
+  readonly lockFiles: readonly string[];
   readonly command: Command;
   readonly serverLog: ServerLog;
   readonly log: Logger;
@@ -32,6 +35,7 @@ const BACKOFF = { firstMs: 100, maxMs: 5_000 };
 /** One that lived for so long is well: its next death starts the count anew. */
 const WELL_AFTER_MS = 30_000;
 const NOTES: Partial<Record<ServerName, string>> = {
+  main: ". Where its data is damaged, rebuild it from the rollback server (`agent_runtime state restore --from rollback --move-main`), or restore a backup",
   rollback:
     ". Where its data is damaged, move its folder away: a new one is made, and filled from main",
 };
@@ -99,8 +103,11 @@ export class Supervisor {
   }
 
   async #launch(): Promise<void> {
-    const { name, clusterDir, command, serverLog, log } = this.#options;
+    const { name, clusterDir, lockFiles, command, serverLog, log } = this.#options;
     await endLeftovers(clusterDir, log);
+    // Nobody works there now. PostgreSQL knows the former server by its pid alone, which may be somebody
+    // else's by now: in a container that is started again it mostly is.
+    for (const file of lockFiles) await rm(file, { force: true });
     if (this.#stopping.signal.aborted) throw new Error("it is being stopped");
     serverLog.forgetTail();
     const onReadyAgain = (): void => this.#restarted();

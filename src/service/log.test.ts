@@ -106,3 +106,28 @@ test("a logger writes to standard error and leaves standard output alone", () =>
     spy.mockRestore();
   }
 });
+
+test("a log without room for its lines ends nobody, and writes them once there is some", () => {
+  const written: string[] = [];
+  let isFull = true;
+  const spy = vi.spyOn(fs, "writeSync").mockImplementation((_file: number, text: unknown) => {
+    if (isFull) throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+    written.push(String(text));
+    return Buffer.byteLength(String(text));
+  });
+  try {
+    const log = createLogger({ level: "info", format: "json" });
+    log.info({}, "first");
+    for (let line = 0; line < 200; line += 1) log.info({ text: "x".repeat(10_000) }, "more");
+    expect(written).toEqual([]);
+    isFull = false;
+    log.info({}, "last");
+    log.info({}, "after");
+    const text = written.join("");
+    expect(text).toMatch(/^\{[^\n]*"msg":"first"\}\n/);
+    expect(text).toMatch(/"msg":"after"\}\n$/);
+    expect(text.length).toBeLessThan(2 * 1024 * 1024); // What it keeps for later is bounded.
+  } finally {
+    spy.mockRestore();
+  }
+});

@@ -19,6 +19,8 @@ export interface LogOptions {
 /** A cause may have a cause; a circle of them must not hang the log. */
 const MAX_CAUSES = 5;
 const STDERR = 2;
+/** What waits in memory while it cannot be written; what comes beyond that is lost. */
+const MOST_KEPT_BYTES = 1024 * 1024;
 
 /** A logger of one line an event, in JSON or for people; secrets come out as `***`. */
 export function createLogger(options: LogOptions): Logger {
@@ -48,7 +50,9 @@ export const silentLog: Logger = {
 
 /** Writes at once: the last line before a crash is the one that matters. */
 function stderrWriter(): (line: string) => void {
-  const destination = pino.destination({ fd: STDERR, sync: true });
+  const destination = pino.destination({ fd: STDERR, sync: true, maxLength: MOST_KEPT_BYTES });
+  // A full disk must not end the service: the next line tries again, with what is kept.
+  destination.on("error", () => {});
   return (line) => void destination.write(line);
 }
 

@@ -24,11 +24,17 @@ export interface ConnectionOptions {
   readonly statementTimeoutMs: number;
 }
 
+/**
+ * What `pg` would otherwise take from PG* variables, which may be there for somebody else's database:
+ * the embedded servers speak no TLS, and their sessions are as this program sets them up.
+ */
+const OF_SOCKETS = { ssl: false, sslnegotiation: "postgres", options: " " } as const;
+
 /** What `pg` needs to know. Only unnamed statements are ever sent: transaction poolers lose named ones. */
 export function clientConfig(options: ConnectionOptions): pg.ClientConfig {
   const { address, connectTimeoutMs, statementTimeoutMs } = options;
   return {
-    ...("url" in address ? { connectionString: address.url } : address),
+    ...("url" in address ? { connectionString: address.url } : { ...address, ...OF_SOCKETS }),
     connectionTimeoutMillis: connectTimeoutMs,
     query_timeout: statementTimeoutMs,
     keepAlive: true,

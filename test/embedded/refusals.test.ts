@@ -65,6 +65,8 @@ test("a directory whose database is gone is refused, not filled with an empty on
 
 test("a database without its version is refused", async () => {
   const dataDir = madeHome();
+  writeFileSync(path.join(dataDir, "main/PG_VERSION"), ""); // As a disk may leave it that lost power.
+  await expectRefusal(dataDir, "PG_VERSION", "backup");
   rmSync(path.join(dataDir, "main/PG_VERSION"));
   await expectRefusal(dataDir, "PG_VERSION", "backup");
 });
@@ -77,6 +79,7 @@ test("a server that refuses to start is quoted", async () => {
   const refusal = openHome(dataDir);
   await expect(refusal).rejects.toMatchObject({ code: "DATA_DIRECTORY" });
   await expect(refusal).rejects.toThrow(/could not .*pg_control/);
+  await expect(refusal).rejects.toThrow("restore --from rollback --move-main");
 
   renameSync(`${control}.away`, control);
   const home = await openHome(dataDir); // The refused start left no lock and no process behind.

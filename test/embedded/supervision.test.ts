@@ -1,5 +1,7 @@
+import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { serverAddress } from "../../src/embedded/servers.ts";
 import { ask, openHome, pidOf, quietLog, restartSignal } from "./support.ts";
 import { scratchFolder, serverPids, startUnwatched } from "./support.ts";
@@ -92,4 +94,17 @@ test("processes whose postmaster was killed, and are too busy to see it, are end
   expect(await ask(home.address("main"), "select 1")).toBe(1);
   expect(await busy).toBe("cut");
   expect(signals).toEqual(["SIGQUIT"]);
+});
+
+test("a killed server's lock does not count where somebody else has its pid now", async () => {
+  const dataDir = path.join(scratchFolder(), "home");
+  await (await openHome(dataDir)).close();
+  const somebody = spawn("sleep", ["1000"], { stdio: "ignore" });
+  onTestFinished(() => void somebody.kill());
+  const lock = `${somebody.pid}\n${dataDir}/main\n1700000000\n5432\n../run\n`;
+  writeFileSync(path.join(dataDir, "main/postmaster.pid"), lock);
+  writeFileSync(path.join(dataDir, "run/.s.PGSQL.5432.lock"), lock);
+
+  const home = await openHome(dataDir);
+  expect(await ask(home.address("main"), "select 1")).toBe(1);
 });
