@@ -108,6 +108,7 @@ async function compareCopy(
   if (copied.broken !== null && !copied.isSuspect) return [];
   const digests = await look.rollback.digests(copied);
   const held = digests.map((one): CopyDigest => ({ ...copied, ...one }));
+  if (of.head.step === null && held.length > 0) return [lost(copied, held)];
   const faults = await compare(look.store, "C6", held);
   const wrong = misplaced(look, of);
   if (wrong !== null) {
@@ -117,6 +118,15 @@ async function compareCopy(
   if (copied.broken === null || faults.length > 0) return faults;
   const { broken: detail, pendingStep: step } = copied;
   return [faultOf("C6", copied, { step, detail: `it is not served: ${detail}`, copied })];
+}
+
+/** One finding for all of it: should the scope be written to again, what contradicts that is new, and puts it on hold. */
+function lost(copied: CopyStanding, held: readonly CopyDigest[]): Fault {
+  const { pendingStep: step } = copied;
+  const detail = `it has step ${step}, and main does not have the scope`;
+  const found = { step, detail, copied };
+  const isProven = held.some(({ verified }) => verified === true);
+  return faultOf("C6", copied, isProven ? { ...found, hold: true } : found);
 }
 
 function misplaced(
