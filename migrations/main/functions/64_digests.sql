@@ -50,8 +50,7 @@ declare
 begin
   select c.step, c.at into step, v_since from agent_state.changes c where c.scope_no = p_scope_no order by c.step desc, c.position desc limit 1;
   quarantined := array(select q.step from agent_state.quarantine q where q.scope_no = p_scope_no order by q.step);
-  good_step := step - 1;
-  while good_step = any (quarantined) loop good_step := good_step - 1; end loop;
+  good_step := coalesce((select lower(r) from unnest(agent_state.quarantined_steps(p_scope_no)) r where r @> step - 1), step) - 1;
   v_since := greatest(v_since, (select g.changed_at from agent_state.gates g where g.scope_no = p_scope_no));
   age_ms := (extract(epoch from now() - v_since) * 1000)::bigint;
   hold := exists (select from agent_state.holds x where x.scope_no = p_scope_no);
