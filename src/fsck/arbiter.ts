@@ -135,24 +135,27 @@ export class Arbiter {
     return copy === null ? own : this.#store.restoreChange(of, copy, isDry);
   }
 
-  /** Who released the scope, with the finding in sight, has decided for main. */
+  /**
+   * Who released the scope, with the finding in sight, has decided for main. Where main has no such scope, nobody could
+   * hold or release it, and the copy may be all that is left.
+   */
   async #rebuild(finding: Finding, isDry: boolean): Promise<Verdict> {
     const { namespace, scope } = finding;
     const { rollback } = this.#copies;
     const remedy = "make the copy of the scope anew";
     if (rollback === null || namespace === null || scope === null) return { remedy, safe: false };
-    if (await this.#isUndecided(rollback, { namespace, scope })) {
+    const [head] = await this.#store.scopeHeads([{ namespace, scope }]);
+    const isLost = head!.step === null;
+    if ((isLost || head!.hold) && (await this.#contradicts(rollback, { namespace, scope }))) {
+      if (isLost) return { remedy: "keep the copy: it is all that is left of it", safe: false };
       return this.#quarantine(finding, isDry, "the copy proves it, and so may main: none outvotes");
     }
     if (!isDry) await rollback.discard({ namespace, scope }, finding.detail);
     return { remedy, safe: true };
   }
 
-  async #isUndecided(rollback: RollbackCopy, scope: ScopeKey): Promise<boolean> {
-    const store = this.#store;
-    const [head] = await store.scopeHeads([scope]);
-    const look = { store, rollback, boundMs: this.#boundMs };
-    return head!.hold && (await contradictsMain(look, scope));
+  #contradicts(rollback: RollbackCopy, scope: ScopeKey): Promise<boolean> {
+    return contradictsMain({ store: this.#store, rollback, boundMs: this.#boundMs }, scope);
   }
 
   async #quarantine(finding: Finding, isDry: boolean, why?: string): Promise<Verdict> {

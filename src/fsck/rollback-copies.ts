@@ -108,7 +108,9 @@ async function compareCopy(
   if (copied.broken !== null && !copied.isSuspect) return [];
   const digests = await look.rollback.digests(copied);
   const held = digests.map((one): CopyDigest => ({ ...copied, ...one }));
+  if (of.head.step === null && held.length > 0) return [lost(copied, held)];
   const faults = await compare(look.store, "C6", held);
+  if (copied.broken === null) faults.push(...(await lacking(look, copied, held)));
   const wrong = misplaced(look, of);
   if (wrong !== null) {
     const { promotedStep: step } = copied;
@@ -117,6 +119,35 @@ async function compareCopy(
   if (copied.broken === null || faults.length > 0) return faults;
   const { broken: detail, pendingStep: step } = copied;
   return [faultOf("C6", copied, { step, detail: `it is not served: ${detail}`, copied })];
+}
+
+/** What a copy does not have of what main had at the step where it stands. */
+async function lacking(
+  { store, rollback }: RollbackLook,
+  copied: CopyStanding,
+  held: readonly CopyDigest[],
+): Promise<Fault[]> {
+  const { pendingStep: step } = copied;
+  const newest = new Map(held.map(({ id, version }) => [id, version])); // of each state the last comes last
+  const main = await store.scopeVersions(copied, step);
+  const missed = main.filter(({ id, version }) => (newest.get(id) ?? 0n) < version);
+  if (missed.length === 0) return [];
+  // Perhaps it was about to be made anew.
+  const now = await rollback.standing(copied);
+  if (now === null || now.broken !== null || now.pendingStep < step) return [];
+  return missed.map(({ id, version }) => {
+    const fault = faultOf("C6", copied, { step, detail: `it lacks version ${version}`, copied });
+    return { ...fault, id, version };
+  });
+}
+
+/** One finding for all of it: should the scope be written to again, what contradicts that is new, and puts it on hold. */
+function lost(copied: CopyStanding, held: readonly CopyDigest[]): Fault {
+  const { pendingStep: step } = copied;
+  const detail = `it has step ${step}, and main does not have the scope`;
+  const found = { step, detail, copied };
+  const isProven = held.some(({ verified }) => verified === true);
+  return faultOf("C6", copied, isProven ? { ...found, hold: true } : found);
 }
 
 function misplaced(

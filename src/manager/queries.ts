@@ -192,6 +192,13 @@ export class Queries {
     if (after !== null) checkIdPart(after, "INVALID_CURSOR");
     const rows = { step, after, limit };
     const states = await this.#store.scopeStates({ namespace, scope }, rows, needOf(options));
+    const forgotten = states.find(({ version }) => version === 0n);
+    if (forgotten !== undefined) {
+      throw new AgentRuntimeError(
+        "HISTORY_PRUNED",
+        `History no longer has what ${quote(forgotten.id)} was at step ${step} of scope ${quote(scope)}. Choose a later step.`,
+      );
+    }
     const texts = states.map(({ text }) => text);
     const items = states.map(stateFrom);
     return isFull(texts, limit) ? { items, next: items.at(-1)!.id } : { items };

@@ -36,7 +36,7 @@ export function keepUp(options: {
       if (options.historyDays === 0 || systemClock.now() < pruneAt) return isMoreDue;
       const before = new Date(systemClock.now() - options.historyDays * DAY_MS);
       const forgotten = await upkeep.prune(before, PRUNE_LIMIT);
-      if (forgotten === PRUNE_LIMIT) return true;
+      if (forgotten >= PRUNE_LIMIT) return true;
       pruneAt = systemClock.now() + PRUNE_EVERY_MS;
       return isMoreDue;
     },

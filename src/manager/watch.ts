@@ -99,7 +99,10 @@ async function startOf(store: Pick<StateStore, "feed">, after: string | undefine
   const { lineage, head, floor } = await store.feed.bounds();
   if (after === undefined) return { lineage, position: head, mayMiss: false };
   const position = parseCursor(lineage, after);
-  if (position === null) throw gap(formatCursor(lineage, floor ?? { ...head, xid: 0n }));
+  // One that lies ahead is of another history too: files of an older backup were put back, and nothing else tells it.
+  if (position === null || position.xid > head.xid) {
+    throw gap(formatCursor(lineage, floor ?? { ...head, xid: 0n }));
+  }
   const mayMiss = after === "0";
   if (!mayMiss) checkKept(lineage, position, floor);
   return { lineage, position, mayMiss };

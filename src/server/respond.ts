@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { formatSessionToken, MAX_ENTRIES, rememberVersion } from "../state/session-token.ts";
+import { CUT, formatSessionToken, MAX_ENTRIES, rememberVersion } from "../state/session-token.ts";
 import type { SessionToken } from "../state/request.ts";
 import type { Written } from "../state/state.ts";
 import { writtenJson } from "./encode.ts";
@@ -28,6 +28,9 @@ export function tellSession(
   reply: FastifyReply,
   seen: readonly SessionToken[],
 ): FastifyReply {
-  const session = seen.slice(-MAX_ENTRIES).reduce(rememberVersion, sessionOf(request));
+  const before = sessionOf(request);
+  // What is left out has to be told: a copy that lacks it must not serve it.
+  const known = seen.length > MAX_ENTRIES ? [CUT, ...before] : before;
+  const session = seen.slice(-MAX_ENTRIES).reduce(rememberVersion, known);
   return reply.header("session-token", formatSessionToken(session));
 }

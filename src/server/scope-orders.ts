@@ -27,7 +27,10 @@ export function scopeOrderRoutes(app: FastifyInstance, { face, limits }: RouteCo
     const { namespace, states, dryRun } = done;
     const seen = dryRun
       ? []
-      : states.map(({ id, newVersion: version }) => ({ namespace, id, version }));
+      : states.flatMap(({ id, newVersion: version, supersededBy }) => [
+          { namespace, id, version },
+          ...(supersededBy === undefined ? [] : [{ namespace, id: supersededBy, version: 1n }]),
+        ]);
     return sendJson(tellSession(request, reply, seen), rollbackJson(done));
   });
 

@@ -72,6 +72,12 @@ export interface ScopeHead {
   readonly quarantined: readonly Step[];
 }
 
+/** One state of a scope, and a version of it. */
+export interface StateVersion {
+  readonly id: string;
+  readonly version: Version;
+}
+
 /** How a follower stands to main's feed. */
 export interface FeedCheck {
   readonly lineage: string;
@@ -103,6 +109,8 @@ export interface FsckStore {
   digestsOf: ReplicaCopy["digestsOf"];
   digestsAt(of: readonly (StateKey & { readonly version: Version })[]): Promise<MainDigest[]>;
   scopeHeads(scopes: readonly ScopeKey[]): Promise<ScopeHead[]>;
+  /** The states of a scope, each with its newest version at or before a step. */
+  scopeVersions(scope: ScopeKey, step: Step): Promise<StateVersion[]>;
   /** Those after one, by namespace and scope. */
   scopesAfter(after: ScopeKey | null, limit: number): Promise<(ScopeKey & ScopeHead)[]>;
   checkFeed(at: FeedPosition): Promise<FeedCheck>;

@@ -198,7 +198,7 @@ export interface StateStore {
   list(page: ListPage, need?: ReadNeed): Promise<StateSummary[]>;
   history(key: StateKey, page: HistoryPage, need?: ReadNeed): Promise<HistoryEntry[]>;
   scope(scope: ScopeKey, need?: ReadNeed): Promise<ScopeStatus | null>;
-  /** So many of them, or a page of bytes (page.ts). */
+  /** So many of them, or a page of bytes (page.ts). Version 0: history forgot what that one was at the step. */
   scopeStates(scope: ScopeKey, page: ScopePage, need?: ReadNeed): Promise<StoredState[]>;
   /** Null where main alone serves reads. */
   readonly replica: ReadReplica | null;

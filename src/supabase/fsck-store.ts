@@ -14,6 +14,7 @@ import {
   digestsAt,
   digestsOf,
   scopeHeads,
+  scopeVersions,
   scopesAfter,
   stateDigests,
 } from "./sql/compare-copies.ts";
@@ -41,6 +42,7 @@ export function fsckStoreOver(caller: Caller): FsckStore {
     digestsOf: (stateNos) => digestsOf(caller, stateNos),
     digestsAt: (of) => digestsAt(caller, of),
     scopeHeads: (scopes) => scopeHeads(caller, scopes),
+    scopeVersions: (scope, step) => scopeVersions(caller, scope, step),
     scopesAfter: (after, limit) => scopesAfter(caller, after, limit),
     checkFeed: (at) => checkFeed(caller, at),
     record: (faults) => recordFindings(caller, faults),

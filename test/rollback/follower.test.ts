@@ -111,6 +111,29 @@ describeOnPostgres("a follower", (home) => {
     await follower.stop();
   });
 
+  test("starts over where main is not as far as it was, and keeps what main does not have any more", async () => {
+    const { manager } = pair;
+    const follower = follow();
+    for (let n = 1; n <= 3; n++) await manager.updateState("went-back", "note", { n });
+    await untilPromoted("went-back", 2n);
+    await follower.stop();
+    // As if files of an older backup had been put back: main's ids of transactions come again, and its newest step is gone.
+    await pair.rollback.sql("update agent_state.follower set xid = xid + 1000000 where true");
+    await pair.bench.sql(
+      "delete from agent_state.changes c using agent_state.states s where s.state_no = c.state_no and s.id = 'went-back' and c.version = 3",
+    );
+    await manager.updateState("goes-on", "note", { n: 1 });
+    const again = follow();
+    await untilPromoted("goes-on", 0n);
+    const standing = await pair.copies.standing({ namespace: "default", scope: "went-back" });
+    expect(standing).toMatchObject({
+      isSuspect: true,
+      pendingStep: 3n,
+      broken: "ahead of main: it holds step 3, main has 2",
+    });
+    await again.stop();
+  });
+
   test("of two one follows, and the other takes over when the lease ran out", async () => {
     const { manager } = pair;
     const first = follow({ leaseMs: 300 });

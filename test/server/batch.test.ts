@@ -1,6 +1,7 @@
 import type { FastifyInstance } from "fastify";
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { isCut, parseSessionToken } from "../../src/state/session-token.ts";
 import type { Bench } from "../support/manager.ts";
 import { openSomeBench } from "./faces.ts";
 import { serverOver } from "./serve.ts";
@@ -48,6 +49,20 @@ test("each write of a batch has an answer and a status of its own", async () => 
     { status: 200, scope: c, step: "2", changes: [{ id: c, phase: "ready" }] },
   ]);
   expect(answer.headers["session-token"]).toContain(a);
+});
+
+test("the session of an answer with more states than a token names says that there were more", async () => {
+  const writes = (count: number): object[] =>
+    Array.from({ length: count }, () => ({ id: randomUUID(), type: "note", data: 1 }));
+  const isCutAfter = async (count: number): Promise<boolean> => {
+    const answer = await post({ writes: writes(count) });
+    return isCut(parseSessionToken(String(answer.headers["session-token"])));
+  };
+  expect(await isCutAfter(50)).toBe(false);
+  expect(await isCutAfter(51)).toBe(true);
+  const twice = [...writes(50), ...Array<object>(60).fill(writes(1)[0]!)];
+  const answer = await post({ writes: twice });
+  expect(isCut(parseSessionToken(String(answer.headers["session-token"])))).toBe(true);
 });
 
 test("an answer carries the states of conflicts up to 8 MiB", async () => {

@@ -88,6 +88,22 @@ test("the session's next read is of what the rollback wrote", async () => {
   expect(String(plan.headers["session-token"])).not.toContain(scope);
 });
 
+test("and of the task that goes on for one that ended", async () => {
+  const [stack, id, worker] = [randomUUID(), randomUUID(), randomUUID()];
+  const order = async (url: string, payload: object): Promise<Answer> => {
+    const answer = await app.inject({ method: "POST", url, payload });
+    expect(answer.statusCode, answer.body).toBeLessThan(300);
+    return answer.json<Answer>();
+  };
+  await order(`/v1/stacks/${stack}/tasks`, { id, input: {} });
+  const claim = { worker, incarnation: "1", stacks: [stack], limit: 1 };
+  const { tasks } = await order("/v1/tasks:claim", claim);
+  const { epoch } = (tasks as { readonly epoch: string }[])[0]!;
+  await order(`/v1/tasks/${id}/complete`, { epoch, result: 1 });
+  const answer = await post(stack, "rollback", { toStep: "1" });
+  expect(String(answer.headers["session-token"])).toContain(`${id}~`);
+});
+
 test("with its key, in header or body, a rollback is done once", async () => {
   const scope = await threeSteps();
   const headers = { "content-type": "application/json", "idempotency-key": `${scope}-key` };

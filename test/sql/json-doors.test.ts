@@ -64,6 +64,7 @@ const READS: readonly [string, Record<string, unknown>][] = [
   ["newest_states", { limit: 9 }],
   ["read_strays", { after: "0", limit: 9 }],
   ["scope_heads", { namespace: ["n"], scope: ["team"] }],
+  ["scope_versions", { namespace: "n", scope: "team", step: "9" }],
   ["scopes_after", { namespace: null, scope: null, limit: 9 }],
   ["scope_state_numbers", { namespace: "n", scope: "team", after: "0", limit: 9 }],
   ["state_digests", { after: "0", limit: 9 }],

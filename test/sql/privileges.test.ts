@@ -37,6 +37,7 @@ const reads = [
   "read_version",
   "relay_backlog",
   "scope_heads",
+  "scope_versions",
   "scopes_after",
   "state_digests",
   "survey_stacks",

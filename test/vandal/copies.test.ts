@@ -157,3 +157,38 @@ test("a copy of another scope's change, a missing copy and a suspect one are fou
   await scene.follower.rebuild();
   expect(await scene.pair.copies.standing(key)).toMatchObject({ broken: null, promotedStep: 5n });
 });
+
+test("a copy of a scope that main lost is kept, also where the scope is written to again, until somebody decides", async () => {
+  const key = { namespace: "default", scope: scene.scope };
+  const copy = await scene.pair.copies.readCopy("default", scene.scope);
+  const no = `(select scope_no from agent_state.scopes where scope = '${scene.scope}')`;
+  for (const table of ["changes", "states", "gates", "scopes"]) {
+    await scene.vandalize(`delete from agent_state.${table} where scope_no = ${no}`, true);
+  }
+  await scene.look({ fix: "safe" }); // what this process remembers goes
+  const plan = await scene.look({ plan: true });
+  expect(plan.map(({ check, id, detail, safe }) => [check, id, detail, safe])).toEqual([
+    ["C6", null, "it has step 6, and main does not have the scope", false],
+  ]);
+  const fixed = (await scene.manager.fsck({ fix: "safe" })).findings;
+  expect(fixed.map(({ remedy, resolvedAt }) => [remedy, resolvedAt])).toEqual([
+    ["keep the copy: it is all that is left of it", null],
+  ]);
+  await scene.follower.rebuild();
+  expect(await scene.pair.copies.readCopy("default", scene.scope)).toEqual(copy);
+
+  const writer = scene.bench.openManager();
+  await writer.updateState(`${scene.scope}.talk`, "note", { messages: [] }, { scope: scene.scope });
+  await scene.follower.drain();
+  const again = (await scene.look({ fix: "safe" })).filter(({ resolvedAt }) => resolvedAt === null);
+  expect(named(again)).toEqual(["C6"]);
+  expect(await scene.isHeld()).toBe(true);
+  const kept = await scene.pair.copies.digests(key);
+  expect(kept.filter(({ verified }) => verified).length).toBeGreaterThan(0);
+
+  await scene.manager.release(scene.scope);
+  const decided = await scene.look({ fix: "safe" });
+  expect(decided.map(({ resolvedAt }) => resolvedAt)).not.toContain(null);
+  await scene.follower.rebuild();
+  expect(await scene.look()).toEqual([]);
+});

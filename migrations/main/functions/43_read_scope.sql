@@ -16,7 +16,8 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- One page of a scope's living states by id, as they were right after a step. It ends with the state with which it
--- has p_bytes of documents; those that come after that are not read.
+-- has p_bytes of documents; those that come after that are not read. A state of which history forgot what it was comes
+-- with version 0 and ends the page: whoever left it out would say that it was not there.
 create or replace function agent_state_api.read_scope_states(
   p_namespace text, p_scope text, p_step bigint, p_after text, p_limit integer, p_bytes integer default 8388608)
 returns table (namespace text, id text, type text, scope text, version bigint, step bigint, phase text, digest bytea,
@@ -28,18 +29,22 @@ declare
   v_bytes    bigint := 0;
 begin
   for v_state_no, namespace, id, type, scope, version, step, phase, digest, created_at, updated_at, expires_at, deleted in
-    select s.state_no, s.namespace, s.id, s.type, p_scope, l.version, l.step, l.phase, l.digest, s.created_at, l.at, s.expires_at, false
+    select s.state_no, s.namespace, s.id, s.type, p_scope, coalesce(l.version, 0), coalesce(l.step, 0), l.phase, coalesce(l.digest, s.digest),
+           s.created_at, coalesce(l.at, s.updated_at), s.expires_at, false
       from agent_state.scopes c
       join agent_state.states s on s.scope_no = c.scope_no and s.id > coalesce(p_after, '')
-      join lateral (select * from agent_state.changes h
-                     where h.state_no = s.state_no and h.step <= coalesce(p_step, 9223372036854775807)
-                     order by h.version desc limit 1) l on not (l.body is null and l.stored = 'f')
+      left join lateral (select * from agent_state.changes h
+                          where h.state_no = s.state_no and h.step <= coalesce(p_step, 9223372036854775807)
+                          order by h.version desc limit 1) l on true
      where c.namespace = p_namespace and c.scope = p_scope
+       and case when l.version is null then p_step is not null and not exists (select from agent_state.changes h where h.state_no = s.state_no and h.version = 1)
+                else not (l.body is null and l.stored = 'f') end
      order by s.id
      limit p_limit
   loop
     data := agent_state.document(v_state_no, version);
     return next;
+    exit when version = 0;
     v_bytes := v_bytes + octet_length(data::text);
     exit when v_bytes >= p_bytes;
   end loop;

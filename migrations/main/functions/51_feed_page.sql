@@ -10,7 +10,8 @@ $$;
 --   gate     a scope of this page that is on hold or has quarantined steps. `skipped`: its step, the last of the page, is
 --            more than a page can hold, and was left out from some change on
 --   page     the last one: its position is where to go on, `moment` the snapshot, `at` when it was taken, `more` whether
---            there is more; where there is none, all that was committed by `settled_at` came in this page or before it
+--            there is more; where there is none, all that was committed by `settled_at` came in this page or before it.
+--            Its lineage is 'ahead' where this history has not come to the position, as after files of an older backup were put back
 -- A page ends with the step with which it has p_limit rows or p_bytes of bodies, or within one that is as much again.
 create or replace function agent_state_api.feed_page(
   p_xid bigint, p_scope_no bigint, p_step bigint, p_position integer, p_limit integer, p_bytes bigint)
@@ -74,7 +75,8 @@ begin
   -- From before the snapshot; and what was committed while older transactions run is in it, and not in the feed yet.
   settled_at := coalesce((select least(l.at, statement_timestamp()) from agent_state.changes l where l.feed_xid >= pg_snapshot_xmin(pg_current_snapshot())
                            order by l.feed_xid, l.scope_no, l.step, l.position limit 1), statement_timestamp());
-  lineage := (select b.lineage from agent_state_api.feed_bounds() b);
+  lineage := case when v_count = 0 and p_xid > greatest(agent_state.feed_head(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint) then 'ahead'
+                  else (select b.lineage from agent_state_api.feed_bounds() b) end;
   moment := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
   return next;
 end $$;

@@ -1,33 +1,45 @@
--- Forgets changes older than a moment, oldest first, a bounded number a call; returns how many.
+-- Forgets changes older than a moment, oldest first, about so many a call; returns how many, p_limit or more where more may be due.
 -- Kept: each state's newest full copy before that moment and all after it, so that every version since
 -- then can be read; and with it the HEAD of every scope. Moves the floor of the feed up.
+--
+-- Of a state goes what lies before a full copy, and never a part of that: deltas without their full copy would look like
+-- history that was lost, and what is left of it may be looked at before the next call. Keys go first: as long as there is
+-- one, the step that it answers with is kept.
 create or replace function agent_state_api.prune_history(p_before timestamptz, p_limit integer)
 returns integer language plpgsql security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
 declare
   v_count integer;
 begin
   perform pg_advisory_xact_lock(hashtext('agent_state.prune_history'));
+  delete from agent_state.idempotency_keys k
+   where (k.namespace, k.key) in (select o.namespace, o.key from agent_state.idempotency_keys o where o.at < p_before limit p_limit);
+  get diagnostics v_count = row_count;
+  if v_count >= p_limit then return v_count; end if;
+
   with old as (
-    select c.state_no, c.version, c.feed_xid, c.scope_no, c.step, c.position
+    select c.state_no, c.version
       from agent_state.changes c
      where c.at < p_before and c.feed_xid < pg_snapshot_xmin(pg_current_snapshot())
        and exists (select from agent_state.changes f
                     where f.state_no = c.state_no and f.version > c.version and f.stored = 'f' and f.at < p_before)
      order by c.feed_xid, c.scope_no, c.step, c.position
      limit p_limit
+  ), kept as (
+    select o.state_no, (select min(f.version) from agent_state.changes f
+                         where f.state_no = o.state_no and f.version > o.newest and f.stored = 'f') as version
+      from (select x.state_no, max(x.version) as newest from old x group by x.state_no) o
   ), gone as (
-    delete from agent_state.changes c using old
-     where c.state_no = old.state_no and c.version = old.version
+    delete from agent_state.changes c using kept k
+     where c.state_no = k.state_no and c.version < k.version
+    returning c.feed_xid, c.scope_no, c.step, c.position
   ), floor as (
     insert into agent_state.meta (name, value)
-    select 'feed_floor', format('%s.%s.%s.%s', o.feed_xid, o.scope_no, o.step, o.position)
-      from old o order by o.feed_xid desc, o.scope_no desc, o.step desc, o.position desc limit 1
+    select 'feed_floor', format('%s.%s.%s.%s', g.feed_xid, g.scope_no, g.step, g.position)
+      from gone g order by g.feed_xid desc, g.scope_no desc, g.step desc, g.position desc limit 1
     on conflict (name) do update set value = excluded.value
      where string_to_array(excluded.value, '.')::bigint[] > string_to_array(agent_state.meta.value, '.')::bigint[]
   )
-  select count(*) into v_count from old;
-  delete from agent_state.idempotency_keys k
-   where (k.namespace, k.key) in (select o.namespace, o.key from agent_state.idempotency_keys o where o.at < p_before limit p_limit);
+  select count(*) into v_count from gone;
   return v_count;
 end $$;
 

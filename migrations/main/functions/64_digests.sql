@@ -26,6 +26,20 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
    order by i.n
 $$;
 
+-- The states of a scope, each with its newest version at or before a step: what a copy that stands there must hold.
+create or replace function agent_state_api.scope_versions(p_namespace text, p_scope text, p_step bigint)
+returns table (id text, version bigint)
+language sql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
+  select s.id, l.version
+    from agent_state.scopes o
+    join agent_state.states s on s.scope_no = o.scope_no
+    cross join lateral (select c.version from agent_state.changes c
+                         where c.state_no = s.state_no and c.scope_no = o.scope_no and c.step <= p_step
+                         order by c.version desc limit 1) l
+   where o.namespace = p_namespace and o.scope = p_scope
+   order by s.id
+$$;
+
 -- Where a scope stands: HEAD (null: none), the newest step before it that is not in quarantine (0: none), and for how long
 -- its HEAD, its hold and its quarantine have been so.
 create or replace function agent_state.scope_head(p_scope_no bigint)
@@ -36,8 +50,7 @@ declare
 begin
   select c.step, c.at into step, v_since from agent_state.changes c where c.scope_no = p_scope_no order by c.step desc, c.position desc limit 1;
   quarantined := array(select q.step from agent_state.quarantine q where q.scope_no = p_scope_no order by q.step);
-  good_step := step - 1;
-  while good_step = any (quarantined) loop good_step := good_step - 1; end loop;
+  good_step := coalesce((select lower(r) from unnest(agent_state.quarantined_steps(p_scope_no)) r where r @> step - 1), step) - 1;
   v_since := greatest(v_since, (select g.changed_at from agent_state.gates g where g.scope_no = p_scope_no));
   age_ms := (extract(epoch from now() - v_since) * 1000)::bigint;
   hold := exists (select from agent_state.holds x where x.scope_no = p_scope_no);

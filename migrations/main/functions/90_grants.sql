@@ -28,7 +28,7 @@ grant execute on function
   agent_state_api.read_tasks, agent_state_api.read_stack, agent_state_api.survey_stacks,
   agent_state_api.read_relay, agent_state_api.relay_backlog, agent_state_api.read_rollback, agent_state_api.read_parked, agent_state_api.parked_figures,
   agent_state_api.state_digests, agent_state_api.digests_of, agent_state_api.digests_at, agent_state_api.scope_heads,
-  agent_state_api.scopes_after, agent_state_api.check_feed
+  agent_state_api.scopes_after, agent_state_api.scope_versions, agent_state_api.check_feed
   to agent_state_reader, agent_state_writer, agent_state_operator;
 grant execute on function
   agent_state_api.commit_batch, agent_state_api.commit, agent_state_api.expired_states,

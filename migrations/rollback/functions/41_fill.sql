@@ -132,7 +132,7 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
 $$;
 
 -- Drops what a copy holds, and has it made anew from main, one that was missing as well: for whoever found that the copy is
--- what is wrong. Answers whether there was one.
+-- what is wrong. What it knows of its states goes too, as that may be what is wrong. Answers whether there was one.
 create or replace function agent_state_api.discard_copy(p_namespace text, p_scope text, p_reason text)
 returns boolean language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -144,6 +144,10 @@ begin
   perform agent_state.make_scopes(array[p_namespace], array[p_scope]);
   update agent_state.scopes o set pending_step = 0, promoted_step = 0, whole_from = 0, broken = p_reason, rebuild = true
    where o.namespace = p_namespace and o.scope = p_scope returning o.scope_no into v_scope_no;
-  delete from agent_state.changes c where c.scope_no = v_scope_no;
+  with gone as (
+    delete from agent_state.states s
+     where s.scope_no = v_scope_no or s.state_no in (select c.state_no from agent_state.changes c where c.scope_no = v_scope_no)
+    returning s.state_no)
+  delete from agent_state.changes c where c.scope_no = v_scope_no or c.state_no in (select g.state_no from gone g);
   return v_was;
 end $$;

@@ -41,15 +41,20 @@ language sql stable security definer set search_path = pg_catalog, pg_temp as $$
     from agent_state.scopes o where o.namespace = p_namespace and o.scope = p_scope
 $$;
 
--- Every change that a copy holds, without its body; `verified`: whether it is what was committed, proven just now.
+-- Every change that a copy holds, without its body; `verified`: whether it is what was committed, and has what it builds upon,
+-- proven just now.
 create or replace function agent_state_api.copy_digests(p_namespace text, p_scope text)
 returns table (id text, version bigint, step bigint, phase text, digest bytea, verified boolean)
 language sql stable security definer set search_path = pg_catalog, pg_temp set enable_seqscan = off set jit = off as $$
-  select s.id, c.version, c.step, c.phase, c.digest, agent_state.is_genuine(s.namespace, s.id, s.type, c)
+  select s.id, c.version, c.step, c.phase, c.digest,
+         agent_state.is_genuine(s.namespace, s.id, s.type, c) and c.scope_no = o.scope_no
+         and case when lag(c.version) over w is null then c.stored = 'f'
+                  else lag(c.version) over w = c.version - 1 and (c.before is null or lag(c.digest) over w = c.before) end
     from agent_state.scopes o
     join agent_state.states s on s.scope_no = o.scope_no
     join agent_state.changes c on c.state_no = s.state_no
    where o.namespace = p_namespace and o.scope = p_scope
+  window w as (partition by c.state_no order by c.version)
    order by s.id, c.version
 $$;
 

@@ -1,6 +1,12 @@
-import type { CopyDigest, FeedCheck, MainDigest, ScopeHead } from "../../state/fsck-ports.ts";
+import type {
+  CopyDigest,
+  FeedCheck,
+  MainDigest,
+  ScopeHead,
+  StateVersion,
+} from "../../state/fsck-ports.ts";
 import type { FeedPosition, ScopeKey, StateKey } from "../../state/ports.ts";
-import type { Version } from "../../state/state.ts";
+import type { Step, Version } from "../../state/state.ts";
 import type { Caller, Operation } from "../caller.ts";
 import { bigint, boolean, digest, optional, text } from "../rows.ts";
 import type { Row } from "../rows.ts";
@@ -39,6 +45,13 @@ const SCOPE_HEADS = {
   fn: "scope_heads",
   parameters: { namespace: "text[]", scope: "text[]" },
   columns: HEAD,
+  writes: false,
+} as const satisfies Operation;
+
+const SCOPE_VERSIONS = {
+  fn: "scope_versions",
+  parameters: { namespace: "text", scope: "text", step: "bigint" },
+  columns: ["id", "version"],
   writes: false,
 } as const satisfies Operation;
 
@@ -121,6 +134,16 @@ export async function scopesAfter(
   const { namespace = null, scope = null } = after ?? {};
   const rows = await reader.call(SCOPES_AFTER, { namespace, scope, limit });
   return rows.map((row) => ({ namespace: text(row, 5), scope: text(row, 6), ...scopeHead(row) }));
+}
+
+/** The states of a scope, each with its newest version at or before a step. */
+export async function scopeVersions(
+  reader: Caller,
+  { namespace, scope }: ScopeKey,
+  step: Step,
+): Promise<StateVersion[]> {
+  const rows = await reader.call(SCOPE_VERSIONS, { namespace, scope, step });
+  return rows.map((row) => ({ id: text(row, 0), version: bigint(row, 1) }));
 }
 
 function scopeHead(row: Row): ScopeHead {
