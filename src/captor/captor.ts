@@ -37,6 +37,7 @@ interface Waiting {
 const MARK_MS = 10_000;
 const SINK_AGAIN_MS = 500;
 const INHERIT_MS = 5_000;
+const LIST_AGAIN_MS = 5_000;
 
 /**
  * Tells what happens to the containers of a node's pods.
@@ -132,9 +133,12 @@ export class Captor {
     const { clock, relistMs } = this.#options;
     while (!ends.aborted) {
       this.#inherited ??= await this.#inherit(ends);
-      await this.#survey(signal);
-      this.#believing = this.#believing.then(() => this.#doubt(signal));
-      const until = clock.monotonicMs() + relistMs;
+      const isListed = await this.#survey(signal).then(
+        () => true,
+        (error: unknown) => this.#postpone(error, ends),
+      );
+      if (isListed) this.#believing = this.#believing.then(() => this.#doubt(signal));
+      const until = clock.monotonicMs() + (isListed ? relistMs : LIST_AGAIN_MS);
       while (!ends.aborted && clock.monotonicMs() < until) {
         if (this.#queue.length > 0) await this.#drain(signal);
         else await this.#idle(until - clock.monotonicMs());
@@ -143,6 +147,13 @@ export class Captor {
       if (!ends.aborted) await subscription.mark(MARK_MS);
     }
     await this.#drain(signal);
+  }
+
+  /** While the bus is there, what happens is told all the same: a listing that fails may fail for long. */
+  #postpone(error: unknown, ends: AbortSignal): false {
+    if (!ends.aborted)
+      this.#options.log.warn({ error }, "the node could not be listed; once more soon");
+    return false;
   }
 
   /**
@@ -235,7 +246,11 @@ export class Captor {
   }
 
   async #survey(signal: AbortSignal): Promise<void> {
-    for await (const facts of survey(this.#options.containerd, this.#roster, this.#now())) {
+    const { containerd, log } = this.#options;
+    const onUnanswered = (container: string, error: unknown): void =>
+      log.warn({ container, error }, "how a container ended could not be asked for");
+    const options = { at: this.#now(), onUnanswered };
+    for await (const facts of survey(containerd, this.#roster, options)) {
       await this.#publish(facts, signal);
     }
     this.figures.listed(this.#options.clock.now(), this.#roster.size);

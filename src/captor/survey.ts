@@ -9,15 +9,18 @@ export type Runtime = Pick<
   "containers" | "tasks" | "container" | "pastEnd" | "sandboxEnded"
 >;
 
-/**
- * What a listing of the node tells that was not told yet; each part is handed over as soon as it is known.
- *
- * @param at before the listing: what happens while it runs is later.
- */
+/** When it began, and who hears of a container whose end cannot be asked for. */
+export interface SurveyOptions {
+  /** Before the listing: what happens while it runs is later. */
+  readonly at: string;
+  readonly onUnanswered: (containerId: string, error: unknown) => void;
+}
+
+/** What a listing of the node tells that was not told yet; each part is handed over as soon as it is known. */
 export async function* survey(
   runtime: Runtime,
   roster: Roster,
-  at: string,
+  { at, onUnanswered }: SurveyOptions,
 ): AsyncGenerator<LifecycleFact[]> {
   const records = await runtime.containers();
   const present = new Set(records.map(({ id }) => id));
@@ -33,7 +36,13 @@ export async function* survey(
   const withProcess = new Set(tasks.map(({ containerId }) => containerId));
   for (const { id, isSandbox: isThat } of roster.endless(withProcess)) {
     if (!present.has(id)) continue;
-    const end = isThat ? await sandboxEnd(runtime, id) : await runtime.pastEnd(id);
+    // One that the runtime has trouble with holds back none of the others; it is asked for again next time.
+    const end = await (isThat ? sandboxEnd(runtime, id) : runtime.pastEnd(id)).catch(
+      (error: unknown) => {
+        onUnanswered(id, error);
+        return null;
+      },
+    );
     if (end !== null) yield roster.ended(id, end, at);
   }
 }

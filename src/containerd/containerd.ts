@@ -43,6 +43,8 @@ interface SandboxAnswer {
 
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 const CRI_NOT_READY = 1;
+/** containerd asks each shim, one after the other, and waits 2 s for one that hangs. */
+const LIST_MS = 60_000;
 
 /** The container runtime of a node, over its socket. Connects when it is first asked, and again whenever it must. */
 export class Containerd {
@@ -94,7 +96,7 @@ export class Containerd {
   }
 
   async tasks(): Promise<readonly TaskRecord[]> {
-    const answer = await this.#call("The list of tasks", METHODS.tasks, {});
+    const answer = await this.#call("The list of tasks", METHODS.tasks, {}, LIST_MS);
     return (answer as { readonly tasks: WireProcess[] }).tasks.map(taskOf);
   }
 
@@ -139,8 +141,13 @@ export class Containerd {
     }
   }
 
-  #call(what: string, method: Method, request: object): Promise<object> {
-    const { socket, namespace, timeoutMs, clock } = this.#options;
+  #call(
+    what: string,
+    method: Method,
+    request: object,
+    timeoutMs = this.#options.timeoutMs,
+  ): Promise<object> {
+    const { socket, namespace, clock } = this.#options;
     const metadata = new Metadata();
     metadata.set("containerd-namespace", namespace);
     return new Promise((resolve, reject) => {

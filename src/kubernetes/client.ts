@@ -74,7 +74,9 @@ export class KubernetesClient {
     { query = {}, silenceMs, signal }: RequestOptions,
   ): Promise<IncomingMessage> {
     const { server, token } = this.#access;
-    const url = new URL(path, server);
+    const url = new URL(server);
+    // Some are below a path: a gateway to many clusters.
+    url.pathname = server.pathname.replace(/\/+$/, "") + path;
     url.search = new URLSearchParams(query).toString();
     const bearer = await token();
     const headers = {

@@ -1,5 +1,5 @@
 import type { LifecycleFact } from "../state/lifecycle-fact.ts";
-import { LABELS, beganAt, newAttempt, newContainer, newPod } from "./pod.ts";
+import { LABELS, beganAt, lastOf, newAttempt, newContainer, newPod } from "./pod.ts";
 import type { Attempt, Container, Exit, Hints, LateFact, Pod, Times } from "./pod.ts";
 
 const MAX_CONTAINERS = 64;
@@ -111,7 +111,11 @@ function tellRun(container: Container, fact: LifecycleFact): Container {
   const told = tellAttempt(known ?? newAttempt(incarnation), fact);
   const attempts = [...container.attempts.filter((attempt) => attempt !== known), told];
   const inOrder = attempts.toSorted(
-    (a, b) => compare(beganAt(a), beganAt(b)) || compare(a.id, b.id),
+    (a, b) =>
+      compare(beganAt(a), beganAt(b)) ||
+      // In one second, as the API server tells it, one ended and the next one began.
+      Number(a.exit === null) - Number(b.exit === null) ||
+      compare(a.id, b.id),
   );
   return { ...container, attempts: inOrder.slice(-MAX_ATTEMPTS) };
 }
@@ -196,12 +200,16 @@ function identify(pod: Pod, fact: LifecycleFact): Pod {
     agent: pod.agent ?? labels[LABELS.agent] ?? null,
     worker: pod.worker ?? labels[LABELS.worker] ?? null,
     main: pod.main ?? labels[LABELS.container] ?? null,
+    proper: pod.proper ?? (source === "pod" ? (labels[LABELS.proper]?.split(",") ?? null) : null),
     seen: isSeen ? greatest(pod.seen, at) : pod.seen,
   };
 }
 
+/** Of a time in whole seconds and a finer one of that second the finer one. */
 function earliest(known: string | null, at: string): string {
-  return known === null || at < known ? at : known;
+  if (known === null) return at;
+  const order = compare(lastOf(at), lastOf(known)) || compare(at, known);
+  return order < 0 ? at : known;
 }
 
 function greatest(known: string | null, value: string): string;

@@ -66,6 +66,11 @@ export interface Pod {
   readonly worker: string | null;
   /** The container that decides, by its labels; null: all of them. */
   readonly main: string | null;
+  /**
+   * The names of its containers proper, as its specification has them: none of those that prepare it or help it. Null: nobody
+   * told.
+   */
+  readonly proper: readonly string[] | null;
   readonly desired: Desired;
   readonly requested: string | null;
   readonly scheduled: string | null;
@@ -92,6 +97,8 @@ export const LABELS = {
   agent: "agentruntime.dev/agent",
   worker: "agentruntime.dev/worker",
   container: "agentruntime.dev/container",
+  /** Of the API server's facts: the names of its containers proper, with commas between them. */
+  proper: "agentruntime.dev/containers",
 } as const;
 
 /** The container that answers hooks; its own life decides nothing. */
@@ -125,6 +132,7 @@ export function newPod(podUid: string, podName: string, namespace: string): Pod 
     agent: null,
     worker: null,
     main: null,
+    proper: null,
     desired: "running",
     requested: null,
     scheduled: null,
@@ -142,6 +150,11 @@ export function newPod(podUid: string, podName: string, namespace: string): Pod 
     containers: [],
     late: [],
   };
+}
+
+/** The API server tells whole seconds: the last moment that such a time may stand for. */
+export function lastOf(at: string): string {
+  return at.replace(/\.000Z$/, ".999Z");
 }
 
 /** When a run began, as far as anybody told. */

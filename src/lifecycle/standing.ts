@@ -1,4 +1,4 @@
-import { HOOK_CONTAINER, beganAt, currentAttempt } from "./pod.ts";
+import { HOOK_CONTAINER, beganAt, currentAttempt, lastOf } from "./pod.ts";
 import type { Container, Exit, Pod } from "./pod.ts";
 
 /** The phases that facts lead to. */
@@ -49,7 +49,7 @@ export function standingOf(pod: Pod): Standing {
   const attempt = main.map(currentAttempt).find((each) => each !== undefined);
   const began = attempt === undefined ? "" : beganAt(attempt);
   const readyAt = [pod.readyAt, attempt?.ready, ...main.map(({ hints }) => hints.ready)];
-  const isReady = readyAt.some((at) => typeof at === "string" && at >= began);
+  const isReady = readyAt.some((at) => typeof at === "string" && lastOf(at) >= began);
   return {
     observed,
     reason,
@@ -94,13 +94,17 @@ function together(pod: Pod, runs: readonly Run[]): Observation {
     return verdictPhase(verdict(pod.exit, pod.stopping !== null));
   if (runs.length > 0) return verdictPhase(toBlame(runs));
   const sandboxEnd = lonelySandboxEnd(pod);
+  const others = othersOf(pod).map((container) => runOf(pod, container));
   if (sandboxEnd !== null) {
+    const failed = others.filter(({ status }) => status === "failed");
+    if (failed.length > 0) return verdictPhase(toBlame(failed));
     const isWished = pod.stopping !== null;
     const reason = isWished ? "Stopped" : "Lost";
     return { observed: isWished ? "stopped" : "unknown", reason, endedAt: sandboxEnd };
   }
   const observed = earlyPhase(pod);
-  return { observed, reason: observed === "requested" ? pod.waitingFor : null };
+  if (observed === "requested") return { observed, reason: pod.waitingFor };
+  return { observed, reason: null, ...(observed === "stopping" ? {} : waiting(others)) };
 }
 
 /** Of those that failed the first, for what followed may have followed from it; else the one that ended last. */
@@ -123,11 +127,11 @@ function waiting(live: readonly Run[]): { readonly reason?: string } {
   return typeof reason === "string" ? { reason } : {};
 }
 
-/** Before any of its containers began. */
+/** Before any of its containers proper began. */
 function earlyPhase(pod: Pod): ObservedPhase {
   if (pod.stopping !== null) return "stopping";
   if (pod.started !== null || pod.readyAt !== null) return "running";
-  if (currentAttempt(pod.sandbox) !== undefined) return "creating";
+  if (currentAttempt(pod.sandbox) !== undefined || pod.containers.length > 0) return "creating";
   return pod.scheduled === null ? "requested" : "pending";
 }
 
@@ -138,9 +142,18 @@ function verdictPhase(run: Run): Observation {
 }
 
 /** Those that decide. */
-function mainOf({ main, containers }: Pod): readonly Container[] {
+function mainOf({ main, proper, containers }: Pod): readonly Container[] {
   const named = containers.filter(({ name }) => name === main);
-  return named.length > 0 ? named : containers.filter(({ name }) => name !== HOOK_CONTAINER);
+  if (named.length > 0) return named;
+  return containers.filter(
+    ({ name }) => name !== HOOK_CONTAINER && proper?.includes(name) !== false,
+  );
+}
+
+/** Those that prepare the pod, or help it. */
+function othersOf(pod: Pod): readonly Container[] {
+  const main = mainOf(pod);
+  return pod.containers.filter((container) => !main.includes(container));
 }
 
 /** How the newest run of a container does. */
@@ -151,14 +164,12 @@ function runOf(pod: Pod, container: Container): Run {
   const since = (at: string | null | undefined): at is string =>
     typeof at === "string" && at >= began;
   const exit = attempt?.exit ?? (since(hints.exit?.at) ? hints.exit : null);
-  const stoppingAt = attempt?.stopping ?? (since(hints.stopping) ? hints.stopping : pod.stopping);
+  const isOwnStop = since(hints.stopping) && !isOfRunBefore(container, hints.stopping);
+  const stoppingAt = attempt?.stopping ?? (isOwnStop ? hints.stopping : pod.stopping);
   const isOom = (attempt?.oom ?? null) !== null || since(hints.oom);
   const end = exit?.at ?? attempt?.removed ?? null;
-  // Somebody saw the next one begin, whose id nobody told yet.
-  if (end !== null && later(hints.started, end)) return { status: "running", reason: null };
-  if (end !== null && later(hints.created, end)) {
-    return { status: "creating", reason: hints.waitingFor };
-  }
+  const next = end === null ? null : nextRun(container, end);
+  if (next !== null) return next;
   if (exit !== null) return verdict(exit, isWanted(stoppingAt, exit), isOom);
   if (end !== null) return { status: "lost", reason: "Lost", endedAt: end };
   const sandboxEnd = sandboxEndAfter(pod, began);
@@ -176,6 +187,29 @@ function runOf(pod: Pod, container: Container): Run {
   const isWaiting = hints.waitingFor !== null && later(hints.created, startedAt ?? "");
   if (startedAt !== undefined && !isWaiting) return { status: "running", reason: null };
   return { status: "creating", reason: since(hints.created) ? hints.waitingFor : null };
+}
+
+/**
+ * The run after one that ended, whose id nobody told yet. A hook may be heard of after the end of the very run that it
+ * tells of; so one that comes close behind it tells nothing of another.
+ */
+function nextRun({ hints }: Container, end: string): Run | null {
+  const { created, started, waitingFor } = hints;
+  if (later(created, lastOf(end)) && !later(started, created)) {
+    return { status: "creating", reason: waitingFor };
+  }
+  return isAfter(started, end) ? { status: "running", reason: null } : null;
+}
+
+/** Whether somebody told that of the run before: it ended just then, and who told is not its runtime. */
+function isOfRunBefore({ attempts }: Container, at: string): boolean {
+  const before = attempts.at(-2);
+  const end = before?.exit?.at ?? before?.removed ?? null;
+  return end !== null && !isAfter(at, end);
+}
+
+function isAfter(at: string | null, end: string): boolean {
+  return at !== null && Date.parse(at) > Date.parse(lastOf(end)) + CLOCKS_MS;
 }
 
 function isPaused(pod: Pod, container: Container, since: (at: string | null) => boolean): boolean {
@@ -210,8 +244,8 @@ function lonelySandboxEnd(pod: Pod): string | null {
   return end !== null && end > (alive.at(-1) ?? "") ? end : null;
 }
 
-function later(at: string | null, than: string): boolean {
-  return at !== null && at > than;
+function later(at: string | null, than: string | null): boolean {
+  return at !== null && at > (than ?? "");
 }
 
 /** Whether it had been told to stop before it ended. */

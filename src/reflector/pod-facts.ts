@@ -6,6 +6,7 @@ import type {
   ContainerStatus,
   ObjectMetadata,
   PodObject,
+  PodSpec,
   Terminated,
 } from "./pod-object.ts";
 
@@ -23,6 +24,7 @@ type Told = Pick<LifecycleFact, "container" | "incarnation" | "fact" | "at"> &
 
 /** Labels and annotations that mean something here. */
 const OURS = /^(agentruntime\.dev|agents\.x-k8s\.io)\//;
+const PROPER = "agentruntime.dev/containers";
 const MAX_LABEL = 256;
 const MAX_LABELS = 128;
 /** On its way, and no reason to wait. */
@@ -56,8 +58,14 @@ export function identityOf({ metadata, spec }: PodObject): PodIdentity {
     podName: metadata.name,
     namespace: metadata.namespace,
     node: spec?.nodeName ?? null,
-    labels: ownLabels(metadata.annotations, metadata.labels),
+    labels: ownLabels(metadata.annotations, metadata.labels, properLabel(spec)),
   };
+}
+
+/** The names of its containers proper, by which they are told from those that prepare it or help it; none where they are too long. */
+function properLabel({ containers = [] }: PodSpec = {}): Labels {
+  const names = containers.map(({ name }) => name).join(",");
+  return names === "" || names.length > MAX_LABEL ? {} : { [PROPER]: names };
 }
 
 /**
@@ -66,15 +74,11 @@ export function identityOf({ metadata, spec }: PodObject): PodIdentity {
  */
 export function factsOf(pod: PodObject): LifecycleFact[] {
   const identity = identityOf(pod);
-  const { initContainerStatuses = [], containerStatuses = [], phase } = pod.status ?? {};
-  // One that failed is started again until the pod itself has failed.
-  const failedInit =
-    phase === "Failed"
-      ? initContainerStatuses.filter(({ state }) => hasFailed(state?.terminated))
-      : [];
+  const { containerStatuses = [] } = pod.status ?? {};
   return [
     ...beginning(pod),
-    ...[...failedInit, ...containerStatuses].flatMap((status) => ofContainer(pod, status)),
+    ...preparation(pod, PROPER in identity.labels),
+    ...containerStatuses.flatMap((status) => ofContainer(pod, status)),
     ...readiness(pod),
     ...ending(pod),
   ].map((told) => ({ ...identity, ...told, at: new Date(told.at).toISOString() }));
@@ -91,6 +95,27 @@ function beginning(pod: PodObject): Told[] {
   const created = ofPod("create", pod.metadata.creationTimestamp, reason);
   if (scheduled?.status !== "True") return [created];
   return [created, ofPod("scheduled", timeOf(pod, scheduled))];
+}
+
+/**
+ * Of its init containers. One that fails is started again, until the pod itself has failed for it: that is told of the pod.
+ *
+ * @param isTold that they are none of those that decide; otherwise only that one of them failed the pod is told.
+ */
+function preparation(pod: PodObject, isTold: boolean): Told[] {
+  const { initContainerStatuses = [], phase } = pod.status ?? {};
+  const helpers = (pod.spec?.initContainers ?? []).filter(
+    (each) => each.restartPolicy === "Always",
+  );
+  const isBlamed = ({ name, state }: ContainerStatus): boolean =>
+    phase === "Failed" &&
+    (state?.terminated?.exitCode ?? 0) !== 0 &&
+    !helpers.some((helper) => helper.name === name);
+  const blamed = initContainerStatuses.filter(isBlamed).flatMap((each) => ofContainer(pod, each));
+  if (!isTold) return blamed;
+  const all = initContainerStatuses.flatMap((each) => ofContainer(pod, each));
+  const ends = blamed.filter(({ fact }) => fact === "exit").slice(-1);
+  return [...all, ...ends.map((end) => ({ ...end, container: null, incarnation: null }))];
 }
 
 function readiness(pod: PodObject): Told[] {
@@ -225,10 +250,6 @@ function because(reason: string | undefined): { reason?: string } {
 
 function ofPod(fact: Fact, at: string, reason?: string): Told {
   return { container: null, incarnation: null, fact, at, ...because(reason) };
-}
-
-function hasFailed(ended: Terminated | undefined): boolean {
-  return ended !== undefined && ended.exitCode !== 0;
 }
 
 function conditionOf({ status }: PodObject, type: string): Condition | undefined {

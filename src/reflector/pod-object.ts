@@ -4,8 +4,15 @@ export const FINALIZER = "agentruntime.dev/state";
 /** A pod as the API server tells it: what is read of it. Everything else is forgotten at once. */
 export interface PodObject {
   readonly metadata: ObjectMetadata;
-  readonly spec?: { readonly nodeName?: string };
+  readonly spec?: PodSpec;
   readonly status?: PodStatus;
+}
+
+export interface PodSpec {
+  readonly nodeName?: string;
+  readonly containers?: readonly { readonly name: string }[];
+  /** One that is started again whatever happens runs beside the others. */
+  readonly initContainers?: readonly { readonly name: string; readonly restartPolicy?: string }[];
 }
 
 /** What all objects of an API server have, and what of it is read. */

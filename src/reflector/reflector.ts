@@ -51,6 +51,8 @@ export interface ReflectorFigures {
   readonly synced: boolean;
 }
 
+const OVERLOADED = [0, 429, 503];
+
 /** Those of several, each of another namespace. */
 export function sumOf(all: readonly ReflectorFigures[]): ReflectorFigures {
   const sum = (name: Exclude<keyof ReflectorFigures, "synced">): number =>
@@ -145,11 +147,14 @@ export class Reflector<Item extends Followed = PodObject> {
     return true;
   }
 
-  /** What is missed may be gone from the API server's memory: then only a list tells. */
+  /**
+   * What is missed may be gone from the API server's memory, or be what it cannot tell: then only a list helps. One that
+   * cannot be reached, or has too much to do, is asked for no more than the rest.
+   */
   async #recover(failure: unknown, signal: AbortSignal): Promise<void> {
     const { log, backoff } = this.#options;
     const { status = 0, retryAfterMs = 0 } = failure instanceof KubernetesError ? failure : {};
-    if (status === 410) this.#version = null;
+    if (!OVERLOADED.includes(status)) this.#version = null;
     this.#failures += 1;
     const pauseMs = Math.max(backoffMs(this.#failures, backoff, Math.random()), retryAfterMs);
     const why = failure instanceof Error ? failure.message : String(failure);

@@ -59,6 +59,20 @@ test("records come out in their order, over files and openings, and leave no fil
   expect(await takeAll(again)).toEqual(["{}"]);
 });
 
+test("what somebody removed is given up, and what comes after that is kept", async () => {
+  const spool = await openSpool();
+  await spool.append(numbered(3));
+  await rm(path.join(folder, (await readdir(folder))[0]!));
+  expect(await spool.oldest(9)).toEqual([]);
+  await spool.append(["{}"]);
+  expect(await takeAll(spool)).toEqual(["{}"]);
+  await rm(folder, { recursive: true });
+  await spool.append(["[]"]);
+  expect(await takeAll(spool)).toEqual(["[]"]);
+  expect(spool.figures).toMatchObject({ records: 0, damaged: 3 });
+  await spool.close();
+});
+
 test("what is torn or rotten is left out and counted; the rest comes", async () => {
   const spool = await openSpool();
   await spool.append(numbered(3));

@@ -71,7 +71,7 @@ export class Spool {
   static async open(options: SpoolOptions): Promise<Spool> {
     const spool = new Spool(options);
     try {
-      await mkdir(options.folder, { recursive: true, mode: 0o700 });
+      await makeFolder(options.folder);
       await spool.#readFolder();
     } catch (cause) {
       throw unavailable(options.folder, cause);
@@ -112,7 +112,7 @@ export class Spool {
       if (segment === undefined || segment.records === 0) return [];
       const { removed } = segment;
       if (this.#front?.number !== segment.number || this.#front.records.length <= removed) {
-        const { records } = await readSegment(this.#fileOf(segment));
+        const records = await this.#recordsOf(segment);
         this.#front = { number: segment.number, records };
       }
       const wanted = removed + Math.min(limit, segment.records);
@@ -163,10 +163,23 @@ export class Spool {
     }
   }
 
+  /** None where somebody removed its file. */
+  async #recordsOf(segment: Segment): Promise<readonly string[]> {
+    try {
+      return (await readSegment(this.#fileOf(segment))).records;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+      throw error;
+    }
+  }
+
   /** What it held cannot be read any more. */
   #giveUp(segment: Segment): void {
     const { log } = this.#options;
-    log.error({ file: this.#fileOf(segment), lost: segment.records }, "a spool file rotted away");
+    log.error(
+      { file: this.#fileOf(segment), lost: segment.records },
+      "a spool file rotted away, or was removed",
+    );
     this.#damaged += segment.records;
     this.#records -= segment.records;
     segment.records = 0;
@@ -249,6 +262,7 @@ export class Spool {
     await full?.close();
     const { folder } = this.#options;
     const number = this.#nextNumber;
+    await makeFolder(folder);
     const file = await open(this.#fileOf({ number }), "wx", 0o600);
     this.#nextNumber += 1;
     const segment = { number, bytes: 0, records: 0, removed: 0 };
@@ -262,6 +276,11 @@ export class Spool {
     }
     return this.#open;
   }
+}
+
+/** Where it is not there, or no more. */
+async function makeFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
 }
 
 function bytesOf(records: readonly string[]): number {

@@ -140,6 +140,13 @@ describe("what a labelled pod gets", () => {
     });
   });
 
+  test("a pod whose containers leave no port is refused, and does not hold up the others", () => {
+    const ports = Array.from({ length: 65_536 - 1_024 }, (_, n) => ({ containerPort: 1_024 + n }));
+    expect(() => inject(podOf([{ name: "main", ports }]))).toThrow(/no port/);
+    const last = inject(podOf([{ name: "main", ports: ports.filter((_, n) => n !== 5) }]));
+    expect(sidecarOf(last)["ports"]).toMatchObject([{ containerPort: 1_029 }]);
+  });
+
   test("a port that no container of it declares", () => {
     const ports = [{ containerPort: 8087 }, { containerPort: 8088 }];
     const pod = inject(podOf([{ name: "main", ports }]));
@@ -178,6 +185,13 @@ describe("what a labelled pod gets", () => {
     expect(inject(podOf([{ name: "main" }], { volumes })).spec["volumes"]).toEqual(volumes);
   });
 
+  test("the network of its node: only one such pod can run there, which is said", () => {
+    const pod = podOf([{ name: "main" }], { hostNetwork: true });
+    expect(injectInto(pod, SETTINGS).warnings).toEqual([
+      expect.stringMatching(/port 8087 of the node/),
+    ]);
+  });
+
   test("no agent, Windows: it is said", () => {
     const nobody = podOf([{ name: "main" }], {}, { "agentruntime.dev/inject": "true" });
     expect(injectInto(nobody, SETTINGS).warnings[0]).toMatch(/no label agentruntime.dev\/agent/);
@@ -202,6 +216,17 @@ test.each<[string, Json, RegExp]>([
   ["variables", podOf([{ name: "a", env: "b" }]), /"spec.containers\[0\].env" must be a list/],
   ["a label", podOf([{ name: "a" }], {}, { ...ASKED, x: 1 }), /"metadata.labels.x" must be text/],
   ["a wish", podOf([{ name: "a" }], {}, { "agentruntime.dev/inject": "yes" }), /"true" or "false"/],
+  [
+    "an agent that no state can be",
+    {
+      ...podOf([{ name: "a" }]),
+      metadata: {
+        labels: { "agentruntime.dev/inject": "true" },
+        annotations: { "agentruntime.dev/agent": "team/alice" },
+      },
+    },
+    /agentruntime.dev\/agent names no agent: .*\//,
+  ],
   [
     "a container that is not there",
     podOf([{ name: "a" }], {}, { ...ASKED, "agentruntime.dev/container": "b" }),

@@ -1,5 +1,6 @@
 import { HOOKS_OF_A_CONTAINER, hookOf, isHookOf } from "./hook-handler.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
+import { checkId } from "../state/identifiers.ts";
 import type { Json, JsonObject } from "../state/json.ts";
 import { head, quote } from "../state/quote.ts";
 import type { PatchOperation } from "../state/state.ts";
@@ -21,6 +22,8 @@ export interface Injection {
 }
 
 const MAX_WARNINGS = 16;
+/** Those that a program may take that is not root. */
+const PORTS = 65_536 - 1_024;
 const NOTHING: Injection = { operations: [], warnings: [] };
 
 /**
@@ -42,12 +45,26 @@ export function injectInto(object: Json, settings: SidecarSettings): Injection {
     ...sidecarInto(pod, port, settings),
   ];
   const warnings = [
-    ...(AGENT in pod.labels || AGENT in pod.annotations
-      ? []
-      : [`no label ${AGENT}: the state of the pod is kept, and no agent's state follows it`]),
+    ...(agentOf(pod) === undefined
+      ? [`no label ${AGENT}: the state of the pod is kept, and no agent's state follows it`]
+      : []),
+    ...(pod.isOnHostNetwork
+      ? [`the sidecar for hooks takes port ${port} of the node: there, only one such pod can run`]
+      : []),
     ...hooked.flatMap((each) => each.warnings),
   ];
   return { operations, warnings: warnings.slice(0, MAX_WARNINGS) };
+}
+
+/** Whose state is to follow the pod. An id that no state may have would be refused with each fact. */
+function agentOf({ labels, annotations }: PodShape): string | undefined {
+  const agent = labels[AGENT] ?? annotations[AGENT];
+  if (agent === undefined || agent === "") return undefined;
+  try {
+    return checkId(agent);
+  } catch (error) {
+    throw refuse(`${AGENT} names no agent: ${(error as Error).message}`);
+  }
 }
 
 /** The container whose life is the pod's where one is named, else all of them. */
@@ -132,9 +149,11 @@ function portOf(pod: PodShape, wished: number): number {
   if (sidecarIn(pod) !== undefined) return wished;
   const all = [...pod.containers, ...(pod.initContainers ?? [])];
   const taken = new Set(all.flatMap(({ ports }) => ports.map((each) => each.port)));
-  let port = wished;
-  while (taken.has(port)) port = port === 65_535 ? 1_024 : port + 1;
-  return port;
+  for (let port = wished, left = PORTS; left > 0; left -= 1) {
+    if (!taken.has(port)) return port;
+    port = port === 65_535 ? 1_024 : port + 1;
+  }
+  throw refuse("its containers leave no port for the sidecar for hooks");
 }
 
 function sidecarIn({ initContainers, containers }: PodShape): ContainerShape | undefined {

@@ -17,6 +17,8 @@ export interface PodShape {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly isWindows: boolean;
+  /** Its ports are those of its node. */
+  readonly isOnHostNetwork: boolean;
   readonly containers: readonly ContainerShape[];
   /** Null: it has no list of them. */
   readonly initContainers: readonly ContainerShape[] | null;
@@ -37,6 +39,7 @@ export function readPod(object: Json): PodShape {
     labels: wordsIn(metadata, "labels"),
     annotations: wordsIn(metadata, "annotations"),
     isWindows: isObject(spec["os"]) && spec["os"]["name"] === "windows",
+    isOnHostNetwork: spec["hostNetwork"] === true,
     containers,
     initContainers: containersIn(spec, "initContainers"),
     volumes: namesIn(spec, "volumes", "spec.volumes"),

@@ -110,6 +110,21 @@ await describeOnContainerd("captor", (containerd) => {
     expect(endOf(pod, isEnd)).toMatchObject({ observed: "failed", reason: "Error", exitCode: 3 });
   });
 
+  test("while the node cannot be listed, what happens on it is told all the same", async () => {
+    const { socket } = containerd;
+    const deaf = new Containerd({ socket, namespace: "k8s.io", clock: systemClock });
+    deaf.tasks = () => Promise.reject(new AgentRuntimeError("UNAVAILABLE", "shims hang"));
+    const other = listen(containerd, { containerd: deaf });
+    await until(() => other.captor.figures.isJoined, { what: "the bus" });
+    const pod = await cri.runPod({ labels: LABELS });
+    await pod.run({ command: ["/bin/sh", "-c", "exit 7"] });
+    await other.told({ podUid: pod.uid, container: "main", fact: "exit", exitCode: 7 });
+    expect(other.captor.figures.joins).toBe(1);
+    await other.stop();
+    deaf.close();
+    await pod.remove();
+  });
+
   test("a paused container is told, also to who comes after that", async () => {
     const pod = await cri.runPod();
     const id = await pod.run({ command: SERVE });

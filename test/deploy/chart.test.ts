@@ -30,6 +30,10 @@ function suite(): void {
   const standard = renderChart();
   const kindsOf = (objects: readonly KubernetesObject[]): string[] =>
     objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`);
+  const spoolsOf = (objects: readonly KubernetesObject[]): string[] =>
+    one(objects, "DaemonSet")
+      .spec.template.spec.volumes.filter(({ name }: { name: string }) => name === "spool")
+      .map(({ hostPath }: { hostPath: { path: string } }) => hostPath.path);
   const one = (objects: readonly KubernetesObject[], kind: string, name = ""): KubernetesObject =>
     objects.find((each) => each.kind === kind && each.metadata.name.includes(name))!;
 
@@ -132,6 +136,12 @@ function suite(): void {
     expect(argsOf(standard)).not.toContain("--no-sandboxes");
   });
 
+  test("two installations share no folder of a node", () => {
+    const [here] = spoolsOf(standard);
+    expect(here).toBe("/var/lib/agent-runtime/here.agent-runtime/captor");
+    expect(spoolsOf(renderChart("captor.spoolFolder=/mnt/facts"))).toEqual(["/mnt/facts"]);
+  });
+
   test("one namespace of pods needs no rights in others", () => {
     const kinds = kindsOf(renderChart("reflector.podNamespace=agents"));
     expect(kinds).toContain("Role agent-runtime-reflector");
@@ -143,6 +153,7 @@ function suite(): void {
     ["webhook.failurePolicy=Maybe", /failurePolicy/],
     ["facts.to=kafka", /facts.*to|to.*must be one of/s],
     ["servce.replicas=1", /servce/],
+    ["reflector.podNamespace=a\\,b", /podNamespace/],
     ["webhook.certificates.source=secret", /say which in webhook.certificates.secret/],
   ])("%s is refused", (value, why) => {
     expect(() => renderChart(value)).toThrow(why);

@@ -5,7 +5,7 @@ import type { Followed } from "../../src/reflector/kind.ts";
 import type { WatchEvent } from "../../src/reflector/pod-object.ts";
 
 /** What it does to the next request, or to the watches that are open, when it is told to. */
-export const FAULTS = ["reset", "gone", "half", "stall", "busy", "error"] as const;
+export const FAULTS = ["reset", "gone", "half", "stall", "busy", "error", "spoilt"] as const;
 export type Fault = (typeof FAULTS)[number];
 
 /** In the plural, as in a path. */
@@ -42,6 +42,8 @@ export class FaultyApiServer {
   #log: Change[] = [];
   #version = 1;
   #oldest = 0;
+  /** What happened before this can be told to nobody. */
+  #spoilt = 0;
   readonly #next: Fault[] = [];
   /** In which it has Sandbox objects. */
   #sandboxVersions: readonly string[] = [];
@@ -112,6 +114,7 @@ export class FaultyApiServer {
   /** Breaks what is open off, and does the same to the request after it. */
   fail(fault: Fault): void {
     if (fault === "gone") this.#forgetChanges();
+    else if (fault === "spoilt") this.#spoilt = this.#version += 1;
     else if (fault === "half") {
       const half = JSON.stringify({
         type: "MODIFIED",
@@ -119,7 +122,7 @@ export class FaultyApiServer {
       });
       for (const watch of this.#watches.keys()) watch.write(half.slice(0, half.length / 2));
     } else this.#next.push(fault);
-    if (fault === "gone" || fault === "half") this.#met.push(fault);
+    if (["gone", "half", "spoilt"].includes(fault)) this.#met.push(fault);
     for (const watch of this.#watches.keys()) setImmediate(() => watch.destroy());
     this.#watches.clear();
   }
@@ -216,6 +219,11 @@ export class FaultyApiServer {
     if (from < this.#oldest) {
       const object = { kind: "Status", code: 410, message: "too old resource version" };
       response.end(`${JSON.stringify({ type: "ERROR", object })}\n`);
+      return;
+    }
+    if (from < this.#spoilt) {
+      const message = "unable to decode an object in the watch stream";
+      response.end(`${JSON.stringify({ type: "ERROR", object: { code: 500, message } })}\n`);
       return;
     }
     response.writeHead(200, { "content-type": "application/json" });

@@ -14,7 +14,9 @@ import { factJson } from "../../src/state/lifecycle-fact.ts";
 import { factsOf } from "../../src/reflector/pod-facts.ts";
 import { PODS } from "../../src/reflector/kind.ts";
 import { Memory } from "../../src/reflector/memory.ts";
-import type { PodObject } from "../../src/reflector/pod-object.ts";
+import type { ContainerStatus, PodObject } from "../../src/reflector/pod-object.ts";
+import { standingOf } from "../../src/lifecycle/standing.ts";
+import { podOf } from "../support/any-order.ts";
 
 const fresh = newPod("a", "uid-1", 0);
 const placed = scheduled(fresh, 1);
@@ -149,6 +151,52 @@ describe("what the form of a pod tells", () => {
       status: { ...retried.status, phase: "Failed", containerStatuses: [] },
     };
     expect(told(over, "exit")).toMatchObject({ container: "init", exitCode: 1 });
+  });
+});
+
+describe("init containers and sidecars", () => {
+  const named = (...names: string[]): { name: string }[] => names.map((name) => ({ name }));
+  const initContainers = [{ name: "prepare" }, { name: "proxy", restartPolicy: "Always" }];
+  const containerStatuses = [{ name: "main", state: { waiting: { reason: "PodInitializing" } } }];
+  const spec = { nodeName: "node-1", containers: named("main", "second"), initContainers };
+  const withInit = (initContainerStatuses: readonly ContainerStatus[], phase = "Pending") => ({
+    ...placed,
+    spec,
+    status: { ...placed.status, phase, initContainerStatuses, containerStatuses },
+  });
+
+  test("each fact says which containers are none of them; too many names are left out", () => {
+    const labels = { "agentruntime.dev/containers": "main,second" };
+    for (const fact of factsOf(withInit([]))) expect(fact).toMatchObject({ labels });
+    const containers = named(..."abcde".split("").map((letter) => letter.repeat(60)));
+    const [fact] = factsOf({ ...placed, spec: { ...spec, containers } });
+    expect(Object.keys(fact!.labels)).toEqual(["agentruntime.dev/agent"]);
+    expect(parseFact(factJson(fact!))).toEqual(fact);
+  });
+
+  test("what one waits for is the reason that the pod is not going on", () => {
+    const waits = { name: "proxy", state: { waiting: { reason: "CreateContainerConfigError" } } };
+    const pod = podOf(factsOf(withInit([waits])));
+    expect(standingOf(pod)).toMatchObject({
+      observed: "creating",
+      reason: "CreateContainerConfigError",
+    });
+    const runs = { name: "proxy", state: { running: { startedAt: second(9) } } };
+    const later = [...factsOf(withInit([waits])), ...factsOf(withInit([runs]))];
+    expect(standingOf(podOf(later))).toMatchObject({ observed: "creating", reason: null });
+  });
+
+  test("one that fails is tried again, until the pod has failed for it; a sidecar fails none", () => {
+    const failed = { name: "prepare", state: terminated(3, { from: 1, to: 2, run: 7 }) };
+    const helped = { name: "proxy", state: terminated(143, { from: 1, to: 3, run: 8 }) };
+    const standing = (phase: string): unknown =>
+      standingOf(podOf(factsOf(withInit([failed, helped], phase))));
+    expect(standing("Pending")).toMatchObject({ observed: "creating" });
+    expect(standing("Failed")).toMatchObject({ observed: "failed", exitCode: 3 });
+    const done = inState(withInit([helped]), terminated(0, { from: 4, to: 5 }), {
+      phase: "Succeeded",
+    });
+    expect(standingOf(podOf(factsOf(done)))).toMatchObject({ observed: "stopped", exitCode: 0 });
   });
 });
 

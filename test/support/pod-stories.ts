@@ -56,6 +56,22 @@ export const PREPARED_STOP: readonly JsonObject[] = [
   tell("kata", ["delete", 133], SANDBOX),
 ];
 
+/** As the API server tells it: which containers its specification has beside those that prepare and help. */
+const AGENT = { "agentruntime.dev/agent": "alice" };
+const SPECIFIED = { labels: { ...AGENT, "agentruntime.dev/containers": "main,second" } };
+const HELPER = { labels: AGENT };
+const PREPARES = { ...HELPER, container: "prepare", incarnation: "i-1" };
+const HELPS = { ...HELPER, container: "proxy", incarnation: "p-1" };
+
+/** Until an init container is done, and the image of the others is on its way. */
+const PREPARED: readonly JsonObject[] = [
+  tell("pod", ["create", 0], SPECIFIED),
+  tell("kata", ["create", 5], { ...SANDBOX, ...HELPER }),
+  tell("kata", ["start", 7], { ...SANDBOX, ...HELPER }),
+  tell("kata", ["create", 12], PREPARES),
+  tell("kata", ["start", 14], PREPARES),
+];
+
 export const POD_STORIES: Readonly<Record<string, PodStory>> = {
   "a pod that runs": {
     facts: BEGINNING,
@@ -265,5 +281,103 @@ export const POD_STORIES: Readonly<Record<string, PodStory>> = {
     facts: [...BEGINNING, tell("kata", ["delete", 90], MAIN)],
     ends: { observed: "unknown", reason: "Lost" },
     decisive: [NEXT],
+  },
+  "an init container that is done, while the next image comes": {
+    facts: [...PREPARED, tell("kata", ["exit", 30], { ...PREPARES, exitCode: 0 })],
+    ends: { observed: "creating", reason: null, endedAt: null, exitCode: null },
+    decisive: [0, 2],
+  },
+  "an init container that fails and is tried again": {
+    facts: [
+      ...PREPARED,
+      tell("kata", ["exit", 30], { ...PREPARES, exitCode: 1 }),
+      tell("pod", ["create", 40], { ...PREPARES, incarnation: null, reason: "CrashLoopBackOff" }),
+    ],
+    ends: { observed: "creating", reason: "CrashLoopBackOff", endedAt: null },
+    decisive: [0, 2, PREPARED.length + 1],
+  },
+  "a pod that failed for its init container": {
+    facts: [
+      ...PREPARED,
+      tell("kata", ["exit", 30], { ...PREPARES, exitCode: 3 }),
+      tell("pod", ["exit", 30], { ...PREPARES, exitCode: 3 }),
+      tell("pod", ["exit", 30], { ...SPECIFIED, exitCode: 3 }),
+      tell("kata", ["exit", 35], { ...SANDBOX, ...HELPER, exitCode: 137 }),
+    ],
+    ends: { observed: "failed", exitCode: 3, reason: "Error" },
+    decisive: [0, PREPARED.length + 2],
+  },
+  "an agent that is done, and then what helped it is told to end": {
+    facts: [
+      ...PREPARED,
+      tell("kata", ["exit", 15], { ...PREPARES, exitCode: 0 }),
+      tell("kata", ["start", 16], HELPS),
+      tell("kata", ["start", 18], { ...HELPER, ...MAIN }),
+      tell("kata", ["start", 20], { ...HELPER, container: "shell", incarnation: "e-1" }),
+      tell("kata", ["exit", 40], {
+        ...HELPER,
+        container: "shell",
+        incarnation: "e-1",
+        exitCode: 130,
+      }),
+      tell("kata", ["exit", 90], { ...HELPER, ...MAIN, exitCode: 0 }),
+      tell("kata", ["exit", 95], { ...HELPS, exitCode: 143 }),
+    ],
+    ends: { observed: "stopped", reason: "Exited", exitCode: 0 },
+    decisive: [0, PREPARED.length + 5],
+  },
+  "a container that is stopped for a probe, and runs again in the same second": {
+    facts: [
+      ...BEGINNING,
+      tell("hook", ["preStop", 101], { container: "main" }),
+      tell("kata", ["exit", 102], { ...MAIN, exitCode: 143 }),
+      tell("pod", ["exit", 102], { ...MAIN, exitCode: 143 }),
+      tell("kata", ["create", 103], AGAIN),
+      tell("kata", ["start", 105], AGAIN),
+      tell("pod", ["start", 105], AGAIN),
+    ],
+    ends: { observed: "running", reason: null, incarnation: "c-2" },
+    decisive: [NEXT + 1, NEXT + 4],
+  },
+  "the same, of which only the API server tells the runs": {
+    facts: [
+      ...BEGINNING.filter(({ source }) => source !== "kata"),
+      tell("hook", ["preStop", 101], { container: "main" }),
+      tell("pod", ["exit", 102], { ...MAIN, exitCode: 143 }),
+      tell("pod", ["start", 105], AGAIN),
+    ],
+    ends: { observed: "running", reason: null, incarnation: "c-2" },
+    decisive: [BEGINNING.length - 4 + 1, BEGINNING.length - 4 + 2],
+  },
+  "a container that fails in the second in which it said that it began": {
+    facts: [
+      tell("hook", ["postStart", 15], { container: "main" }),
+      tell("pod", ["start", 14], MAIN),
+      tell("pod", ["exit", 17], { ...MAIN, exitCode: 1 }),
+    ],
+    ends: { observed: "failed", exitCode: 1 },
+    decisive: [2],
+  },
+  "a container that fails before its hook has come": {
+    facts: [
+      ...BEGINNING.filter(({ source }) => source !== "hook"),
+      tell("kata", ["exit", 40], { ...MAIN, exitCode: 1 }),
+      tell("hook", ["postStart", 41], { container: "main" }),
+    ],
+    ends: { observed: "failed", exitCode: 1 },
+    decisive: [BEGINNING.length - 1],
+  },
+  "a container that fails and begins anew in one second": {
+    facts: [
+      tell("kata", ["create", 12], { ...MAIN, incarnation: "z" }),
+      tell("pod", ["start", 13], { ...MAIN, incarnation: "z" }),
+      tell("kata", ["exit", 14], { ...MAIN, incarnation: "z", exitCode: 1 }),
+      tell("kata", ["create", 16], { ...MAIN, incarnation: "a" }),
+      tell("kata", ["start", 17], { ...MAIN, incarnation: "a" }),
+      tell("pod", ["start", 17], { ...MAIN, incarnation: "a" }),
+      tell("pod", ["ready", 18]),
+    ],
+    ends: { observed: "running", incarnation: "a", ready: true },
+    decisive: [0, 2, 4],
   },
 };
