@@ -105,7 +105,7 @@ test("at its first start on a terminal it says what to try", async () => {
     const terminal = new FakeTerminal({ columns: 80, cwd: folder });
     const args = ["--listen", "127.0.0.1:0", "--data-dir", dataDir, "--log-level", "silent"];
     const running = runProgram(["state", ...args], terminal);
-    await until(() => terminal.stdout.text.includes("ready"), { timeoutMs: 30_000 });
+    await until(() => terminal.stdout.text.includes("ready"));
     terminal.interrupt();
     expect(await running).toBe(0);
     return terminal.stderr.text;
