@@ -2,10 +2,10 @@
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * Calls back once the time is over, and what came meanwhile is heard: after a turn in which the event loop stood
- * still, timers are run before what lies in the sockets, so that an answer that came in time would be too late.
+ * Calls back when the time is over, after handling what arrived in the meantime: when the event loop was blocked, Node
+ * runs timers before it reads sockets, so an answer that came in time would count as too late.
  *
- * @returns what calls it off.
+ * @returns a function that cancels it.
  */
 export function afterTime(ms: number, callBack: () => void): () => void {
   let heard: NodeJS.Immediate | undefined;

@@ -130,7 +130,7 @@ export class SieveCache<Key, Value> {
     }
   }
 
-  /** Ends: whoever is spared has lost its mark, so the second time round somebody goes. */
+  /** Terminates: an entry that is spared loses its mark, so the second round evicts one. */
   #evictOne(): void {
     for (;;) {
       const next = this.#hand.next();

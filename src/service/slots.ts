@@ -14,7 +14,7 @@ export class Slots {
     try {
       return await work();
     } finally {
-      // The slot goes straight to the next one: nobody who comes now can be faster.
+      // The slot goes straight to the next in line: nobody who arrives now can overtake it.
       const next = this.#waiting.shift();
       if (next === undefined) this.#free++;
       else next();

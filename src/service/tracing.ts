@@ -14,8 +14,8 @@ const TRACER = "agent-runtime-state";
 const SAMPLED: number = TraceFlags.SAMPLED;
 
 /**
- * Spans through the OpenTelemetry API: whoever runs the process brings the SDK, and without one, or
- * when it is off, nothing is recorded. What comes with a trace is handed on with it all the same.
+ * Spans through the OpenTelemetry API. The SDK is the operator's: without one, or when tracing is off, nothing is
+ * recorded, but the context of an incoming trace is still passed on.
  */
 export class Tracing {
   readonly #enabled: boolean;

@@ -7,7 +7,7 @@ export function segmentName(number: number): string {
   return `${String(number).padStart(12, "0")}.spool`;
 }
 
-/** The number of a segment by its file's name; null where the file is none. */
+/** The number of a segment by its file's name; null if the file is not a segment. */
 export function segmentNumber(name: string): number | null {
   const match = NAME.exec(name);
   return match === null ? null : Number(match[1]);

@@ -235,7 +235,7 @@ export class Spool {
         return true;
       }
       const held = `${this.#records} records, ${this.#bytes} bytes`;
-      const why = `The spool in ${folder} is full (${held}): who takes its records over does not.`;
+      const why = `The spool in ${folder} is full (${held}): nobody takes its records over.`;
       each.done(new AgentRuntimeError("UNAVAILABLE", why));
       return false;
     });
