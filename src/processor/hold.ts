@@ -85,7 +85,7 @@ export class Hold {
         return answer;
       } catch (error) {
         this.check();
-        if (isFenced(error)) throw this.#fenced(error);
+        if (isFenced(error)) throw await this.#refused(error);
         if (!mayPass(error)) throw error;
       }
       await this.#rest(backoffMs(failures, RETRY, Math.random()));
@@ -166,6 +166,16 @@ export class Hold {
       if (signal.aborted) return undefined;
     }
     return undefined;
+  }
+
+  /** A task that is being canceled is still held, and has no children any more. */
+  async #refused(cause: unknown): Promise<RunInterrupted> {
+    if ((cause as AgentRuntimeError).code === "TASK_ENDED") {
+      const { id, epoch } = this.task;
+      const now = await this.tasks.get(id, this.where).catch(() => undefined);
+      if (now?.phase === "canceling" && now.epoch === epoch) return this.interrupt("canceled");
+    }
+    return this.#fenced(cause);
   }
 
   #fenced(cause: unknown): RunInterrupted {

@@ -19,9 +19,9 @@ export interface ChildRequest extends Omit<
 /** What happens to an effect that is in doubt. */
 export interface EffectOptions {
   /**
-   * What to do if an earlier run began the effect and nobody knows how far it got: `fail` (default) throws
-   * EFFECT_IN_DOUBT; `again` does it again; a function finds out, and returns the receipt, or undefined if
-   * nothing was done: then it is done now.
+   * What to do if the effect was begun before and nobody knows how far it got, as its run was lost or `act`
+   * threw: `fail` (default) throws EFFECT_IN_DOUBT; `again` does it again; a function finds out, and returns
+   * the receipt, or undefined if nothing was done: then it is done now.
    */
   readonly inDoubt?: "fail" | "again" | (() => Promise<Json | undefined>);
 }
@@ -45,6 +45,10 @@ type Wait = { readonly timeoutMs?: number };
 export class Run {
   readonly #hold: Hold;
   readonly #ledger: Ledger;
+  /** The newest call of each effect: the next one with its key comes after it. */
+  readonly #effects = new Map<string, Promise<unknown>>();
+  /** Effects that were begun in this run, however they ended. */
+  readonly #acted = new Set<string>();
 
   constructor(hold: Hold) {
     this.#hold = hold;
@@ -122,7 +126,8 @@ export class Run {
   }
 
   /**
-   * Does something outside once: what `act` returns is its receipt, which every later run returns.
+   * Does something outside once: what `act` returns is its receipt, which every later call with the key returns, in this
+   * run or another.
    *
    * @throws {AgentRuntimeError} EFFECT_IN_DOUBT, see `options.inDoubt`. If `act` throws, the effect is in doubt.
    */
@@ -131,20 +136,25 @@ export class Run {
     act: (context: EffectContext) => Promise<Receipt> | Receipt,
     { inDoubt = "fail" }: EffectOptions = {},
   ): Promise<Receipt> {
-    return letPass(async () => {
+    const former = this.#effects.get(key);
+    const outcome = letPass(async () => {
+      await former?.catch(() => undefined);
       const known = await this.#ledger.begin(key);
       if (known.standing === "done") return known.receipt as Receipt;
-      if (known.standing === "in_doubt") {
+      if (known.standing === "in_doubt" || this.#acted.has(key)) {
         const found = typeof inDoubt === "function" ? await inDoubt() : undefined;
         if (found !== undefined) return (await this.#ledger.record(key, found)) as Receipt;
         if (inDoubt === "fail") throw doubt(this.#hold.task.id, key);
         await this.#ledger.begin(key, { again: true });
       }
       this.#hold.check();
+      this.#acted.add(key);
       const idempotencyKey = `${this.#hold.task.id}/${key}`;
       const receipt = await act({ idempotencyKey, signal: this.signal });
       return (await this.#ledger.record(key, receipt ?? null)) as Receipt;
     });
+    this.#effects.set(key, outcome);
+    return outcome;
   }
 
   /** Gives the task back until the time is over, so that no worker is held; in the next run, returns at once. */
@@ -223,7 +233,7 @@ function childId(task: Task, key: string): string {
 function doubt(id: string, key: string): AgentRuntimeError {
   return new AgentRuntimeError(
     "EFFECT_IN_DOUBT",
-    `an earlier run of ${JSON.stringify(id)} began the effect ${JSON.stringify(key)} and never recorded how it ended; ` +
+    `the effect ${JSON.stringify(key)} of ${JSON.stringify(id)} was begun before, and how it ended was never recorded; ` +
       `find out whether it was done, or let "inDoubt" do so`,
     { mayHaveHappened: true },
   );

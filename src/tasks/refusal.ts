@@ -26,7 +26,9 @@ function sentence(
     case "TASK_NOT_FOUND":
       return `There is no task ${whom} in this namespace.`;
     case "TASK_ENDED":
-      return `The task ${whom} has ended${phase === null ? "" : ` (${phase})`}; push a new one.`;
+      return detail === null
+        ? `The task ${id} has ended${phase === null ? "" : ` (${phase})`}; push a new one.`
+        : `The task ${whom} has ended, or is being canceled, and can have no more children; push one without a parent.`;
     case "TASK_TOO_DEEP":
       return `The task ${id} would be too deep below its first parent; end some of them, or push it without a parent.`;
     case "TASK_TOO_WIDE":

@@ -273,6 +273,36 @@ export function processorContract(name: string, open: () => Promise<OpenedProces
       expect(keys).toEqual(Array.from({ length: 3 }, () => `${repeated.id}/pay`));
     });
 
+    test("does an effect once in one run as well", async () => {
+      const done: number[] = [];
+      const act = async (): Promise<number> => {
+        const no = done.push(done.length);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return no;
+      };
+      const beside = await outcome((_task, run) =>
+        Promise.all([run.effect("pay", act), run.effect("pay", act), run.effect("other", act)]),
+      );
+      expect({ phase: beside.phase, done }).toEqual({ phase: "completed", done: [0, 1] });
+      const [first, second, other] = beside.result as number[];
+      expect(first).toBe(second);
+      expect(other).not.toBe(first);
+
+      // Its answer may have been lost on the way back: a handler that tries again does not know either.
+      let acts = 0;
+      const lost = (): Promise<number> => Promise.reject(new Error(`no answer to ${++acts}`));
+      const stubborn = await outcome(
+        (_task, run) => run.effect("pay", lost).catch(() => run.effect("pay", lost)),
+        { retry: { maxAttempts: 3, backoffMs: 0 } },
+      );
+      expect(stubborn).toMatchObject({ attempt: 1, error: { code: "EFFECT_IN_DOUBT" } });
+      expect(acts).toBe(1);
+      const sure = await outcome((_task, run) =>
+        run.effect("pay", lost).catch(() => run.effect("pay", act, { inDoubt: "again" })),
+      );
+      expect(sure).toMatchObject({ phase: "completed", attempt: 1 });
+    });
+
     test("ends what is canceled; what its handler returns is not its result", async () => {
       const stack = uniqueId("stack");
       let reason: unknown;

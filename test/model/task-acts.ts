@@ -95,6 +95,7 @@ export const RARE: readonly (readonly Act[])[] = [
   [plain, plain, once("claim"), once("next"), once("next"), once("next")],
   [plain, once("claim"), report("wait", "input"), once("input"), once("claim"), report("complete")],
   [plain, once("claim"), report("wait", "x"), { ...once("event"), event: "x" }, once("cancel")],
+  [plain, once("claim"), once("cancel"), { ...plain, isChild: true }, report("checkpoint")],
   [plain, once("claim"), report("checkpoint"), report("release"), once("claim"), report("suspend")],
   [plain, once("claim"), report("fail"), once("retry"), once("claim"), report("reject")],
   [{ ...plain, delayed: true }, once("due"), once("claim"), once("crash"), once("zombie")],

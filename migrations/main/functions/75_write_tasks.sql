@@ -35,7 +35,7 @@ begin
                            when s.append_path is not null or s.delta_count >= 32 or i.delta -> 'a' is not null
                              or s.delta_bytes + octet_length(i.delta::text) > greatest(s.full_bytes, 4096)
                              or s.full_bytes + s.delta_bytes + octet_length(i.delta::text) > c_bytes
-                           then agent_state.weigh_delta((select x from agent_state.states x where x.ctid = s.place), i.delta, c_bytes, 256)
+                           then agent_state.weigh_move((select x from agent_state.states x where x.ctid = s.place), i.delta, c_bytes, 256)
                            end as weight offset 0) w) l
   ), updated as (
     update agent_state.states s set
@@ -66,6 +66,22 @@ begin
   if v_illegal is not null then
     raise exception using errcode = 'PT422', message = 'ILLEGAL_TRANSITION', detail = format('a task may not go from %s', v_illegal);
   end if;
+end $$;
+
+-- The same as weigh_delta. Where somebody wrote something else in the place of its results by hand, or of the whole document, what is appended there
+-- is all there is: else no child of it could end any more, and no sweep that ends one.
+create or replace function agent_state.weigh_move(p_state agent_state.states, p_delta json, p_data_bytes integer, p_data_depth integer)
+returns agent_state.weight language plpgsql stable as $$
+declare
+  v_weight agent_state.weight := agent_state.weigh_delta(p_state, p_delta, p_data_bytes, p_data_depth);
+  v_anew   json;
+begin
+  if v_weight.fault is null or p_delta -> 'a' -> '/results' is null then return v_weight; end if;
+  v_anew := json_build_object('m', coalesce(p_delta -> 'm', '{}'),
+                              'p', json_build_array(json_build_object('op', 'add', 'path', '/results', 'value', p_delta -> 'a' -> '/results')));
+  v_weight := agent_state.weigh_delta(p_state, v_anew, p_data_bytes, p_data_depth);
+  if v_weight.fault is null then v_weight.full_copy := agent_state.document(p_state.state_no, p_state.version, v_anew); end if;
+  return v_weight;
 end $$;
 
 -- After losing a race: whoever keeps losing queues up, as in commit_batch; after 50 times the caller has to wait.

@@ -29,7 +29,7 @@ end $$;
 -- Pushes tasks, one a position of the arrays, each with its own fate: one that is refused leaves nothing. Those for one stack arrive
 -- in the order given. No id and no idempotency key may come twice in one call.
 --   p_run_at, p_delay_ms  it arrives then; null: now
---   p_parent              a living task, which is told its end; p_parent_epoch: only if its holder still has this epoch
+--   p_parent              a living task that nobody cancels, which is told its end; p_parent_epoch: only if its holder still has this epoch
 -- Answers code null, REPLAYED (the task that the key pushed first) or a refusal, and the task.
 create or replace function agent_state_api.push_tasks(
   p_namespace text, p_stack text[], p_id text[], p_kind text[], p_input json[], p_priority integer[], p_preempt text[], p_run_at timestamptz[],
@@ -66,9 +66,16 @@ begin
         cross join lateral (select x.scope_no from agent_state.scopes x where x.namespace = p_namespace and x.scope = i.stack limit 1) o;
       perform from agent_state.stacks k where k.stack_no = any (v_stacks) order by k.stack_no for update;
 
+      -- Nobody ends or cancels a parent between the look at it and the commit: its child would be missed.
+      if cardinality(array_remove(p_parent, null)) > 0 then
+        perform from agent_state.tasks t
+          where t.task_no = any (array(select s.state_no from agent_state.states s where s.namespace = p_namespace and s.id = any (p_parent)))
+          order by t.task_no for share;
+      end if;
+
       -- What only tasks know is judged here, the rest by the commit. A key that was used says more than what became of its parent since.
       select array_agg(case when k.key is not null or i.parent is null then null when q.task_no is null then 'TASK_NOT_FOUND'
-                            when q.ended_at is not null then 'TASK_ENDED' when i.parent_epoch <> q.epoch then 'EPOCH_FENCED'
+                            when q.ended_at is not null or q.phase = 'canceling' then 'TASK_ENDED' when i.parent_epoch <> q.epoch then 'EPOCH_FENCED'
                             when q.depth >= p_max_depth then 'TASK_TOO_DEEP'
                             when (select count(*) from (select from agent_state.tasks c where c.parent_no = q.task_no limit c_children) c) >= c_children
                             then 'TASK_TOO_WIDE' end order by i.n),

@@ -7,18 +7,26 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp set enab
 #variable_conflict use_column
 declare
   v_tree  bigint[];
+  v_seen  integer;
   v_moves agent_state.task_move[];
   v_tries integer := 0;
 begin
   loop
     begin
-      with recursive tree as (
-        select t.task_no from agent_state.states s join agent_state.tasks t on t.task_no = s.state_no where s.namespace = p_namespace and s.id = p_id
-        union
-        select c.task_no from tree t join agent_state.tasks c on c.parent_no = t.task_no)
-      select array_agg(t.task_no) into v_tree from tree t;
-      if v_tree is null then return query select 'TASK_NOT_FOUND', p_id, null; return; end if;
-      perform agent_state.lock_stacks(v_tree);
+      v_seen := 0;
+      -- Looked at again under the locks, until nobody has pushed another child meanwhile: a push waits for the row of its parent.
+      loop
+        with recursive tree as (
+          select t.task_no from agent_state.states s join agent_state.tasks t on t.task_no = s.state_no where s.namespace = p_namespace and s.id = p_id
+          union
+          select c.task_no from tree t join agent_state.tasks c on c.parent_no = t.task_no)
+        select array_agg(t.task_no) into v_tree from tree t;
+        if v_tree is null then return query select 'TASK_NOT_FOUND', p_id, null; return; end if;
+        exit when cardinality(v_tree) = v_seen;
+        v_seen := cardinality(v_tree);
+        perform agent_state.lock_stacks(v_tree);
+        perform from agent_state.tasks t where t.task_no = any (v_tree) and t.ended_at is null order by t.task_no for no key update;
+      end loop;
       if exists (select from agent_state.tasks t join agent_state.holds h on h.scope_no = t.stack_no where t.task_no = any (v_tree) and t.ended_at is null) then
         return query select 'SCOPE_ON_HOLD', p_id, null;
         return;

@@ -21,8 +21,8 @@ begin
       run_at = case when w.phase = 'submitted' and not w.deleted then coalesce(t.run_at, clock_timestamp()) end,
       wait_for = w.wait ->> 'for', wait_name = w.wait ->> 'name',
       wait_until = case when w.phase = 'canceling' and not w.deleted then clock_timestamp()   -- nobody holds it: the next sweep cancels it
-                        when w.wait ->> 'for' = 'timer' then coalesce((w.wait ->> 'until')::timestamptz, clock_timestamp()) end,
-      wait_children = case when w.wait -> 'children' is not null then array(
+                        when w.wait ->> 'for' = 'timer' then coalesce(agent_state.time_or_null(w.wait ->> 'until'), clock_timestamp()) end,
+      wait_children = case when json_typeof(w.wait -> 'children') = 'array' then array(
         select x.state_no from json_array_elements_text(w.wait -> 'children') c(id) join agent_state.tasks k on k.parent_no = t.task_no
           join agent_state.states x on x.state_no = k.task_no and x.id = c.id) end,
       ended_at = case when w.ended then coalesce(t.ended_at, clock_timestamp()) end,

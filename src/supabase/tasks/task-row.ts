@@ -21,11 +21,11 @@ export const TASK_COLUMNS = [
   "document",
 ] as const;
 
-/** What a task's document has beside what its row says. */
+/** What a task's document has beside what its row says; anything may be missing that somebody wrote over by hand. */
 interface TaskDocument {
-  readonly input: Json;
-  readonly preempt: Preempt;
-  readonly results: readonly TaskResult[];
+  readonly input?: Json;
+  readonly preempt?: Preempt;
+  readonly results?: readonly TaskResult[];
   readonly resumePoint?: Json;
   readonly result?: Json;
   readonly error?: Json;
@@ -43,8 +43,9 @@ export function taskOf(
     readonly runAt: Date | null;
   },
 ): Task {
-  const document = JSON.parse(text(row, at + 13)) as JsonObject & TaskDocument;
-  const { input, preempt, results, resumePoint, result, error, wait, supersedes } = document;
+  const document = JSON.parse(text(row, at + 13)) as (JsonObject & TaskDocument) | null;
+  const { resumePoint, result, error, wait, supersedes } = document ?? {};
+  const { input = null, preempt = "step", results } = document ?? {};
   const until = optional(row, at + 11, date);
   return {
     namespace,
@@ -61,7 +62,7 @@ export function taskOf(
     attempt: Number(row[at + 9]),
     input,
     ...(resumePoint === undefined ? {} : { resumePoint }),
-    results,
+    results: Array.isArray(results) ? (results as readonly TaskResult[]) : [],
     ...(result === undefined ? {} : { result }),
     ...(error === undefined ? {} : { error }),
     ...(wait === undefined ? {} : { wait }),
