@@ -9,6 +9,7 @@ import {
   checkScope,
   checkType,
 } from "../state/identifiers.ts";
+import { isTime } from "../state/fields.ts";
 import type { Json } from "../state/json.ts";
 import { checkChanges } from "../state/changes.ts";
 import { serializeData } from "../state/json-check.ts";
@@ -202,12 +203,10 @@ function checkDepthAt(path: string, value: PatchValue, limits: Limits): void {
 function expiryOf(change: UpdateRequest): PreparedChange["expiresAt"] {
   if (change.expiresAt === undefined) return null;
   if (change.expiresAt === null) return "never";
-  if (change.expiresAt instanceof Date && !Number.isNaN(change.expiresAt.getTime())) {
-    return change.expiresAt;
-  }
+  if (isTime(change.expiresAt)) return change.expiresAt;
   throw new AgentRuntimeError(
     "INVALID_REQUEST",
-    "`expiresAt` is a date (ISO 8601 over HTTP), or null to take it back.",
+    "`expiresAt` is a date of the years 1 to 9999 (ISO 8601 over HTTP), or null to take it back.",
   );
 }
 

@@ -3,7 +3,7 @@ import { backoffMs } from "../service/backoff.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { Json } from "../state/json.ts";
 import type { FailReport, Reported, TaskFace } from "../state/task-face.ts";
-import type { Task, Wait } from "../state/task.ts";
+import type { Task, TaskDetails, Wait } from "../state/task.ts";
 import { RunInterrupted } from "./interruption.ts";
 import type { InterruptionReason } from "./interruption.ts";
 
@@ -30,6 +30,8 @@ export class Hold {
   #isHeld = true;
   #isStopping = false;
   #verdict: Verdict | undefined;
+  #originId: Promise<string> | undefined;
+  #details: Promise<TaskDetails> | undefined;
 
   constructor(
     tasks: TaskFace,
@@ -68,6 +70,35 @@ export class Hold {
 
   get verdict(): Verdict | undefined {
     return this.#verdict;
+  }
+
+  /**
+   * The id that keys of children and effects stand under. A task that goes on where a rollback undid the end of another
+   * one goes on with that one's children and receipts.
+   */
+  originId(): Promise<string> {
+    return (this.#originId ??= this.#findOrigin());
+  }
+
+  /** The task with its effects, as it was when it was asked for first. */
+  details(): Promise<TaskDetails> {
+    return (this.#details ??= this.do(() => this.tasks.get(this.task.id, this.where)));
+  }
+
+  async #findOrigin(): Promise<string> {
+    let { id, supersedes }: Pick<Task, "id" | "supersedes"> = this.task;
+    while (supersedes !== undefined && goesOnWith(id, supersedes)) {
+      const former: string = supersedes;
+      const known = await this.do(() => this.tasks.get(former, this.where)).catch(
+        (error: unknown) => {
+          if (error instanceof RunInterrupted) throw error;
+          return undefined; // deleted: what it went on with nobody knows any more
+        },
+      );
+      id = former;
+      supersedes = known?.supersedes;
+    }
+    return id;
   }
 
   /** Throws where the run is over. */
@@ -200,6 +231,22 @@ interface Interrupting {
   readonly cause?: unknown;
   /** Whether the task is still this worker's. */
   readonly isHeld?: boolean;
+}
+
+/**
+ * Whether a rollback made one task to go on with the other, which it calls ID~STEP: whoever pushes one by hand that
+ * supersedes another begins anew.
+ */
+function goesOnWith(id: string, former: string): boolean {
+  const [end] = /~[0-9]+$/.exec(id) ?? [];
+  return (
+    end !== undefined &&
+    id ===
+      Array.from(former)
+        .slice(0, 200 - end.length)
+        .join("") +
+        end
+  );
 }
 
 function isFenced(error: unknown): boolean {

@@ -1,3 +1,4 @@
+import { systemClock } from "../service/clock.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
 import type { Json } from "../state/json.ts";
 import type { EffectState } from "../state/task-face.ts";
@@ -5,6 +6,9 @@ import type { Hold } from "./hold.ts";
 
 /** Before the keys of what a run notes for itself; effects of handlers may not begin so. */
 const OWN = "run.";
+
+/** A time to pass. Programs before this one noted no more than when it ends, by their own clock. */
+type Pause = { readonly until: number; readonly ms?: number; readonly run?: string };
 
 /** What a task did outside, and what its runs noted: it stays whatever becomes of the run. */
 export class Ledger {
@@ -39,6 +43,22 @@ export class Ledger {
   }
 
   /**
+   * Milliseconds that are left of a time that began when it was noted first, by the clock of the database: it says when
+   * that was and when this run began. The clock of this process may be wrong, and another one's may have been.
+   */
+  async leftOf(name: string, ms: number): Promise<number> {
+    const { id, epoch } = this.#hold.task;
+    const run = `${id} ${epoch}`;
+    const now = systemClock.now();
+    const noted = await this.note<Pause>(name, { until: now + ms, ms, run });
+    if (noted.run === run) return noted.ms ?? ms;
+    const { effects, lease } = await this.#hold.details();
+    const begunAt = effects.find(({ key }) => key === OWN + name)?.begunAt;
+    if (begunAt === undefined || lease?.since === undefined) return noted.until - now;
+    return (noted.ms ?? ms) - (lease.since.getTime() - begunAt.getTime());
+  }
+
+  /**
    * How many answers there were when this question was put, now or in an earlier run.
    *
    * A rollback takes answers away, and not what was noted: a question that was put after more than there
@@ -56,8 +76,7 @@ export class Ledger {
   }
 
   async #readOwnKeys(): Promise<Set<string>> {
-    const { task, tasks, where } = this.#hold;
-    const { effects } = await this.#hold.do(() => tasks.get(task.id, where));
+    const { effects } = await this.#hold.details();
     return new Set(effects.flatMap(({ key }) => (key.startsWith(OWN) ? [key] : [])));
   }
 

@@ -362,5 +362,5 @@ function mayRetry({ thrown }: { readonly thrown: unknown }): boolean {
 }
 
 function isBadData({ code }: AgentRuntimeError): boolean {
-  return ["INVALID_DATA", "PAYLOAD_TOO_LARGE", "INVALID_JSON"].includes(code);
+  return ["INVALID_DATA", "INVALID_REQUEST", "PAYLOAD_TOO_LARGE", "INVALID_JSON"].includes(code);
 }

@@ -1,8 +1,10 @@
-import { systemClock } from "../service/clock.ts";
+import { createHash } from "node:crypto";
 import { AgentRuntimeError } from "../state/errors.ts";
+import { ID_CHARACTERS } from "../state/identifiers.ts";
 import type { Json } from "../state/json.ts";
 import type { FailReport, PushRequest } from "../state/task-face.ts";
 import type { Task } from "../state/task.ts";
+import { failureJson } from "./failure-json.ts";
 import { ChildFailed, RunInterrupted } from "./interruption.ts";
 import type { Hold } from "./hold.ts";
 import { Ledger } from "./ledger.ts";
@@ -84,7 +86,7 @@ export class Run {
     return letPass(async () => {
       const { task, tasks, where } = this.#hold;
       this.#hold.check();
-      const id = childId(task, key);
+      const id = childId(await this.#hold.originId(), key);
       try {
         return await this.#hold.do(() =>
           tasks.push(stack ?? task.stack, {
@@ -113,10 +115,13 @@ export class Run {
   child(key: string, request: ChildRequest = {}): Promise<Json> {
     return letPass(async () => {
       const { task, tasks, where } = this.#hold;
-      const id = childId(task, key);
-      const end = task.results.find((result) => result.from === "task" && result.id === id);
+      const id = childId(await this.#hold.originId(), key);
+      const end = task.results.findLast(
+        (result) => result.from === "task" && isOrGoesOn(result.id, id),
+      );
       if (end?.from === "task") {
-        const told = end.isLarge === true ? await this.#hold.do(() => tasks.get(id, where)) : end;
+        const told =
+          end.isLarge === true ? await this.#hold.do(() => tasks.get(end.id, where)) : end;
         if (end.phase === "completed") return told.result ?? null;
         throw new ChildFailed(told);
       }
@@ -148,8 +153,8 @@ export class Run {
         await this.#ledger.begin(key, { again: true });
       }
       this.#hold.check();
+      const idempotencyKey = `${await this.#hold.originId()}/${key}`;
       this.#acted.add(key);
-      const idempotencyKey = `${this.#hold.task.id}/${key}`;
       const receipt = await act({ idempotencyKey, signal: this.signal });
       return (await this.#ledger.record(key, receipt ?? null)) as Receipt;
     });
@@ -160,10 +165,8 @@ export class Run {
   /** Gives the task back until the time is over, so that no worker is held; in the next run, returns at once. */
   sleep(key: string, ms: number): Promise<void> {
     return letPass(async () => {
-      const now = systemClock.now();
-      const { until } = await this.#ledger.note(`sleep.${key}`, { until: now + ms });
-      // The time rings by the clock of the database; this one only tells whether it was to ring by now.
-      if (until > now) await this.#hold.wait({ for: "timer", ms: Math.ceil(until - now) });
+      const leftMs = await this.#ledger.leftOf(`sleep.${key}`, ms);
+      if (leftMs > 0) await this.#hold.wait({ for: "timer", ms: Math.ceil(leftMs) });
     });
   }
 
@@ -188,14 +191,16 @@ export class Run {
     });
   }
 
-  /** Ends the run: the task failed, and is retried if its policy and `retry` allow. */
-  fail(error: Json, options: Pick<FailReport, "retry" | "retryAfterMs"> = {}): never {
-    return this.#hold.end("fail", { error, ...options });
+  /** Ends the run: the task failed, and is retried if its policy and `retry` allow; after how long is not exact. */
+  fail(error?: unknown, options: Pick<FailReport, "retry" | "retryAfterMs"> = {}): never {
+    const { retryAfterMs: ms } = options;
+    const after = typeof ms === "number" ? { retryAfterMs: Math.ceil(Math.max(ms, 0)) } : {};
+    return this.#hold.end("fail", { error: reasonOf(error), ...options, ...after });
   }
 
   /** Ends the run: the task will not be done. */
-  reject(error: Json): never {
-    return this.#hold.end("reject", { error });
+  reject(error?: unknown): never {
+    return this.#hold.end("reject", { error: reasonOf(error) });
   }
 
   /** Answers carry no key: the one that came after the question was put is its own. */
@@ -226,8 +231,25 @@ function letPass<T>(work: () => Promise<T>): Promise<T> {
   return answer;
 }
 
-function childId(task: Task, key: string): string {
-  return `${task.id}.${key}`;
+/** What a handler gives as the reason of an end: an error is told as if it had been thrown. */
+function reasonOf(error: unknown): Json {
+  if (error === undefined) return { message: "the handler did not say why" };
+  return error instanceof Error ? failureJson(error) : (error as Json);
+}
+
+/** Below many levels, or with long keys, an id would be too long: then its beginning is kept, and the rest told apart. */
+function childId(parent: string, key: string): string {
+  const id = `${parent}.${key}`;
+  if (Array.from(id).length <= ID_CHARACTERS) return id;
+  const rest = createHash("sha256").update(id).digest("hex").slice(0, 32);
+  return `${Array.from(id).slice(0, 100).join("")}.${rest}`;
+}
+
+/** Whether it is this child, or one that goes on with it after a rollback: ID~STEP. */
+function isOrGoesOn(id: string, child: string): boolean {
+  return (
+    id === child || (id.startsWith(`${child}~`) && /^(~[0-9]+)+$/.test(id.slice(child.length)))
+  );
 }
 
 function doubt(id: string, key: string): AgentRuntimeError {

@@ -40,6 +40,14 @@ export function parseTime(text: string): Date | undefined {
   return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
+const FIRST_TIME = Date.parse("0001-01-01T00:00:00Z");
+const LAST_TIME = Date.parse("9999-12-31T23:59:59.999Z");
+
+/** Whether it can be kept: of others PostgreSQL refuses some, and with one all that shares its call. */
+export function isTime(value: unknown): value is Date {
+  return value instanceof Date && value.getTime() >= FIRST_TIME && value.getTime() <= LAST_TIME;
+}
+
 /** A time, or null where an earlier one is taken back (`null` in a body, `null` in a query). */
 export function timeIn(given: Given, field: string): Date | null | undefined {
   const value = given[field];

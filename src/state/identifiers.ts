@@ -3,7 +3,7 @@ import type { ErrorCode } from "./errors.ts";
 import { quote } from "./quote.ts";
 
 /** What an id may have where no setting says otherwise. */
-const ID_CHARACTERS = 200;
+export const ID_CHARACTERS = 200;
 
 /** Ids that need no second look: no white space, not "." or "..", ASCII without "/". */
 const ORDINARY_ID = /^[A-Za-z0-9_-][!-.0-~]*$/;

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { recordedTrace } from "../service/tracing.ts";
 import { AgentRuntimeError } from "../state/errors.ts";
-import { refused, wholeNumber } from "../state/fields.ts";
+import { isTime, refused, wholeNumber } from "../state/fields.ts";
 import {
   checkActor,
   checkCause,
@@ -202,8 +202,8 @@ function timeout({ timeoutMs }: { readonly timeoutMs?: number }): { timeoutMs?: 
 
 function timeOrNull(value: Date | undefined, field: string): Date | null {
   if (value === undefined) return null;
-  if (value instanceof Date && !Number.isNaN(value.getTime())) return value;
-  throw invalid(field, "must be a time");
+  if (isTime(value)) return value;
+  throw invalid(field, "must be a time from the years 1 to 9999");
 }
 
 /** Pushed again with its key, a task must be the same one. */

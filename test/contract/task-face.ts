@@ -200,6 +200,31 @@ export function taskFaceContract(name: string, open: () => Promise<OpenedFace>):
       expect(done.every(({ status }) => status === "fulfilled")).toBe(true);
     });
 
+    test("a time that no database keeps is refused, and nobody beside it", async () => {
+      const stack = uniqueId("stack");
+      const [first, last] = [new Date(-8.64e15), new Date(8.64e15)];
+      const answers = await Promise.allSettled([
+        face.push(stack, {}),
+        face.push(stack, { runAt: first }),
+        face.push(stack, { deadline: last }),
+        face.push(stack, {}),
+        opened.face.updateState(uniqueId("s"), "note", 1),
+        opened.face.updateState(uniqueId("s"), "note", 1, { expiresAt: first }),
+      ]);
+      const refused = { status: "rejected", reason: { code: "INVALID_REQUEST" } };
+      const done = { status: "fulfilled" };
+      expect(answers).toMatchObject([done, refused, refused, done, done, refused]);
+      const { id, epoch } = await claim(stack);
+      for (const until of [first, last])
+        await expect(face.wait(id, { epoch, wait: { for: "timer", until } })).rejects.toMatchObject(
+          { code: "INVALID_REQUEST" },
+        );
+      const end = new Date("9999-12-31T23:59:59.999Z");
+      expect(await face.wait(id, { epoch, wait: { for: "timer", until: end } })).toMatchObject({
+        phase: "waiting",
+      });
+    });
+
     test("what is wrong is refused with its reason", async () => {
       const stack = uniqueId("stack");
       const { id } = await face.push(stack, {});

@@ -169,7 +169,8 @@ begin
         v_claimed := agent_state.claim_next(p_namespace, v_worker, v_stacks, case when cardinality(p_kinds) > 0 then p_kinds end, p_claim, p_worker);
       end if;
       return query
-      select i.n::integer, v_code[i.n], case when t.phase = 'canceling' then 'cancel' when t.phase = 'suspended' then 'suspended' end, i.id, null, null,
+      select i.n::integer, v_code[i.n], case when t.phase = 'canceling' then 'cancel' when t.phase = 'suspended' or v_code[i.n] = 'REPLAYED'
+                  and p_report[i.n] = 'checkpoint' then 'suspended' end, i.id, null, null,
              case when v_done[i.n] then 'completed' else t.phase end, null::bigint, null::integer, null::integer, null,
              case when v_done[i.n] then p_epoch[i.n] else t.epoch end, t.attempt, null::timestamptz, null::timestamptz, null::timestamptz, null::json
         from unnest(p_id, v_tasks) with ordinality i(id, task_no, n) left join agent_state.tasks t on t.task_no = i.task_no and not v_done[i.n]
