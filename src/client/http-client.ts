@@ -62,7 +62,7 @@ import { HttpLifecycle } from "./http-lifecycle.ts";
 import { HttpParked } from "./http-parked.ts";
 import { HttpTasks } from "./http-tasks.ts";
 import { SessionMemory } from "./session-memory.ts";
-import { Transport } from "./transport.ts";
+import { Transport, clientClosed } from "./transport.ts";
 import type { Call, TransportOptions } from "./transport.ts";
 import { watchService } from "./watch.ts";
 
@@ -93,7 +93,7 @@ export class HttpStateClient implements StateFace {
   private constructor(options: HttpStateClientOptions) {
     this.#transport = new Transport(options);
     this.#watchPatienceMs = options.watchPatienceMs ?? 60_000;
-    this.tasks = new HttpTasks((call, sent) => this.#call(call, sent));
+    this.tasks = new HttpTasks((call, sent) => this.#call(call, sent), this.#closing.signal);
     this.parked = new HttpParked((call, sent) => this.#call(call, sent));
     this.lifecycle = new HttpLifecycle((call, sent) => this.#call(call, sent));
     const leaseThread = leaseThreadOf(options);
@@ -357,12 +357,6 @@ export class HttpStateClient implements StateFace {
       this.#inFlight.delete(sent);
     }
   }
-}
-
-function clientClosed(): AgentRuntimeError {
-  return new AgentRuntimeError("UNAVAILABLE", "this client was closed; open another", {
-    mayHaveHappened: false,
-  });
 }
 
 /** A thread has a way to the service of its own; none where the caller brings theirs. */

@@ -1,3 +1,5 @@
+import { callFault } from "../service/deadline.ts";
+import { onAbort } from "../service/on-abort.ts";
 import { definedOnly } from "../state/defined.ts";
 import { checkId, checkScope } from "../state/identifiers.ts";
 import { deepFreeze } from "../state/json-check.ts";
@@ -20,6 +22,7 @@ import type {
 import type { Effect, Task, TaskDetails, TaskLease } from "../state/task.ts";
 import { decode } from "./decode.ts";
 import { dataText, queryOf } from "./encode.ts";
+import { clientClosed } from "./transport.ts";
 import type { Call } from "./transport.ts";
 
 type Options = CallOptions & { readonly namespace?: string };
@@ -31,9 +34,11 @@ const GRACE_MS = 30_000;
 /** The tasks of a running service. */
 export class HttpTasks implements TaskFace {
   readonly #send: Send;
+  readonly #closing: AbortSignal | undefined;
 
-  constructor(send: Send) {
+  constructor(send: Send, closing?: AbortSignal) {
     this.#send = send;
+    this.#closing = closing;
   }
 
   async push(stack: string, request: PushRequest = {}): Promise<Task> {
@@ -42,7 +47,24 @@ export class HttpTasks implements TaskFace {
 
   async claim(request: ClaimRequest): Promise<Task[]> {
     const timeoutMs = request.timeoutMs ?? (request.waitMs ?? 0) + GRACE_MS;
-    const answer = await this.#post("/v1/tasks:claim", { ...request, timeoutMs });
+    const fault = callFault(request);
+    if (fault !== undefined) throw fault;
+    if (request.signal?.aborted === true) return await this.#claim({ ...request, timeoutMs });
+    // A client that closes waits for nobody's push: what the service claims for who has gone it gives back.
+    const over = new AbortController();
+    const signals = [request.signal, this.#closing];
+    const unhear = signals.map((signal) => onAbort(signal, () => over.abort()));
+    try {
+      return await this.#claim({ ...request, timeoutMs, signal: over.signal });
+    } catch (error) {
+      throw this.#closing?.aborted === true ? clientClosed() : error;
+    } finally {
+      for (const end of unhear) end();
+    }
+  }
+
+  async #claim(request: ClaimRequest): Promise<Task[]> {
+    const answer = await this.#post("/v1/tasks:claim", request);
     return decode(answer, ({ tasks }: { tasks: WireTask[] }) => tasks.map(toTask));
   }
 

@@ -88,6 +88,13 @@ export class Transport {
   }
 }
 
+/** Nothing is sent any more. */
+export function clientClosed(): AgentRuntimeError {
+  return new AgentRuntimeError("UNAVAILABLE", "this client was closed; open another", {
+    mayHaveHappened: false,
+  });
+}
+
 /** The error that an answer of the service tells. */
 export function problemError(
   response: { readonly status: number; readonly headers: Headers },

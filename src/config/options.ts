@@ -101,7 +101,8 @@ export const OPTIONS = {
   "supabase.statementTimeoutMs": option(integer(1, TEN_MINUTES_MS), {
     default: 30_000,
     unit: "milliseconds",
-    sentence: "How long a statement may run before it is canceled.",
+    sentence:
+      "How long a statement may run before it is canceled. Behind a transaction pooler it is given up here, and ends in the database as `client_connection_check_interval` of the server says.",
   }),
 
   "write.batchLimit": option(integer(1, 1_000), {

@@ -1,5 +1,5 @@
 import pg from "pg";
-import { cancelStatement } from "./cancel-statement.ts";
+import { Cancellations } from "./cancellations.ts";
 import { failureOf, sqlState } from "./failure.ts";
 import { AS_TEXT } from "./rows.ts";
 import type { Row } from "./rows.ts";
@@ -52,7 +52,7 @@ export class Connection {
   #connecting: Promise<pg.Client> | undefined;
   #opening: pg.Client | undefined;
   #last: Promise<unknown> = Promise.resolve();
-  readonly #leaving = new Set<Promise<void>>();
+  readonly #cancellations = new Cancellations();
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -95,7 +95,7 @@ export class Connection {
     client ??= await this.#connecting?.catch(() => undefined);
     this.#client = undefined;
     await client?.end().catch(() => undefined);
-    await Promise.all(this.#leaving);
+    await this.#cancellations.settled();
     clearTimeout(cut);
   }
 
@@ -121,15 +121,9 @@ export class Connection {
     return client;
   }
 
-  /** It gets no statement any more; one that it is still busy with is canceled first. */
   #giveUp(client: pg.Client, error: unknown): void {
-    if (!isTimeout(error)) return this.#drop(client);
-    if (this.#client === client) this.#client = undefined;
-    const leaving = cancelStatement(client).then(() => {
-      destroy(client);
-      this.#leaving.delete(leaving);
-    });
-    this.#leaving.add(leaving);
+    this.#drop(client);
+    if (isTimeout(error)) this.#cancellations.add(client);
   }
 
   #drop(client: pg.Client): void {

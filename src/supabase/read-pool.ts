@@ -1,6 +1,6 @@
 import pg from "pg";
 import { AgentRuntimeError } from "../state/errors.ts";
-import { cancelStatement } from "./cancel-statement.ts";
+import { Cancellations } from "./cancellations.ts";
 import { clientConfig, destroy, FAREWELL_MS, isTimeout } from "./connection.ts";
 import type { ConnectionOptions } from "./connection.ts";
 import { failureOf, sqlState } from "./failure.ts";
@@ -11,6 +11,7 @@ import type { Row } from "./rows.ts";
 export class ReadPool {
   readonly #pool: pg.Pool;
   readonly #clients = new Set<pg.Client>();
+  readonly #cancellations = new Cancellations();
 
   constructor(options: ConnectionOptions, connections: number) {
     this.#pool = new pg.Pool({
@@ -68,6 +69,7 @@ export class ReadPool {
     await this.#pool.end();
     clearTimeout(timer);
     await this.#farewell();
+    await this.#cancellations.settled();
   }
 
   /** The pool does not wait until its connections are gone, and one whose server is silent never would be. */
@@ -100,9 +102,8 @@ export class ReadPool {
       client.release();
       return result.rows;
     } catch (error) {
-      // Its place is free for the next read once the server was asked to give this one up.
-      if (isTimeout(error)) void cancelStatement(client).then(() => client.release(true));
-      else client.release(sqlState(error) === undefined);
+      client.release(sqlState(error) === undefined);
+      if (isTimeout(error)) this.#cancellations.add(client);
       throw error;
     }
   }

@@ -211,6 +211,19 @@ test("a redirect is not followed: a token would go along", async () => {
   await expect(clientOf(url).getState("a")).rejects.toMatchObject({ code: "UNAVAILABLE" });
 });
 
+test("close ends a claim that waits for a task", async () => {
+  const asked = deferred();
+  const client = clientOf(await answering(() => asked.resolve()));
+  const claim = client.tasks.claim({ worker: "w", incarnation: "1", waitMs: 600_000 });
+  const ended = expect(claim).rejects.toMatchObject({
+    code: "UNAVAILABLE",
+    message: "this client was closed; open another",
+  });
+  await asked.promise;
+  await client.close();
+  await ended;
+});
+
 test("close waits for what was sent", async () => {
   const finish = deferred();
   const begun = deferred();

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Connection } from "../../src/supabase/connection.ts";
 import { ReadPool } from "../../src/supabase/read-pool.ts";
-import { describeOnHomes } from "../support/homes.ts";
+import { describeOnPostgres } from "../support/homes.ts";
 import { connectionTo, openBench } from "../support/manager.ts";
 import type { Bench } from "../support/manager.ts";
 import { until } from "../support/until.ts";
 
-describeOnHomes("a statement that took too long ends in the database too", (home) => {
+describeOnPostgres("a statement that took too long ends in the database too", (home) => {
   let bench: Bench;
   beforeAll(async () => {
     bench = await openBench(home);

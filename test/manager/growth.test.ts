@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { StateManager } from "../../src/manager/state-manager.ts";
 import type { Written } from "../../src/state/state.ts";
 import { testHomes } from "../support/homes.ts";
@@ -114,3 +114,23 @@ function messageOf(turn: number): Message {
   );
   return { role: turn % 2 === 0 ? "user" : "assistant", turn, content: words.join(" ") };
 }
+
+test("patches of many operations are put together again once at most", async () => {
+  const bench = await openBench(testHomes().find(({ name }) => name === "embedded")!);
+  onTestFinished(() => bench.close());
+  const manager = bench.openManager();
+  const items = Array.from({ length: 5_000 }, (_, n) => ({ n, text: "x".repeat(100) }));
+  await manager.updateState("patched", "note", { items });
+  for (let round = 1; round <= 4; round++) {
+    const patch = Array.from({ length: 1_000 }, (_, n) => {
+      return { op: "replace", path: `/items/${n * 5}/n`, value: round } as const;
+    });
+    await manager.patchState("patched", patch);
+  }
+  const stored = await bench.sql<{ stored: string }>(
+    `select c.stored from agent_state.changes c join agent_state.states s using (state_no)
+      where s.id = 'patched' order by c.version`,
+  );
+  expect(stored.map((row) => row.stored).join("")).toBe("fdfdf");
+  expect((await manager.history("patched")).items).toHaveLength(5);
+});
