@@ -21,7 +21,7 @@ const PAUSE_MS = 100;
 export class Cancellations {
   readonly #underWay = new Set<Promise<void>>();
 
-  /** @param client whose connection was closed. */
+  /** @param client whose connection was closed just now. */
   add(client: pg.Client): void {
     const canceled = cancelStatement(client).then(() => void this.#underWay.delete(canceled));
     this.#underWay.add(canceled);
