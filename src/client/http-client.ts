@@ -3,7 +3,6 @@ import type { LifoTaskProcessor, TaskHandler } from "../processor/lifo-task-proc
 import type { ProcessorOptions } from "../processor/options.ts";
 import { Processors } from "../processor/processors.ts";
 import { definedOnly } from "../state/defined.ts";
-import { AgentRuntimeError } from "../state/errors.ts";
 import type { BatchOutcome, StateFace } from "../state/face.ts";
 import type { Findings, FindingsOptions, FsckOptions, FsckReport } from "../state/fsck.ts";
 import type { Json } from "../state/json.ts";
