@@ -1,22 +1,23 @@
 import { createConnection } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import type pg from "pg";
 
 /** What a request to cancel is known by, in PostgreSQL's protocol. */
 const CANCEL_REQUEST = 80_877_102;
 const CANCEL_MS = 1_000;
 
-/** By then a pooler has noticed that the client is gone. */
-const PAUSE_MS = 100;
+/**
+ * The greatest that an operating system gives to a process. Poolers answer with random 32 bits in the place of the id,
+ * so that one in a thousand of theirs may be taken for a server's.
+ */
+const GREATEST_PID = 2 ** 22;
 
 /**
  * Has servers give up what connections waited for that were closed in the middle of a statement. By itself a server does
  * not notice that nobody waits any more: the statement would go on and keep its locks, and whoever repeats it would come
  * to stand behind it.
  *
- * This is for direct connections. A pooler is asked only when the client has gone and it no longer knows whom to cancel:
- * PgBouncer 1.18 ends with a fatal error where a cancellation meets a client that leaves in the middle of its login.
- * Behind one, `client_connection_check_interval` of the server does the same.
+ * Poolers are not asked: PgBouncer 1.18 ends with a fatal error where a cancellation meets a client that leaves in the
+ * middle of its login. Behind one, `client_connection_check_interval` of the server does the same.
  */
 export class Cancellations {
   readonly #underWay = new Set<Promise<void>>();
@@ -37,11 +38,11 @@ async function cancelStatement(client: pg.Client): Promise<void> {
   const { host, port } = client;
   const { processID, secretKey } = client as unknown as Readonly<Record<string, unknown>>;
   if (typeof processID !== "number" || typeof secretKey !== "number") return;
+  if (processID < 1 || processID > GREATEST_PID) return;
   const request = Buffer.alloc(16);
   for (const [at, word] of [request.length, CANCEL_REQUEST, processID, secretKey].entries()) {
     request.writeInt32BE(word, at * 4);
   }
-  await sleep(PAUSE_MS);
   await new Promise<void>((resolve) => {
     const isFolder = host.startsWith("/");
     const to = isFolder ? { path: `${host}/.s.PGSQL.${port}` } : { host, port };
