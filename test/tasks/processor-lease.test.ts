@@ -67,11 +67,13 @@ describeOnHomes(
       "is kept by a handler that blocks the event loop for much longer than it lasts",
       { timeout: BLOCK_MS + 2 * PATIENT.timeoutMs },
       async () => {
-        await Promise.all(ways().map((way) => start(way, "blocked")));
+        // Each its own, so that both are blocked at the same time.
         const pushed = await Promise.all(
-          ["a", "b"].map((stack) =>
-            manager.tasks.push(stack, { kind: "block", input: { ms: BLOCK_MS } }),
-          ),
+          ways().map(async (way, index) => {
+            const stack = `blocked-${index}`;
+            await start({ ...way, stacks: [stack] }, "blocked");
+            return await manager.tasks.push(stack, { kind: "block", input: { ms: BLOCK_MS } });
+          }),
         );
         await until(async () => {
           const phases = await Promise.all(pushed.map(({ id }) => phaseOf(id)));
