@@ -89,6 +89,6 @@ async function openFace() {
     dataDepth: limits.dataDepth,
   });
   const entry = new URL(`file://${dist}/runtime/lease-thread.js`);
-  const leaseThread = { entry, data: { way: connection, limits, leaseMs } };
+  const leaseThread = { entry, data: { way: connection, limits, settings: { leaseMs } } };
   return new StateManager({ store, limits, tasks: { leaseMs }, leaseThread });
 }
